@@ -1,0 +1,89 @@
+"Decoding on real files, and what notebooks cannot show: that memory does not grow with the length of a video."
+import subprocess, sys
+
+import numpy as np
+import pytest
+
+from cmdfd_nb.core import NoAudioStream, UnreadableMedia
+from cmdfd_nb.media import frames, lockstep, probe, read_audio, windows, write_video
+
+FRAMES = {'h264_700px_30fps_44k.mp4': 164, 'hevc_1080x1920_small_face.mp4': 250, 'mpeg4_512px.mp4': 200, 'vox_a.mp4': 174,
+          'vox_b.mp4': 130, 'vox_c.mp4': 244, 'vox_d.mp4': 158, 'vox_e.mp4': 346, 'wide_844px_25fps.mp4': 125}
+
+
+@pytest.fixture
+def clips(real_clips): return {path.name: path for path in real_clips.values()}
+
+
+@pytest.mark.parametrize('name', FRAMES)
+def test_real_clip(clips, name):
+    info, sound, n = probe(clips[name]), [], 0
+    for picture, samples in lockstep(clips[name]):
+        assert picture.shape == (info.height, info.width, 3) and picture.dtype == np.uint8
+        assert samples.shape == (640,) and samples.dtype == np.float32
+        sound.append(samples)
+        n += 1
+    assert n == FRAMES[name]
+    assert abs(n / 25 - info.duration_s) < .1
+    sound = np.concatenate(sound)
+    assert .01 < np.sqrt((sound**2).mean()) < .5 and np.abs(sound).max() <= 1
+    np.testing.assert_array_equal(sound, read_audio(clips[name])[:len(sound)])
+
+
+def test_real_clip_without_sound(clips):
+    path = clips['no_audio_704x1216.mp4']
+    assert probe(path).n_audio_tracks == 0
+    assert sum(1 for _ in frames(path)) == 268
+    with pytest.raises(NoAudioStream, match='no_audio_704x1216.mp4: it has no audio stream'): windows(path)
+
+
+@pytest.mark.parametrize('part', [.05, .5, .97])
+def test_broken_download_of_a_real_clip(clips, tmp_path, part):
+    data = clips['vox_a.mp4'].read_bytes()
+    broken = tmp_path/'broken.mp4'
+    broken.write_bytes(data[:int(len(data) * part)])
+    with pytest.raises(UnreadableMedia): list(windows(broken))
+
+
+@pytest.mark.parametrize('part', [.3, .6, .8])
+def test_broken_download_with_the_index_in_front(tmp_path, part):
+    whole, broken = tmp_path/'whole.mp4', tmp_path/'broken.mp4'
+    noise = np.random.default_rng(0).integers(0, 255, (250, 48, 64, 3), dtype=np.uint8)
+    write_video(whole, noise, np.zeros(160_000, np.float32))
+    broken.write_bytes(whole.read_bytes()[:int(whole.stat().st_size * part)])
+    with pytest.raises(UnreadableMedia, match='breaks off|damaged'): list(windows(broken))
+
+
+def test_noise_in_the_middle_is_not_scored(tmp_path):
+    path = tmp_path/'noise.mp4'
+    noise = np.random.default_rng(0).integers(0, 255, (250, 48, 64, 3), dtype=np.uint8)
+    write_video(path, noise, np.zeros(160_000, np.float32))
+    data = bytearray(path.read_bytes())
+    a, b = int(len(data) * .4), int(len(data) * .6)
+    data[a:b] = np.random.default_rng(1).bytes(b - a)
+    path.write_bytes(data)
+    with pytest.raises(UnreadableMedia): list(windows(path))
+
+
+PEAK = '''
+import resource, sys
+from cmdfd_nb.media import windows
+for path in sys.argv[1:]:
+    n = sum(len(w.frames) for w in windows(path))
+    print(n, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+'''
+
+
+def test_memory_does_not_grow_with_length(tmp_path):
+    def make(name, seconds):
+        rng = np.random.default_rng(0)
+        base = rng.integers(0, 255, (12, 16, 3), dtype=np.uint8).repeat(10, 0).repeat(10, 1)
+        moving = (np.roll(base, k, 1) for k in range(25 * seconds))
+        write_video(tmp_path/name, moving, rng.normal(0, .1, 16_000 * seconds), crf=40)
+        return tmp_path/name
+    paths = [str(make('short.mp4', 60)), str(make('long.mp4', 360))]
+    out = subprocess.run([sys.executable, '-c', PEAK, *paths], capture_output=True, text=True, check=True).stdout.split()
+    (n_short, short), (n_long, long) = (map(int, out[:2]), map(int, out[2:]))
+    assert (n_short, n_long) == (1500, 9000)
+    print(f'peak {short / 1024:.0f} MB after one minute, {long / 1024:.0f} MB after six more, ratio {long / short:.3f}')
+    assert long / short < 1.05  # kept in memory, the pictures of the longer one would be 500 MB
