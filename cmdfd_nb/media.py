@@ -269,7 +269,7 @@ def read_audio(
     "The whole sound of a short file from time zero on; `NoAudioStream` if the track is missing."
     return np.concatenate([np.zeros(0, np.float32), *_sound(path, audio_track, probe(path).start_s)])
 
-# %% ../nbs/10_media.ipynb #99e98976
+# %% ../nbs/10_media.ipynb #bfe4c162
 def _per_frame(blocks):
     "Blocks of sound as (640,) float32 per frame; a last frame that lacks less than the slack is filled with silence."
     rest = np.zeros(0, np.float32)
@@ -288,15 +288,17 @@ def _in_step(pictures, sound, path):
     if not n: raise TooShort(path, 'its picture and sound have no frame in common', 'Give a video with sound beside the picture.')
 
 def lockstep(
-    path,           # media file
-    audio_track=0,  # which sound track, from 0
-):                  # iterator of (picture (H, W, 3) uint8 RGB, sound (640,) float32 in [-1, 1])
+    path,             # media file
+    audio_track=0,    # which sound track, from 0
+    audio_path=None,  # file to take the sound from, if not the video itself; its time zero is put on that of the video
+):                    # iterator of (picture (H, W, 3) uint8 RGB, sound (640,) float32 in [-1, 1])
     "Picture and sound frame by frame until either ends; raises `NoVideoStream`, `NoAudioStream`, `TooShort`."
-    with opened(path) as container:
-        for kind, index in ('video', 0), ('audio', audio_track): _track(container, path, kind, index)
-    return _in_step(frames(path), _per_frame(_sound(path, audio_track, probe(path).start_s)), path)
+    sound = audio_path or path
+    for file, kind, index in (path, 'video', 0), (sound, 'audio', audio_track):
+        with opened(file) as container: _track(container, file, kind, index)
+    return _in_step(frames(path), _per_frame(_sound(sound, audio_track, probe(sound).start_s)), path)
 
-# %% ../nbs/10_media.ipynb #f273b85a
+# %% ../nbs/10_media.ipynb #72d9880c
 @dataclass(frozen=True)
 class Window:
     "A stretch of video."
@@ -312,12 +314,13 @@ def _windows(pairs, size):
         start += len(batch)
 
 def windows(
-    path,           # media file
-    size=FPS,       # frames per window; the last may have fewer
-    audio_track=0,  # which sound track, from 0
-):                  # iterator of `Window`
+    path,             # media file
+    size=FPS,         # frames per window; the last may have fewer
+    audio_track=0,    # which sound track, from 0
+    audio_path=None,  # file to take the sound from, if not the video itself
+):                    # iterator of `Window`
     "A video as consecutive windows, with the errors of `lockstep`."
-    return _windows(lockstep(path, audio_track), size)
+    return _windows(lockstep(path, audio_track, audio_path), size)
 
 # %% ../nbs/10_media.ipynb #9ed455ac
 def _even(image):

@@ -58,12 +58,12 @@ def teacher_config(
     if preset not in sizes: raise BadArgument(preset, 'no such preset', f'Presets are {", ".join(sizes)}.')
     return TeacherConfig(preset, **sizes[preset])
 
-# %% ../nbs/32_teachers.ipynb #f25ffb54
+# %% ../nbs/32_teachers.ipynb #3ecdbcc6
 class Recogniser(nn.Module):
     "Frames to a probability for each of 40 characters: Transformer layers and one output layer."
     def __init__(self, config: TeacherConfig):
         super().__init__()
-        c = config
+        self.config = c = config
         layer = nn.TransformerEncoderLayer(c.size, c.heads, c.feedforward, c.dropout, batch_first=True)
         self.layers = nn.TransformerEncoder(layer, c.layers, enable_nested_tensor=False)
         self.output = nn.Conv1d(c.size, len(SYMBOLS), 1)

@@ -23,7 +23,7 @@ from .detector import Detector, DetectorConfig, detector_config
 from .encoders import VisualFrontend
 from .teachers import ASR, VSR, TeacherConfig, lip_frontend, teacher_config
 
-# %% ../nbs/34_weights.ipynb #38131fa5
+# %% ../nbs/34_weights.ipynb #be8770d7
 DOMAINS = ('real', 'synthetic', 'seeded')
 
 @dataclass
@@ -47,6 +47,11 @@ class Weights:
         "The networks by name."
         parts = dict(detector=self.detector, asr=self.asr, vsr=self.vsr, lips=self.lips)
         return {k: v for k, v in parts.items() if v is not None}
+
+    @property
+    def has_teachers(self):      # whether Cont can be computed
+        "Both teachers and the lip front end are there."
+        return {'asr', 'vsr', 'lips'} <= set(self.modules())
 
     def to(self, device):        # this record
         "Move every network to a device."
@@ -75,14 +80,14 @@ def check_fit(
     shown = '; '.join(wrong[:40]) + (f'; and {len(wrong) - 40} more' if len(wrong) > 40 else '')
     if wrong: raise BadWeights(file, f'{len(wrong)} of its tensors do not fit: {shown}', remedy)
 
-# %% ../nbs/34_weights.ipynb #2a08dba4
+# %% ../nbs/34_weights.ipynb #7ff3c55d
 def save_weights(
     path,              # file to write, *.safetensors
     weights: Weights,
 ):
     "Write a weights file, whole or not at all."
     tensors = {f'{part}.{k}': v.contiguous() for part, m in weights.modules().items() for k, v in m.state_dict().items()}
-    teacher = weights.asr.config if weights.asr else None
+    teacher = next((m.config for m in (weights.asr, weights.vsr) if m), None)
     about = dict(format=1, name=weights.name, domain=weights.domain, provenance=weights.provenance, parts=list(weights.modules()),
                  detector=weights.detector.config.to_dict(), teacher=teacher and teacher.to_dict(),
                  preprocess=weights.preprocess.to_dict())

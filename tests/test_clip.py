@@ -1,0 +1,78 @@
+"Preprocessing of real clips, and of a video that is too long to be held in memory."
+import subprocess, sys
+
+import numpy as np
+import pytest
+
+from cmdfd_nb.clip import PreprocessConfig, clips, load_clip, preprocess
+from cmdfd_nb.core import NoAudioStream
+from cmdfd_nb.features import mfcc, stft
+from cmdfd_nb.media import read_audio, write_video
+
+FRAMES = {'h264_700px_30fps_44k.mp4': 164, 'hevc_1080x1920_small_face.mp4': 250, 'mpeg4_512px.mp4': 200, 'vox_a.mp4': 174,
+          'vox_b.mp4': 130, 'vox_c.mp4': 244, 'vox_d.mp4': 158, 'vox_e.mp4': 346, 'wide_844px_25fps.mp4': 125}
+
+
+@pytest.fixture
+def files(real_clips): return {path.name: path for path in real_clips.values()}
+
+
+@pytest.mark.parametrize('name', FRAMES)
+def test_one_speaker_is_one_track(files, name):
+    clip, = clips(files[name])
+    assert len(clip) >= .95 * FRAMES[name]
+    assert (clip.track, clip.part, clip.source) == (0, 0, name)
+    first, last = clip.start * 640, (clip.start + len(clip)) * 640
+    np.testing.assert_array_equal(clip.audio, read_audio(files[name])[first:last])
+    np.testing.assert_array_equal(clip.mfcc, mfcc(clip.audio, .040))
+    np.testing.assert_array_equal(clip.stft, stft(clip.audio))
+    sides = clip.boxes[:, 2:] - clip.boxes[:, :2]
+    np.testing.assert_allclose(sides[:, 0], sides[:, 1], atol=.01)
+    assert sides.min() > .9 * np.median(sides) / 1.5 and np.abs(np.diff(clip.boxes, axis=0)).max() < .25 * np.median(sides)
+    assert clip.faces.std() > 15 and clip.lips.std() > 5
+
+
+def test_a_clip_without_sound_is_refused(files):
+    with pytest.raises(NoAudioStream): next(clips(files['no_audio_704x1216.mp4']))
+
+
+def test_preprocess_twice(files, tmp_path):
+    paths = preprocess(files['vox_b.mp4'], tmp_path)
+    before = [path.stat().st_mtime_ns for path in paths]
+    assert preprocess(files['vox_b.mp4'], tmp_path) == paths
+    assert [path.stat().st_mtime_ns for path in paths] == before
+    clip = load_clip(paths[0])
+    assert clip.settings == PreprocessConfig() and clip.source == 'vox_b.mp4'
+    np.testing.assert_array_equal(clip.faces, next(clips(files['vox_b.mp4'])).faces)
+
+
+def test_parts_of_a_real_clip_join_seamlessly(files):
+    whole, = clips(files['vox_a.mp4'])
+    parts = list(clips(files['vox_a.mp4'], PreprocessConfig(max_frames=60)))
+    assert [len(part) for part in parts] == [58, 58, 58]
+    for name in 'faces', 'lips', 'audio', 'boxes':
+        np.testing.assert_array_equal(np.concatenate([getattr(part, name) for part in parts]), getattr(whole, name))
+
+
+PEAK = '''
+import resource, sys
+from cmdfd_nb.clip import PreprocessConfig, clips
+for path in sys.argv[1:]:
+    n = sum(len(clip) for clip in clips(path, PreprocessConfig(faces='whole', max_frames=500)))
+    print(n, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+'''
+
+
+def test_memory_does_not_grow_with_length(tmp_path):
+    def make(name, seconds):
+        rng = np.random.default_rng(0)
+        base = rng.integers(0, 255, (12, 16, 3), dtype=np.uint8).repeat(8, 0).repeat(8, 1)
+        moving = (np.roll(base, k, 1) for k in range(25 * seconds))
+        write_video(tmp_path/name, moving, rng.normal(0, .1, 16_000 * seconds), crf=40)
+        return str(tmp_path/name)
+    args = [sys.executable, '-c', PEAK, make('short.mp4', 60), make('long.mp4', 360)]
+    out = subprocess.run(args, capture_output=True, text=True, check=True).stdout.split()
+    (n_short, short), (n_long, long) = (map(int, out[:2]), map(int, out[2:]))
+    assert (n_short, n_long) == (1500, 9000)
+    print(f'peak {short / 1024:.0f} MB after one minute, {long / 1024:.0f} MB after six more, ratio {long / short:.3f}')
+    assert long / short < 1.05  # kept in memory, the crops of the longer one alone would be 450 MB
