@@ -30,8 +30,9 @@ lab: .venv/.kit  ## open JupyterLab on the quickstart
 
 readme: .venv/.dev  ## write README.md from nbs/index.ipynb, its relative links seen from here
 	$(BIN)/jupyter-nbconvert --to markdown --output-dir out --output README nbs/index.ipynb
-	sed -E -e '/^```/,/^```/b' -e '/^    /b' \
-	  -e 's,(\]\(|src="),&nbs/,g' -e 's,nbs/(https?:|#),\1,g' -e 's,nbs/\.\./,,g' out/README.md > README.md
+	awk '/^```/ { code = !code; sub(/^```$$/, code ? "```python" : "```") } \
+	  !code && !/^    / { gsub(/\]\(|src="/, "&nbs/"); gsub(/nbs\/http/, "http"); gsub(/nbs\/#/, "#"); gsub(/nbs\/\.\.\//, "") } \
+	  { print }' out/README.md > README.md
 
 clean:  ## remove what was made here: .venv, out, caches
 	rm -rf .venv out build dist *.egg-info .pytest_cache

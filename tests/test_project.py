@@ -1,0 +1,90 @@
+"The project around the notebooks: a wheel that works elsewhere, a README that is its notebook, files that tools read."
+import configparser, importlib, re, shutil, subprocess, sys, zipfile
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+MODULES = sorted('.'.join(p.relative_to(ROOT).with_suffix('').parts) for p in (ROOT/'cmdfd_nb').rglob('[!_]*.py'))
+
+
+def version():
+    config = configparser.ConfigParser()
+    config.read(ROOT/'settings.ini', encoding='utf-8')
+    return config['DEFAULT']['version']
+
+
+@pytest.fixture(scope='module')
+def copy(tmp_path_factory):
+    "The repository elsewhere, without what is ignored."
+    copy = tmp_path_factory.mktemp('project')/'cmdfd_nb'
+    ignored = shutil.ignore_patterns('.venv', '.git', '.*cache', '.whl', '*.egg-info', '__pycache__', 'out', 'runs', 'build', 'dist')
+    return Path(shutil.copytree(ROOT, copy, ignore=ignored))
+
+
+@pytest.fixture(scope='module')
+def wheel(copy, tmp_path_factory):
+    out = tmp_path_factory.mktemp('wheel')
+    subprocess.run([sys.executable, '-m', 'pip', 'wheel', '-q', '--no-deps', '--no-build-isolation', '-w', out, copy], check=True)
+    return next(out.glob('*.whl'))
+
+
+def test_wheel_holds_the_package_and_nothing_else(wheel):
+    names = [name for name in zipfile.ZipFile(wheel).namelist() if not re.match(r'cmdfd_nb-[^/]+\.dist-info/', name)]
+    assert sorted(names) == sorted(p.relative_to(ROOT).as_posix() for p in (ROOT/'cmdfd_nb').rglob('*.py'))
+
+
+def test_wheel_states_what_it_is(wheel):
+    with zipfile.ZipFile(wheel) as z: metadata = next(z.read(name).decode() for name in z.namelist() if name.endswith('/METADATA'))
+    for line in (f'Version: {version()}', 'License-Expression: Apache-2.0', 'License-File: LICENSE', 'Provides-Extra: synth'):
+        assert f'\n{line}\n' in metadata
+    assert re.search(r'\nRequires-Dist: torch<2\.15,>=2\.6\n', metadata)
+
+
+def test_wheel_works_outside_the_checkout(wheel, tmp_path):
+    site, elsewhere = tmp_path/'site', tmp_path/'elsewhere'
+    elsewhere.mkdir()
+    subprocess.run([sys.executable, '-m', 'pip', 'install', '-q', '--no-deps', '--target', site, wheel], check=True)
+    code = f'import sys; sys.path.insert(0, {str(site)!r})\nimport {", ".join(MODULES)}\nprint(cmdfd_nb.core.__file__)'
+    done = subprocess.run([sys.executable, '-c', code], cwd=elsewhere, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert Path(done.stdout.strip()).is_relative_to(site)
+
+
+def test_commands_exist(wheel):
+    with zipfile.ZipFile(wheel) as z: text = next(z.read(name).decode() for name in z.namelist() if name.endswith('/entry_points.txt'))
+    entries = configparser.ConfigParser(delimiters='=')
+    entries.read_string(text)
+    for module, function in (target.split(':') for target in entries['console_scripts'].values()):
+        assert callable(getattr(importlib.import_module(module), function))
+
+
+def lines(path): return [line.rstrip() for line in path.read_text('utf-8').splitlines() if line.strip()]
+
+
+def test_readme_is_its_notebook(copy):
+    committed = lines(copy/'README.md')
+    bin = Path(sys.executable).parent
+    subprocess.run(['make', '-o', '.venv/.dev', 'readme', f'BIN={bin}'], cwd=copy, check=True)
+    assert committed == lines(copy/'README.md'), 'run make readme'
+
+
+def test_readme_links_lead_somewhere():
+    links = re.findall(r'\]\(([^)#]+)|src="([^"#]+)"', (ROOT/'README.md').read_text('utf-8'))
+    local = [a or b for a, b in links if not re.match(r'https?:', a or b)]
+    assert local and not [link for link in local if not (ROOT/link).exists()]
+
+
+def test_citation_names_paper_and_kit():
+    kit = yaml.safe_load((ROOT/'CITATION.cff').read_text('utf-8'))
+    paper = kit['preferred-citation']
+    assert kit['cff-version'] == '1.2.0' and str(kit['version']) == version() and kit['message'] and kit['title']
+    assert all('name' in a or {'family-names', 'given-names'} <= set(a) for a in kit['authors'] + paper['authors'])
+    assert paper['url'] == 'https://arxiv.org/abs/2404.19171' and paper['year'] == 2024
+
+
+def test_changelog_tells_of_this_version():
+    assert re.search(rf'^## \[{re.escape(version())}\]', (ROOT/'CHANGELOG.md').read_text('utf-8'), re.M)
+    import cmdfd_nb
+    assert cmdfd_nb.__version__ == version()
