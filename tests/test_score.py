@@ -1,0 +1,69 @@
+"The main job as a user meets it: the command, on real clips and on everything that is not one."
+import json, subprocess, sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cmdfd_nb.core import sample
+from cmdfd_nb.media import frames, read_audio, write_video
+
+COMMAND = Path(sys.executable).with_name('cmdfd_score')
+
+
+def score(*args, cwd=None):
+    return subprocess.run([COMMAND, *map(str, args)], capture_output=True, text=True, cwd=cwd)
+
+
+def test_real_clips(real_clips):
+    "Nine results and one clear error, each curve with one value per frame."
+    done = score(*real_clips.values(), '--weights', 'seeded', '--json')
+    assert done.returncode == 1
+    records = {Path(r['file']).stem: r for r in json.loads(done.stdout)}
+    assert {k: r['error']['type'] for k, r in records.items() if 'error' in r} == {'no_audio_704x1216': 'NoAudioStream'}
+    del records['no_audio_704x1216']
+    assert len(records) == 9
+    for r in records.values():
+        assert set(r) == {'file', 'weights', 'tracks', 'warnings'} and set(r['weights']) == {'name', 'domain', 'sha256'}
+        track, = r['tracks']
+        assert track['label'] is None and 'untrained' in r['warnings'][0]
+        for curve in ('frame_p_fake', 'sync', 'cont', 'boxes'): assert len(track[curve]) == track['frames'] > 100
+        for curve in ('frame_p_fake', 'sync', 'cont'): assert all(0 <= v <= 1 for v in track[curve])
+        assert track['end_s'] - track['start_s'] == pytest.approx(track['frames'] / 25)
+
+
+@pytest.fixture(scope='module')
+def bad(tmp_path_factory):
+    "Name of the expected error to a file that deserves it."
+    folder, good = tmp_path_factory.mktemp('bad'), sample('speaker.mp4')
+    pictures, sound = list(frames(good))[:60], read_audio(good)[:60 * 640]
+    write_video(folder/'NoAudioStream-silent.mp4', pictures)
+    write_video(folder/'NoFace-wall.mp4', np.full((60, 128, 128, 3), 90, np.uint8), sound)
+    write_video(folder/'TooShort-blink.mp4', pictures[:10], sound[:6400])
+    (folder/'UnreadableMedia-text.mp4').write_text('not a video')
+    (folder/'UnreadableMedia-empty.mp4').touch()
+    (folder/'UnreadableMedia-folder.mp4').mkdir()
+    (folder/'UnreadableMedia-truncated.mp4').write_bytes(good.read_bytes()[:good.stat().st_size // 2])
+    return [*sorted(folder.iterdir()), folder/'UnreadableMedia-missing.mp4']
+
+
+def test_bad_input_costs_nothing_else(bad, tmp_path):
+    good = sample('speaker.mp4')
+    done = score(*bad, good, '--weights', 'seeded', '--out', tmp_path)
+    assert done.returncode == 1, done.stderr
+    assert 'Traceback' not in done.stderr
+    records = [json.loads((tmp_path/f'{p.stem}.json').read_text()) for p in (*bad, good)]
+    assert [r['error']['type'] for r in records[:-1]] == [p.name.split('-')[0] for p in bad]
+    for path, r in zip(bad, records): assert r['error']['message'].startswith(f'{path}: ')
+    assert 'tracks' in records[-1] and (tmp_path/'speaker-face0.png').exists()
+
+
+@pytest.mark.parametrize('args, phrase', [
+    (['x.mp4'], 'no trained weights come with this version'),
+    (['x.mp4', '--weights', 'absent.safetensors'], 'absent.safetensors: no such file'),
+    (['x.mp4', '--weights', 'seeded', '--device', 'abacus'], 'cannot compute on that device'),
+    ([], 'required'), (['x.mp4', '--wieghts', 'seeded'], 'unrecognized')])
+def test_bad_usage_starts_nothing(args, phrase, tmp_path):
+    done = score(*args, cwd=tmp_path)
+    assert done.returncode == 2 and phrase in done.stderr and not done.stdout
+    assert not list(tmp_path.iterdir())
