@@ -76,19 +76,14 @@ class Clip:
                 raise BadArgument(self.source, f'{name} is {found.dtype} {found.shape}, not {np.dtype(dtype)} {due}',
                                   'Cut picture and sound to the same frames.')
 
-# %% ../nbs/13_clip.ipynb #a64b2f54
-@dataclass
+# %% ../nbs/13_clip.ipynb #71bcc832
+@dataclass(frozen=True, eq=False)
 class Part:
-    "A stretch of one face track, and what has been cut out for it so far."
+    "A stretch of one face track, to become a clip."
     track: int         # number of the face track
     part: int          # number within the track
     start: int         # first frame
     boxes: np.ndarray  # (T, 4) float32
-    crops: list = field(default_factory=list)  # (224, 224) uint8 gray
-    sound: list = field(default_factory=list)  # (640,) float32
-
-    @property
-    def full(self): return len(self.crops) == len(self.boxes)
 
 def cut_tracks(
     tracks: list,      # of `Track`
@@ -125,36 +120,36 @@ def _long_enough(path, tracks, n, least):
         raise NoFace(path, f'no face stays for {least} frames', "Use faces='whole' if the file is cropped to a face.")
     return tracks
 
-# %% ../nbs/13_clip.ipynb #5c3627a3
+# %% ../nbs/13_clip.ipynb #f58677d0
 def cut_out(
     parts,   # of `Part`, by first frame
     pairs,   # iterator of (picture (H, W, 3) uint8 RGB, sound (640,)) from frame 0 on
     square,  # from (gray picture, box) to a (224, 224) uint8 crop
-):           # iterator of full parts
-    "Second pass: each part as soon as it is complete."
-    waiting, open_parts = list(parts), []
+):           # iterator of (part, crops (T, 224, 224) uint8 gray, audio (640T,))
+    "Second pass: the pictures and the sound of each part, as soon as it is complete."
+    waiting, filling = list(parts), []
     for i, (picture, sound) in enumerate(pairs):
-        while waiting and waiting[0].start == i: open_parts.append(waiting.pop(0))
+        while waiting and waiting[0].start == i: filling.append((waiting.pop(0), [], []))
         picture = gray(picture)
-        for part in open_parts:
-            part.crops.append(square(picture, part.boxes[i - part.start]))
-            part.sound.append(sound)
-        yield from (part for part in open_parts if part.full)
-        open_parts = [part for part in open_parts if not part.full]
-        if not (waiting or open_parts): return
+        for part, crops, sounds in filling:
+            crops.append(square(picture, part.boxes[i - part.start]))
+            sounds.append(sound)
+            if len(crops) == len(part.boxes): yield part, np.stack(crops), np.concatenate(sounds)
+        filling = [(part, crops, sounds) for part, crops, sounds in filling if len(crops) < len(part.boxes)]
+        if not (waiting or filling): return
 
 def features_of(
-    part: Part,              # full
-    mfcc_window_s: float,    # seconds
-) -> dict:                   # the arrays of a `Clip`
+    crops,                 # (T, 224, 224) uint8 gray
+    audio,                 # (640T,) float32
+    mfcc_window_s: float,  # seconds
+) -> dict:                 # arrays of a `Clip`
     "What the networks look at and listen to."
-    crops, audio = np.stack(part.crops), np.concatenate(part.sound)
     edge = FACE_SIZE // 2
     faces = np.stack([cv2.resize(crop, (FACE_SIZE, FACE_SIZE), interpolation=cv2.INTER_AREA) for crop in crops])
-    return dict(faces=faces, lips=crops[:, edge:-edge, edge:-edge].copy(), audio=audio, boxes=part.boxes,
+    return dict(faces=faces, lips=crops[:, edge:-edge, edge:-edge].copy(), audio=audio,
                 mfcc=mfcc(audio, mfcc_window_s).numpy(), stft=stft(audio).numpy())
 
-# %% ../nbs/13_clip.ipynb #a15454ac
+# %% ../nbs/13_clip.ipynb #2cbd2ddc
 def clips(
     path,                                # video
     config: PreprocessConfig = PreprocessConfig(),
@@ -165,9 +160,8 @@ def clips(
     square = resample if config.faces == 'whole' else partial(crop, padding=config.padding)
     parts = cut_tracks(find_tracks(path, config, audio_path, detector), config.max_frames)
     source = dict(source=Path(path).name, source_sha256=sha256_of(path), audio_source=Path(audio_path).name if audio_path else '')
-    for part in cut_out(parts, lockstep(path, config.audio_track, audio_path), square):
-        yield Clip(**features_of(part, config.mfcc_window_s), start=part.start, track=part.track, part=part.part,
-                   settings=config, **source)
+    for part, crops, audio in cut_out(parts, lockstep(path, config.audio_track, audio_path), square):
+        yield Clip(**features_of(crops, audio, config.mfcc_window_s), **vars(part), **source, settings=config)
 
 # %% ../nbs/13_clip.ipynb #9e7866c0
 ABOUT = ('start', 'track', 'part', 'source', 'source_sha256', 'audio_source')
@@ -195,7 +189,7 @@ def load_clip(
     settings = PreprocessConfig.from_dict(about.pop('settings'), path)
     return Clip(**arrays, **about, settings=settings)
 
-# %% ../nbs/13_clip.ipynb #5252a59f
+# %% ../nbs/13_clip.ipynb #63cfbfc9
 OUTCOME = 1  # raised when this code begins to compute other clips from the same video
 
 def _digest(path):
@@ -207,7 +201,7 @@ def clip_key(
     audio_path=None,                                # file to take the sound from, if not the video itself
 ) -> str:                                           # 16 hexadecimal digits; raises `UnreadableMedia`
     "What the files of a video's clips are named by."
-    settings = config.to_dict() | dict(model=sha256_of(config.model) if config.model else '')
+    settings = config.to_dict() | dict(model=sha256_of(config.model) if Path(config.model).is_file() else config.model)
     return content_key(OUTCOME, _digest(path), _digest(audio_path) if audio_path else '', settings)
 
 def _finished(index):

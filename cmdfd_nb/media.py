@@ -104,7 +104,7 @@ def upright(
     if abs(b) > abs(a): image, a, d = image.swapaxes(0, 1), c, b
     return image[::-1 if d < 0 else 1, ::-1 if a < 0 else 1]
 
-# %% ../nbs/10_media.ipynb #26600125
+# %% ../nbs/10_media.ipynb #ff21a000
 @dataclass(frozen=True)
 class MediaInfo:
     "What a file holds; 0 and None where it lacks a kind of track."
@@ -141,7 +141,7 @@ def _time_zero(
 ) -> float:   # seconds on the same clock
     "The first picture, moved back by as many whole frames as sound leads."
     if picture is None: return min(sounds, default=0.)
-    return picture - max(0, int((picture - min(sounds, default=picture)) * FPS + SLACK)) / FPS
+    return picture - max(0, int((picture - min(sounds, default=picture) + SLACK) * FPS)) / FPS
 
 # %% ../nbs/10_media.ipynb #e3f266d3
 def _duration(container):
@@ -218,7 +218,7 @@ def frames(
     if info.video_codec is None: raise NoVideoStream(path, 'it has no video stream', 'Give a video file.')
     return map(_rgb, _on_grid(_pictures(path, info.start_s)))
 
-# %% ../nbs/10_media.ipynb #d757a1ec
+# %% ../nbs/10_media.ipynb #b17b67a2
 def _shortened(frame):
     "The frame without the samples beyond the duration it declares."
     keep = round(frame.duration * frame.time_base * frame.sample_rate)
@@ -236,12 +236,16 @@ def _true_end(frames):
         last = frame
     if last: yield _shortened(last)
 
+def _sixteen_bit(samples):  # (N,) int32
+    "As float32 in [-1, 1), on the steps of a 16-bit file."
+    return (np.round(samples * 2.**-16).clip(max=2**15 - 1) * 2**-15).astype(np.float32)
+
 def _mono(frames):
-    "(seconds or None, samples) blocks at 16 kHz, mono, float32 in [-1, 1]."
+    "(seconds or None, samples) blocks at 16 kHz, mono, float32 in [-1, 1)."
     for _, same in itertools.groupby(frames, lambda f: (f.format.name, f.layout.name, f.sample_rate)):
         resampler = av.AudioResampler('s32p', 'mono', SAMPLE_RATE)
         for frame in itertools.chain(same, [None]):
-            for block in resampler.resample(frame): yield block.time, block.to_ndarray()[0].astype(np.float32) * 2**-31
+            for block in resampler.resample(frame): yield block.time, _sixteen_bit(block.to_ndarray()[0])
 
 # %% ../nbs/10_media.ipynb #888394c5
 WOBBLE = SAMPLES_PER_FRAME // 2  # samples

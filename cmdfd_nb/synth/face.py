@@ -18,7 +18,7 @@ import numpy as np
 
 from ..core import FPS, BadArgument, Settings
 
-# %% ../../nbs/21_synth.face.ipynb #6dc3f4ea
+# %% ../../nbs/21_synth.face.ipynb #42325d02
 HAIR_STYLES = ('bald', 'ring', 'buzz', 'crop', 'swept', 'parted', 'fringe', 'curly', 'afro', 'tied', 'bob', 'long')
 BEARDS = ('none', 'stubble', 'moustache', 'goatee', 'full')
 CLOTHES = ('crew', 'vneck', 'shirt', 'jacket')
@@ -66,7 +66,7 @@ class Identity(Settings):
     beard: str = 'none'           # one of `BEARDS`
     glasses: float = 0.           # 0 none, else thickness of the frame up to 1
     clothes: str = 'crew'         # one of `CLOTHES`
-    cloth_hue: float = .6
+    cloth_hue: float = .6         # as in HSV, 0..1, like the next two
     cloth_saturation: float = .3
     cloth_value: float = .4
     light_azimuth: float = .5     # radians, positive from the right of the picture
@@ -74,8 +74,8 @@ class Identity(Settings):
     light_contrast: float = .6    # 0 overcast .. 1 hard
     light_warmth: float = 0.      # -1 blue .. 1 amber
     background: str = 'studio'    # one of `BACKGROUNDS`
-    room_hue: float = .1
-    room_value: float = .5
+    room_hue: float = .1          # as in HSV, 0..1
+    room_value: float = .5        # 0 dark .. 1 bright
     zoom: float = 1.              # size of the head in the picture
     center_x: float = 0.          # shift of the head
     center_y: float = 0.
@@ -194,11 +194,11 @@ def _over(top, bottom):
     "One premultiplied layer over another."
     return top + bottom * (1 - top[..., 3:] / 255)
 
-# %% ../../nbs/21_synth.face.ipynb #33556da4
+# %% ../../nbs/21_synth.face.ipynb #933a814c
 def _outline(p, x, y):
     "1 at the head's outline, 0 at its middle, growing outwards."
     low = _step(y, -.1, .7)
-    qx, py = _mix(2.3, 1.5 + .55 * p.chin, low), _mix(2.4, 2. + p.jaw, low)
+    qx, py = _mix(2.3, 1.5 + .5 * p.chin, low), _mix(2.4, 1.95 + .9 * p.jaw, low)
     return (np.abs(x) / p.head_width) ** qx + np.where(y < 0, np.abs(y) / .98, np.abs(y)) ** py
 
 def _coverage(f):
@@ -770,26 +770,26 @@ def _shut(t, closures, reached):
         shut = np.maximum(shut, whole * (1 - _step(np.maximum(begin - t, t - end), 0, .04)))
     return shut
 
-# %% ../../nbs/21_synth.face.ipynb #1e5c3fa0
+# %% ../../nbs/21_synth.face.ipynb #a950e6c6
 def random_articulation(
     rng: np.random.Generator,  # one draw a clip
-) -> float:                    # 0.5 mumbled .. 1.1 exaggerated; most people lie between .65 and 1
+) -> float:                    # 0.45 mumbled .. 1 textbook; most people lie between .6 and .95
     "How clearly a speaker moves the lips."
-    return float(np.clip(.48 + .62 * rng.beta(2.2, 1.6), .5, 1.1))
+    return float(.45 + .55 * rng.beta(2., 1.5))
 
 def _reached(rng, n, articulation):
     "What part of each target is reached: now and then a sound is swallowed."
     slack = np.clip(1 - articulation, 0, 1)
-    lapse = np.where(rng.random(n) < .02 + .45 * slack, rng.uniform(.15, .7, n), 1)
-    return lapse * np.clip(rng.normal(1, .05 + .12 * slack, n), .4, 1.3)
+    lapse = np.where(rng.random(n) < .01 + .9 * slack, rng.uniform(0, .7, n), 1)
+    return lapse * np.clip(rng.normal(1, .04 + .4 * slack, n), .3, 1.5)
 
 def _spoken(phonemes, n, rng, articulation):
     "Mouth rows (n, 9) of an utterance."
     (times, spans, names), slack = _targets(phonemes), np.clip(1 - articulation, 0, 1)
     reached, closures = _reached(rng, len(times), articulation)[:, None] * articulation, list(_closures(phonemes))
     lazy = np.array(VISEMES['schwa']) * (names != 'rest')[:, None]
-    t = (np.arange(n) + .5) / FPS - rng.normal(0, .02 * slack)
-    times = times + rng.normal(0, .004 + .03 * slack, len(times))
+    t = (np.arange(n) + .5) / FPS - rng.normal(0, .07 * slack)
+    times, spans = times + rng.normal(0, .003 + .09 * slack, len(times)), spans * (1 + slack)
     firm, shapes = (np.array([table.get(v, _VOWEL) for v in names]) for table in (_FIRM, VISEMES))
     mouth = _blend(t, times, spans, firm, _mix(lazy, shapes, reached))
     return _press(mouth, _shut(t, closures, np.clip(_reached(rng, len(closures), articulation) + .1, .2, 1)))
@@ -962,15 +962,18 @@ def _glasses(p, ppu):
         cv2.line(canvas, to(hinge, (X0, Y0)), to(ear, (X0, Y0)), rim, thick, cv2.LINE_AA, 4)
     return _shrink(canvas)
 
-# %% ../../nbs/21_synth.face.ipynb #5553dcf4
+# %% ../../nbs/21_synth.face.ipynb #dee860d1
 def _head_layers(p, ppu):
     "The head with hair, the hair's coverage, and the relief with the hair's volume."
-    (skin, z), hair = _skin(p, ppu, rng := np.random.default_rng(p.seed)), _hair(p, ppu, np.random.default_rng(p.scene_seed))
+    rng = np.random.default_rng(p.seed)
+    (skin, z), hair = _skin(p, ppu, rng), _hair(p, ppu, np.random.default_rng(p.scene_seed))
     cover = hair[..., 3:] / 255
     skin[..., :3] *= 1 - .38 * _blur(np.roll(cover, int(.05 * ppu), 0), .05 * ppu)[..., None]  # shade under the hair
     return _over(hair, _over(_facial_hair(p, ppu, rng), skin)), cover, np.maximum(z, .35 * _blur(cover[..., 0], 3))
 
-def _to_u8(image): return np.clip(image + .5, 0, 255).astype(np.uint8)
+def _to_u8(image):
+    "Rounded and clipped to bytes."
+    return np.clip(image + .5, 0, 255).astype(np.uint8)
 
 def _depth(p, ppu, z):
     "Relief and brow field at a quarter of the resolution, smooth enough to warp along."
@@ -995,17 +998,22 @@ def _eye_parts(p, ppu, head, cover, tone):
     return dict(eyes=eyes, eye_xy=xy, eye_light=light, lens=lens, glasses=glasses)
 
 @functools.lru_cache(maxsize=8)
-def sculpt(
-    identity: Identity,
-    size: int = 224,  # of the picture, pixels
-) -> Face:            # the last few faces are remembered
-    "Do once all the work that does not depend on motion."
-    p, ppu, rng = identity, UNIT * size / 224 * OVERSAMPLING, np.random.default_rng(identity.scene_seed)
+def _sculpt(p, size):
+    "The face, remembered."
+    ppu, rng = UNIT * size / 224 * OVERSAMPLING, np.random.default_rng(p.scene_seed)
     head, cover, z = _head_layers(p, ppu)
     tone = float(_to_srgb(_skin_colour(p.melanin, p.warmth)).mean())
     layers = dict(head=head, torso=_torso(p, ppu, rng), back=_back_hair(p, ppu, rng))
     return Face(p, size, ppu, **{k: _to_u8(v) for k, v in layers.items()}, room=_room(p, size, rng), depth=_depth(p, ppu, z),
                 **_mouth_parts(p, ppu, head, tone), **_eye_parts(p, ppu, head, cover, tone))
+
+def sculpt(
+    identity: Identity,
+    size: int = 224,  # of the picture, pixels; a multiple of 4
+) -> Face:            # the last few faces are remembered
+    "Do once all the work that does not depend on motion."
+    if size % 4: raise BadArgument(size, 'this picture size cannot be rendered', 'Take a multiple of 4, such as 224.')
+    return _sculpt(identity, size)
 
 # %% ../../nbs/21_synth.face.ipynb #57eec7de
 def _curves(p, m, u):
@@ -1133,7 +1141,7 @@ def _paint_eye(face, skin, head, smile, side):
     skin = _mix(skin, ball, (inside(y - up) * inside(low - y) * inside(half - np.abs(x)))[..., None])
     return skin * (1 - _lashes(p, x, y, up, half))[..., None]
 
-# %% ../../nbs/21_synth.face.ipynb #3a3150d6
+# %% ../../nbs/21_synth.face.ipynb #293c1197
 def _deform(face, canvas, m):
     "Move the skin of the lower face for one row of mouth numbers and paint the mouth, in place."
     patch, shift = canvas[face.jaw], np.tensordot(_forces(m), face.fields, 1) * np.float32(face.ppu)
@@ -1184,7 +1192,8 @@ def _lattice(face, head, step=4):
 def _rigid(face, head, points, origin):
     "2x3 affine for a layer that follows three points, each ((x, y), height, does it turn with the head)."
     rest = head * np.float32([1] * 4 + [0, 0, 0, .25, .25, .3]) + np.float32([0] * 9 + [.7])
-    posed = [_to_picture(face, h := head if turns else rest) @ [*(_turn(np.array(xy), z, h)), 1] for xy, z, turns in points]
+    place = lambda xy, z, h: _to_picture(face, h) @ [*_turn(np.array(xy), z, h), 1]
+    posed = [place(xy, z, head if turns else rest) for xy, z, turns in points]
     source = [[(v - o) * face.ppu - .5 for v, o in zip(xy, origin)] for xy, _, _ in points]
     return cv2.getAffineTransform(np.float32(source), np.float32(posed))
 
