@@ -25,8 +25,8 @@ test: .venv/.dev  ## check that notebooks are in sync and clean, run each of the
 	$(BIN)/nbdev_test
 	$(BIN)/pytest tests
 
-lab: .venv/.kit  ## open JupyterLab on the quickstart
-	$(BIN)/jupyter-lab nbs/tutorials/quickstart.ipynb
+lab: .venv/.kit  ## open JupyterLab on the quickstart; as root in a container: make lab LAB=--allow-root
+	$(BIN)/jupyter-lab $(LAB) nbs/tutorials/quickstart.ipynb
 
 readme: .venv/.dev  ## write README.md from nbs/index.ipynb, its relative links seen from here
 	$(BIN)/jupyter-nbconvert --to markdown --output-dir out --output README nbs/index.ipynb
