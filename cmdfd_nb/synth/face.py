@@ -425,7 +425,7 @@ _STYLES = dict(
     bob=(functools.partial(_falling, end=.72),), long=(functools.partial(_falling, end=1.55),),
     fringe=(functools.partial(_falling, end=.8), _fringe))
 
-# %% ../../nbs/21_synth.face.ipynb #ec40e40f
+# %% ../../nbs/21_synth.face.ipynb #dfb3b3e7
 def _hair_colour(p):
     "sRGB 0..255 of hair in the middle of its range of shades."
     blond, brown, black = np.array([[198, 166, 116], [94, 62, 42], [34, 28, 27]], float)
@@ -487,8 +487,9 @@ def _curtain(p, rng, end, n=900):
 
 def _knot(rng, n=500):
     "A bun on top of the head."
-    a, r = rng.uniform(0, 6.28, n)[:, None] + np.linspace(0, 2, 8), rng.uniform(.03, .2, (n, 1))
-    return np.stack([1.2 * r * np.cos(a), r * np.sin(a) - 1.12], -1)
+    a, r = rng.uniform(0, 6.28, n)[:, None] + np.linspace(0, 2, 8), rng.uniform(0, .19, (n, 1))
+    arcs = np.stack([1.25 * r * np.cos(a), r * np.sin(a) - 1.08], -1)
+    return arcs + rng.normal(0, .02, (n, 1, 2))
 
 def _back_hair(p, ppu, rng):
     "The layer of hair behind head and neck; empty for short styles."
@@ -543,7 +544,7 @@ def _facial_hair(p, ppu, rng):
     shade = _beard_density(p, *_grid(ppu)) * density
     return _over(_shrink(canvas) * np.float32(strength), _rgba(_hair_colour(p) * .7 + 0 * shade[..., None], shade))
 
-# %% ../../nbs/21_synth.face.ipynb #46d6b937
+# %% ../../nbs/21_synth.face.ipynb #7351dd45
 def _half_width(p, y):
     "Half width of neck and shoulders at height y."
     return .345 + .08 * (1 - p.feminine) + .02 * _step(y, .6, 1.2) + 1.05 * np.clip((y - 1.08) / .55, 0, 1.5) ** 1.6
@@ -600,7 +601,7 @@ def _torso(p, ppu, rng):
     skin = _neck(p, x, y, ppu, rng)
     return _over(_cloth(p, x, y, ppu, rng), skin)
 
-# %% ../../nbs/21_synth.face.ipynb #dd801767
+# %% ../../nbs/21_synth.face.ipynb #765b5187
 def _rectangle(image, x, y, w, h, colour):
     "A filled rectangle, in pixels."
     cv2.rectangle(image, (int(x), int(y)), (int(x + w), int(y + h)), tuple(float(c) for c in colour), -1)
@@ -654,7 +655,7 @@ def _room(p, size, rng):
     fall += .04 * _noise(rng, u.shape, size / 3)
     return np.clip(image * fall[..., None].astype(np.float32), 0, 255).astype(np.uint8)
 
-# %% ../../nbs/21_synth.face.ipynb #835cdb8a
+# %% ../../nbs/21_synth.face.ipynb #c94c837b
 MOUTH = ('open', 'wide', 'round', 'teeth', 'tongue', 'press', 'tuck', 'smile', 'jaw')
 HEAD = ('blink', 'brow', 'gaze_x', 'gaze_y', 'yaw', 'pitch', 'roll', 'tx', 'ty', 'scale')
 
@@ -680,7 +681,7 @@ def with_mouth(
     "The head of one motion with the mouth of another."
     return Motion(other.mouth[:len(motion)], motion.head)
 
-# %% ../../nbs/21_synth.face.ipynb #df1dc411
+# %% ../../nbs/21_synth.face.ipynb #1525fe1b
 #                 open  wide round teeth tongue press tuck smile jaw
 VISEMES = dict(
     rest         = (.00,  .00, .00,  .00,  .00, .10, .00, .00, .00),
@@ -725,7 +726,7 @@ def visemes_of(
     symbol = symbol.lstrip(_MARKS)
     return next((_SHAPES[symbol[:n]] for n in range(len(symbol), 0, -1) if symbol[:n] in _SHAPES), ('schwa',))
 
-# %% ../../nbs/21_synth.face.ipynb #f28aa3d8
+# %% ../../nbs/21_synth.face.ipynb #4ded0b3c
 _FIRM = dict(  # how firmly a shape insists on the columns of `MOUTH` against its neighbours
     rest         = (.5, .5, .5, .5, .5, .5, .5, .4, .5),
     closed       = (3., .2, .2, 1., .5, 3., 1., .1, .3),
@@ -770,7 +771,7 @@ def _shut(t, closures, reached):
         shut = np.maximum(shut, whole * (1 - _step(np.maximum(begin - t, t - end), 0, .04)))
     return shut
 
-# %% ../../nbs/21_synth.face.ipynb #a950e6c6
+# %% ../../nbs/21_synth.face.ipynb #34178ad6
 def random_articulation(
     rng: np.random.Generator,  # one draw a clip
 ) -> float:                    # 0.45 mumbled .. 1 textbook; most people lie between .6 and .95
@@ -801,7 +802,7 @@ def _press(mouth, shut):
     mouth[:, k] = np.maximum(mouth[:, k] * shut.clip(.2), .75 * shut)
     return mouth
 
-# %% ../../nbs/21_synth.face.ipynb #c1e64152
+# %% ../../nbs/21_synth.face.ipynb #8cdc0297
 def _band(rng, n, seconds, channels=1):
     "Smooth noise of unit scale that changes in about `seconds`; (n, channels)."
     cell = seconds * FPS
@@ -852,7 +853,7 @@ def idle_motion(
     "Motion without speech."
     return Motion(_idle_mouth(n, rng), _head(n, rng))
 
-# %% ../../nbs/21_synth.face.ipynb #15db154e
+# %% ../../nbs/21_synth.face.ipynb #1e78f799
 _LONG = ('ah', 'ae', 'aw', 'ee', 'oh', 'eh')
 _KEPT = np.array([.25, .5, .5, 0, 0, 0, 0, .45, .5])  # how much of the idle mouth remains while speaking
 _LOW, _HIGH = [0, -1, 0, 0, 0, 0, 0, -.3, 0], [1.2, 1, 1.1, 1, 1, 1, 1, 1, 1.2]
@@ -881,7 +882,7 @@ def speech_motion(
     mouth = _spoken(phonemes, n_frames, rng, articulation) + idle * _mix(1, _KEPT, _busy(phonemes, n_frames))
     return Motion(np.clip(mouth, _LOW, _HIGH).astype(np.float32), head)
 
-# %% ../../nbs/21_synth.face.ipynb #da161db6
+# %% ../../nbs/21_synth.face.ipynb #28f64778
 @dataclass(frozen=True, eq=False)
 class Face:
     "An identity turned into the layers and fields that are the same in every frame."
@@ -962,7 +963,7 @@ def _glasses(p, ppu):
         cv2.line(canvas, to(hinge, (X0, Y0)), to(ear, (X0, Y0)), rim, thick, cv2.LINE_AA, 4)
     return _shrink(canvas)
 
-# %% ../../nbs/21_synth.face.ipynb #dee860d1
+# %% ../../nbs/21_synth.face.ipynb #fd9faa29
 def _head_layers(p, ppu):
     "The head with hair, the hair's coverage, and the relief with the hair's volume."
     rng = np.random.default_rng(p.seed)
@@ -1015,7 +1016,7 @@ def sculpt(
     if size % 4: raise BadArgument(size, 'this picture size cannot be rendered', 'Take a multiple of 4, such as 224.')
     return _sculpt(identity, size)
 
-# %% ../../nbs/21_synth.face.ipynb #57eec7de
+# %% ../../nbs/21_synth.face.ipynb #1eed44a1
 def _curves(p, m, u):
     "Heights of outer upper, inner upper, inner lower and outer lower lip at u, and the half width of the mouth."
     open_, wide, round_, teeth, _, press, tuck, smile, jaw = m.tolist()
@@ -1092,7 +1093,7 @@ def _paint_mouth(face, patch, m):
     corner = .25 * _bump(np.abs(x), y, half, float(up_in[0, np.abs(np.abs(u[0]) - 1).argmin()]), .022, .018)
     patch *= (1 - np.clip(seam + corner, 0, .8))[..., None]
 
-# %% ../../nbs/21_synth.face.ipynb #92f560c2
+# %% ../../nbs/21_synth.face.ipynb #1343cd8b
 def _lids(p, head, u, smile):
     "Heights of upper lid, lower lid and crease at u, -1 at the nose and 1 at the temple, and the eye's half width."
     blink, brow, look = float(head[0]), float(head[1]), float(head[3])
@@ -1141,7 +1142,7 @@ def _paint_eye(face, skin, head, smile, side):
     skin = _mix(skin, ball, (inside(y - up) * inside(low - y) * inside(half - np.abs(x)))[..., None])
     return skin * (1 - _lashes(p, x, y, up, half))[..., None]
 
-# %% ../../nbs/21_synth.face.ipynb #293c1197
+# %% ../../nbs/21_synth.face.ipynb #dabc231d
 def _deform(face, canvas, m):
     "Move the skin of the lower face for one row of mouth numbers and paint the mouth, in place."
     patch, shift = canvas[face.jaw], np.tensordot(_forces(m), face.fields, 1) * np.float32(face.ppu)
@@ -1215,7 +1216,7 @@ def _frame(face, mouth, head):
     image = _under(cv2.warpAffine(face.torso, _rigid(face, head, _TORSO, (TX0, TY0)), s), image)
     return _under(cv2.remap(canvas, where[..., 0], where[..., 1], cv2.INTER_LINEAR), image)
 
-# %% ../../nbs/21_synth.face.ipynb #8988e1ed
+# %% ../../nbs/21_synth.face.ipynb #dbc989ad
 def _mouth_points(p, m):
     "Twelve outer and eight inner points of the lips, clockwise from the corner at the left of the picture."
     rings = []
@@ -1261,7 +1262,7 @@ def render(
     face, rows = sculpt(identity, size), list(zip(motion.mouth, motion.head))
     return np.stack([_frame(face, *r) for r in rows]), np.stack([_landmarks(face, *r) for r in rows]).astype(np.float32)
 
-# %% ../../nbs/21_synth.face.ipynb #d160c2dd
+# %% ../../nbs/21_synth.face.ipynb #be985b87
 _KEEP = ('scene', 'hair', 'clothes', 'cloth', 'light_', 'background', 'room', 'zoom', 'center', 'head_width', 'ear_size')
 
 def swap_face(
@@ -1331,7 +1332,7 @@ def _drag(still, source, target, reach):
     at = cv2.resize((n + shift).astype(np.float32), (w + 2 * step, h + 2 * step))[step:-step, step:-step]
     return cv2.remap(still, at[..., 0], at[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
-# %% ../../nbs/21_synth.face.ipynb #6f2f8aeb
+# %% ../../nbs/21_synth.face.ipynb #e8d5da3b
 @dataclass(frozen=True)
 class Camera(Settings):
     "What stands between a scene and its file, before compression."
