@@ -326,7 +326,7 @@ def windows(
     "A video as consecutive windows, with the errors of `lockstep`."
     return _windows(lockstep(path, audio_track, audio_path), size)
 
-# %% ../nbs/10_media.ipynb #9ed455ac
+# %% ../nbs/10_media.ipynb #646ba568
 def _even(image):
     "The picture with even sides; the last row or column is repeated where one is missing."
     return np.pad(image, ((0, image.shape[0] % 2), (0, image.shape[1] % 2), (0, 0)), 'edge')
@@ -352,7 +352,7 @@ def write_video(
     crf=18,            # 0 lossless to 51 worst
     rate=SAMPLE_RATE,  # samples per second of `audio`
 ):
-    "A video any browser plays: H.264 and AAC in MP4, index in front; same input, same bytes; whole or absent."
+    "A video any browser plays: H.264 and AAC in MP4, index in front; whole or absent."
     images, flags, done = map(_even, frames), dict(movflags='faststart', fflags='bitexact'), 0
     first = next(images, None)
     if first is None: raise BadArgument(path, 'there is no picture to write', 'Give at least one frame.')
