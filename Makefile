@@ -12,10 +12,11 @@ help:  ## list what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s%s\n", $$1, $$2 }' Makefile
 
 demo: .venv/.kit  ## score the sample clip, or your own: make demo VIDEO=path
-	@mkdir -p out/demo; \
+	@rm -rf out/demo; mkdir -p out/demo; \
 	for video in "$(PWD)/$$VIDEO" "$(CURDIR)/$$VIDEO" "$$VIDEO"; do [ ! -e "$$video" ] || break; done; \
 	JUPYTER_PATH= $(BIN)/papermill -k python3 --cwd nbs/tutorials -r out "$(CURDIR)/out/demo" $${VIDEO:+-r video "$$video"} \
-	  nbs/tutorials/quickstart.ipynb out/demo/quickstart.ipynb
+	  nbs/tutorials/quickstart.ipynb out/demo/quickstart.ipynb 2> out/demo/log || \
+	  { grep -E '^[A-Z][A-Za-z]+: ' out/demo/log | tail -n 1; echo 'The notebook up to there is out/demo/quickstart.ipynb, the log out/demo/log.'; exit 1; }
 	@$(BIN)/python -c '$(TABLE)'
 	@printf '\nnotebook  out/demo/quickstart.ipynb\npicture   out/demo/curves.png\n'
 
@@ -26,7 +27,7 @@ test: .venv/.dev  ## check that notebooks are in sync and clean, run each of the
 	$(BIN)/pytest tests
 
 lab: .venv/.kit  ## open JupyterLab on the quickstart; as root in a container: make lab LAB=--allow-root
-	$(BIN)/jupyter-lab $(LAB) nbs/tutorials/quickstart.ipynb
+	JUPYTER_PATH= $(BIN)/jupyter-lab $(LAB) --notebook-dir=nbs --LabApp.default_url=/lab/tree/tutorials/quickstart.ipynb
 
 readme: .venv/.dev  ## write README.md from nbs/index.ipynb, its relative links seen from here
 	$(BIN)/jupyter-nbconvert --to markdown --output-dir out --output README nbs/index.ipynb

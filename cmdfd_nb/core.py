@@ -102,7 +102,7 @@ class Settings:
                                       f'Fields are: {", ".join(sorted(known))}.')
         return cls(**values)
 
-# %% ../nbs/00_core.ipynb #d82edc5d
+# %% ../nbs/00_core.ipynb #5b092acd
 def seed_everything(
     seed: int,  # same seed, same run (on the same machine and library versions)
 ):
@@ -120,7 +120,7 @@ def pick_device(
         torch.empty(0, device=name)
         return torch.device(name)
     except (RuntimeError, AssertionError) as e:
-        raise BadArgument(name, f'this machine cannot compute on that device ({str(e).splitlines()[0]})',
+        raise BadArgument(name, 'this machine cannot compute on that device',
                           'Use --device cpu, or auto.') from e
 
 # %% ../nbs/00_core.ipynb #e78a6be6

@@ -48,11 +48,11 @@ def mel_bank(
     bins = torch.arange(N_FFT // 2 + 1)[:, None]
     return torch.minimum((bins - left) / (mid - left), (right - bins) / (right - mid)).clamp(min=0)
 
-# %% ../nbs/12_features.ipynb #e60d9029
+# %% ../nbs/12_features.ipynb #217a599b
 def log_floored(
     x,  # powers, none negative
 ):      # same shape
-    "Logarithm, with exact zeros taken as the smallest step of a double."
+    "Logarithm, with exact zeros taken as machine epsilon."
     return torch.where(x == 0, torch.finfo(torch.float64).eps, x).log()
 
 # %% ../nbs/12_features.ipynb #e95f90b6

@@ -5,9 +5,7 @@
 # %% auto #0
 __all__ = ['TERMS', 'classification', 'distillation', 'clip_distance', 'contrastive', 'total']
 
-# %% ../nbs/33_losses.ipynb #1dfbd29c
-from dataclasses import dataclass
-
+# %% ../nbs/33_losses.ipynb #561bf984
 import torch
 import torch.nn.functional as F
 

@@ -10,8 +10,8 @@ import numpy as np
 
 from .core import FPS
 
-# %% ../nbs/60_plots.ipynb #e7e10211
-COLOURS = dict(real='#0072B2', fake='#D55E00', sync='#0072B2', cont='#E69F00', p_fake='#D55E00', gap='#999999')
+# %% ../nbs/60_plots.ipynb #9ae659c5
+COLOURS = dict(real='#009E73', fake='#D55E00', sync='#0072B2', cont='#E69F00', p_fake='#D55E00', gap='#999999')
 DASHES = dict(sync='-', cont='--', p_fake='-')
 
 def tidy(
@@ -23,7 +23,7 @@ def tidy(
     ax.spines[['top', 'right']].set_visible(False)
     return ax
 
-# %% ../nbs/60_plots.ipynb #5bd9e91c
+# %% ../nbs/60_plots.ipynb #e82c7ded
 def plot_curves(
     track,             # a `TrackScore`
     title: str = '',
@@ -39,7 +39,7 @@ def plot_curves(
         top.fill_between(t, track.sync, track.cont, color=COLOURS['gap'], alpha=.2, lw=0, label='|Sync − Cont|')
     low.plot(t, track.frame_p_fake, color=COLOURS['p_fake'])
     low.axhline(track.p_fake, color='black', lw=.8, ls=':', label=f'clip: {track.p_fake:.3f}')
-    tidy(top, ylim=(0, 1), ylabel='correlation', title=title)
+    tidy(top, ylim=(0, 1), ylabel='Sync, Cont', title=title)
     tidy(low, ylim=(0, 1), ylabel='p_fake', xlabel='time (s)', xlim=(t[0], t[-1]))
     for ax in (top, low): ax.legend(frameon=False, ncols=3, loc='lower right', fontsize=8)
     if note: fig.supxlabel(note, fontsize=8, color='#777777')

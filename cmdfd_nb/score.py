@@ -104,12 +104,13 @@ def score_video(
     about = dict(name=weights.name, domain=weights.domain, sha256=weights.sha256)
     return Result(str(path), about, tracks, warnings_for(weights))
 
-# %% ../nbs/35_score.ipynb #0aca67e6
+# %% ../nbs/35_score.ipynb #39cfaf60
 def score_or_error(
     path,             # a video file
     weights: Weights,
     device='cpu',
+    config=None,      # a `PreprocessConfig`; the weights' own by default
 ) -> dict:            # the result's record, or `{file, error: {type, message}}`
     "Score one file of many; what is wrong with it is part of the answer."
-    try: return score_video(path, weights, device).to_dict()
+    try: return score_video(path, weights, device, config).to_dict()
     except CmdfdError as e: return dict(file=str(path), error=e.record())

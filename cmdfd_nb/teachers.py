@@ -6,8 +6,8 @@
 __all__ = ['BLANK', 'END', 'CHARACTERS', 'SYMBOLS', 'to_symbols', 'positions', 'TeacherConfig', 'teacher_config', 'Recogniser',
            'ASR', 'VSR', 'lip_frontend', 'js_divergence', 'mean_kl_divergence', 'cont']
 
-# %% ../nbs/32_teachers.ipynb #8aa09911
-from dataclasses import dataclass, replace
+# %% ../nbs/32_teachers.ipynb #3e0736c8
+from dataclasses import dataclass
 
 import torch
 from torch import nn

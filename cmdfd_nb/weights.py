@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = ['DOMAINS', 'OFFICIAL_NAMES', 'OFFICIAL_UNUSED', 'FRONTEND_UNUSED', 'TALKNET_UNUSED', 'Weights', 'mismatch',
-           'check_fit', 'save_weights', 'build', 'read_about', 'load_weights', 'official_name', 'read_foreign', 'adopt',
-           'load_lip_frontend', 'load_official', 'load_talknet', 'seeded_tensor', 'seeded_weights', 'find_weights']
+           'check_fit', 'save_weights', 'build', 'read_about', 'load_weights', 'official_name', 'check_magic',
+           'read_foreign', 'adopt', 'load_lip_frontend', 'load_official', 'load_talknet', 'seeded_tensor',
+           'seeded_weights', 'find_weights']
 
-# %% ../nbs/34_weights.ipynb #b8560e23
+# %% ../nbs/34_weights.ipynb #64eb6a4f
 import json, math, pickle, re, zlib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
 from .clip import PreprocessConfig
-from .core import BadArgument, BadWeights, atomic_path, seed_everything, sha256_of
+from .core import BadArgument, BadWeights, atomic_path, sha256_of
 from .detector import Detector, DetectorConfig, detector_config
 from .encoders import VisualFrontend
 from .teachers import ASR, VSR, TeacherConfig, lip_frontend, teacher_config
@@ -170,16 +171,26 @@ TALKNET_UNUSED = {
     'model.visualFrontend.resnet.layer1.downsample.weight': (64, 64, 1, 1), 'lossAV.FC.weight': (2, 256), 'lossAV.FC.bias': (2,),
     'lossA.FC.weight': (2, 128), 'lossA.FC.bias': (2,), 'lossV.FC.weight': (2, 128), 'lossV.FC.bias': (2,)}
 
-# %% ../nbs/34_weights.ipynb #e930232f
+# %% ../nbs/34_weights.ipynb #93e5db22
+def check_magic(
+    path,  # a file
+):         # raises `BadWeights` if it begins like no checkpoint
+    "Refuse what is no checkpoint at all by its first bytes."
+    with open(path, 'rb') as f: first = f.read(16)
+    if not (first.startswith((b'PK', b'\x80')) or str(path).endswith('.safetensors')):
+        raise BadWeights(path, f'it is not a PyTorch file, it begins with {first!r}',
+                         'Download it again; a web page or a pointer file may have been saved in its place.')
+
 def read_foreign(
     path,      # *.pt, *.pth, *.model: a PyTorch state dict; or *.safetensors
 ) -> dict:     # name to tensor, a leading `module.` removed
     "The tensors of somebody else's checkpoint."
     if not Path(path).is_file(): raise BadWeights(path, 'no such file', 'Give the path of a checkpoint.')
+    check_magic(path)
     try: tensors = load_file(path) if str(path).endswith('.safetensors') else torch.load(path, 'cpu', weights_only=True)
     except pickle.UnpicklingError as e:
         raise BadWeights(path, 'it holds more than tensors, and reading it could run code', 'Ask its author for a plain state dict.') from e
-    except (SafetensorError, RuntimeError, EOFError, ValueError, OSError, KeyError) as e:
+    except (SafetensorError, RuntimeError, EOFError, ValueError, OSError, LookupError, AttributeError, TypeError) as e:
         raise BadWeights(path, f'it cannot be read as a checkpoint ({type(e).__name__})', 'Fetch the file again.') from e
     if not isinstance(tensors, dict) or not all(isinstance(v, torch.Tensor) for v in tensors.values()):
         raise BadWeights(path, 'it is not a state dict', 'Save model.state_dict() and nothing else.')

@@ -164,14 +164,14 @@ def utter(
     espeak.espeak_Synth(text.encode(), len(text.encode()) + 1, 0, 1, 0, 1, None, None)
     return b''.join(sound), events
 
-# %% ../../nbs/20_synth.speech.ipynb #c914937a
+# %% ../../nbs/20_synth.speech.ipynb #87365485
 def espeak_paths(
     package: str = 'espeakng_loader',  # the package that carries the library
 ) -> tuple:                            # library, data folder
     "Where espeak-ng is installed; `BadArgument` when it is not."
     if importlib.util.find_spec(package) is None:
         raise BadArgument(package, 'this package is not installed, and synthetic speech needs it',
-                          'Run `pip install cmdfd_nb[synth]`.')
+                          "In a clone, run pip install -e '.[synth]'.")
     loader = importlib.import_module(package)
     return loader.get_library_path(), loader.get_data_path()
 
