@@ -1,0 +1,142 @@
+"What forgeries promise: the same again from the same draw, sound kept or replaced, lips in sync as the paper saw them."
+import numpy as np
+import pytest
+
+from cmdfd_nb.core import SAMPLES_PER_FRAME, BadArgument
+from cmdfd_nb.media import frames, read_audio
+from cmdfd_nb.synth.face import random_identity
+from cmdfd_nb.synth.forge import (METHODS, STRENGTHS, Take, act, audio2head, estimate_landmarks, forge, known, makeittalk,
+                                  mouth_from_audio, sync_correlation, videoretalk, wav2lip)
+from cmdfd_nb.synth.speech import random_voice, sentence
+
+SWAPS, STILLS = ('faceswap', 'fsgan'), ('audio2head', 'makeittalk')
+
+
+def actor(seed, size=224, identity=None):
+    rng = np.random.default_rng(seed)
+    return act(identity or random_identity(rng), random_voice(rng), sentence(rng), rng, size=size)
+
+
+@pytest.fixture(scope='module')
+def takes(): return actor(3)[5:45], actor(16)[5:50]
+
+
+@pytest.fixture(scope='module')
+def donor(): return random_identity(np.random.default_rng(21))
+
+
+@pytest.fixture(scope='module')
+def forged(takes, donor): return {m: forge(m, *takes, donor, np.random.default_rng(1)) for m in METHODS}
+
+
+@pytest.mark.parametrize('method', METHODS)
+def test_shapes(forged, takes, method):
+    t, (take, driver) = forged[method], takes
+    assert len(t) == (len(driver) if method in STILLS else len(take))
+    assert t.frames.dtype == np.uint8 and t.frames.shape[1:] == (224, 224, 3)
+    assert t.audio.dtype == np.float32 and len(t.audio) == len(t) * SAMPLES_PER_FRAME
+    assert t.landmarks.shape == (len(t), 68, 2) and np.isfinite(t.landmarks).all()
+    assert len(t.motion) == len(t) and t.phonemes[-1].end_s == pytest.approx(len(t) / 25)
+
+
+@pytest.mark.parametrize('method', METHODS)
+def test_sound_is_kept_or_replaced(forged, takes, method):
+    t, (take, driver) = forged[method], takes
+    if method in SWAPS: assert np.array_equal(t.audio, take.audio) and t.voice == take.voice
+    elif method == 'rtvc':
+        assert not np.array_equal(t.audio, take.audio) and t.text == take.text and t.voice.variant == driver.voice.variant
+    else: assert np.array_equal(t.audio, driver.audio[:len(t.audio)]) and t.text == driver.text
+
+
+@pytest.mark.parametrize('method', ['wav2lip', 'makeittalk', 'faceswap', 'rtvc'])
+def test_the_same_draw_makes_the_same_forgery(forged, takes, donor, method):
+    again, other = (forge(method, *takes, donor, np.random.default_rng(seed)) for seed in (1, 2))
+    same = lambda a, b: np.array_equal(a.frames, b.frames) and np.array_equal(a.audio, b.audio)
+    assert same(again, forged[method]) and not same(other, forged[method])
+
+
+def test_faces_change_and_rooms_do_not(forged, takes):
+    take = takes[0]
+    for method in SWAPS:
+        assert np.array_equal(forged[method].frames[:, :15], take.frames[:, :15])
+        assert np.abs(forged[method].frames[:, 90:180, 70:150].astype(int) - take.frames[:, 90:180, 70:150]).mean() > 5
+    assert forged['rtvc'].frames is take.frames
+    assert np.array_equal(forged['wav2lip'].frames[:, :80], take.frames[:, :80])
+
+
+def test_a_still_is_one_frame(forged, takes):
+    for method in STILLS: assert len({f[:3].tobytes() for f in forged[method].frames}) <= 3   # hair may reach the rim
+
+
+@pytest.mark.parametrize('method', ['wav2lip', 'videoretalk', 'audio2head', 'faceswap', 'fsgan'])
+def test_strength_scales_traces_and_not_motion(takes, donor, method):
+    shown = {s: forge(method, takes[0][:12], takes[1][:12], donor, np.random.default_rng(4), s) for s in STRENGTHS}
+    far = [np.abs(shown[s].frames.astype(int) - shown['none'].frames).mean() for s in STRENGTHS]
+    assert far[0] == 0 < far[1] < far[3]
+    assert np.abs(shown['strong'].landmarks - shown['none'].landmarks).max() < 1.5
+
+
+def test_own_sound_without_a_driver(takes):
+    for method in ('wav2lip', 'makeittalk'):
+        assert np.array_equal(forge(method, takes[0][:10], rng=np.random.default_rng(0)).audio, takes[0][:10].audio)
+
+
+@pytest.mark.parametrize('arguments,remedy', [(('wav2head',), 'audio2head'), (('faceswap',), 'donor')])
+def test_wrong_arguments(takes, arguments, remedy):
+    with pytest.raises(BadArgument, match=remedy): forge(arguments[0], takes[0])
+    with pytest.raises(BadArgument, match='mild'): forge('wav2lip', takes[0], strength='brutal')
+
+
+def auc(low, high): return np.mean(np.array(high)[:, None] > np.array(low))
+
+
+def test_the_premise():
+    "Lip-sync forgeries follow the sound more closely than people, animated stills less (16 clips: standard error 0.08)."
+    people = [random_identity(np.random.default_rng(seed)) for seed in range(3)]
+    real = [actor(seed, 56, people[seed % 3])[:50] for seed in range(100, 116)]
+    sync = {f.__name__: [sync_correlation(f(t, t, np.random.default_rng(i))) for i, t in enumerate(real)]
+            for f in (wav2lip, videoretalk, audio2head, makeittalk)}
+    people = [sync_correlation(t) for t in real]
+    for method in ('wav2lip', 'videoretalk'): assert auc(people, sync[method]) > .65, method
+    for method in STILLS: assert auc(sync[method], people) > .65, method
+    assert np.std(people) > .05
+
+
+def test_sound_alone_moves_a_mouth(takes):
+    t = takes[0]
+    mouth = mouth_from_audio(t.audio)
+    assert mouth.shape == (len(t), 9) and 0 <= mouth.min() and mouth.max() <= 1.1
+    loud = np.sqrt((t.audio.reshape(-1, SAMPLES_PER_FRAME)**2).mean(1))
+    assert np.corrcoef(mouth[:, 0], loud)[0, 1] > .5
+
+
+@pytest.fixture(scope='module')
+def stranger(real_clips):
+    shown = np.stack([f for f, _ in zip(frames(real_clips['vox_a']), range(30))])
+    return known(Take(shown, read_audio(real_clips['vox_a'])[:30 * SAMPLES_PER_FRAME]))
+
+
+def test_landmarks_of_a_real_face(stranger):
+    eyes, mouth = stranger.landmarks[:, 36:48].mean(1), stranger.landmarks[:, 48:].mean(1)
+    for points, where in ((eyes, (88, 58)), (mouth, (88, 122))):               # read off the pictures by eye
+        assert np.abs(np.median(points, 0) - where).max() < 15, np.median(points, 0)
+
+
+@pytest.mark.parametrize('method', [m for m in METHODS if m != 'rtvc'])
+def test_real_video(stranger, donor, method):
+    t = forge(method, stranger, donor=donor, rng=np.random.default_rng(0))
+    assert t.frames.shape == stranger.frames.shape and np.array_equal(t.audio, stranger.audio)
+    assert t.identity is None and t.phonemes is None
+    assert np.abs(t.frames[:, 60:200, 40:170].astype(int) - stranger.frames[:, 60:200, 40:170]).mean() > 1
+
+
+def test_real_video_of_any_size(real_clips):
+    shown = np.stack([f for f, _ in zip(frames(real_clips['wide_844px_25fps']), range(8))])
+    take = Take(shown, read_audio(real_clips['wide_844px_25fps'])[:8 * SAMPLES_PER_FRAME])
+    points = estimate_landmarks(take.frames)
+    assert (points > -50).all() and (points < 900).all()
+    for f in (audio2head, makeittalk): assert f(take, take, np.random.default_rng(0)).frames.shape == shown.shape
+
+
+def test_nobody_can_respeak_an_unknown_text(stranger):
+    with pytest.raises(BadArgument, match='nobody knows'): forge('rtvc', stranger)
