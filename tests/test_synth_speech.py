@@ -102,7 +102,7 @@ def test_nonsense_is_refused(make):
 
 def test_without_espeak_the_remedy_is_named(monkeypatch):
     monkeypatch.setitem(__import__('sys').modules, 'espeakng_loader', None)
-    with pytest.raises(BadArgument, match=r'pip install cmdfd_nb\[synth\]'): speak('Hello.')
+    with pytest.raises(BadArgument, match=r"pip install -e '\.\[synth\]'"): speak('Hello.')
 
 
 def test_recording_keeps_time_and_varies_with_its_settings(speech):
