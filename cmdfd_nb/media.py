@@ -326,14 +326,14 @@ def windows(
     "A video as consecutive windows, with the errors of `lockstep`."
     return _windows(lockstep(path, audio_track, audio_path), size)
 
-# %% ../nbs/10_media.ipynb #2f5dd6cd
+# %% ../nbs/10_media.ipynb #77940e22
 def _even(image):
     "The picture with even sides; the last row or column is repeated where one is missing."
     return np.pad(image, ((0, image.shape[0] % 2), (0, image.shape[1] % 2), (0, 0)), 'edge')
 
 def _open_tracks(out, image, fps, crf, rate):
     "An H.264 track for pictures like this one and, at a rate, an AAC track."
-    options = {'crf': str(crf), 'x264-params': 'no-asm=1'}  # its assembly code reads beyond the picture, so its choices vary
+    options = {'crf': str(crf), 'x264-params': 'mbtree=0'}  # the tree's assembly code reads beyond the picture: its choices vary
     video = out.add_stream('libx264', rate=Fraction(fps).limit_denominator(1001), options=options)
     video.height, video.width, video.pix_fmt, video.thread_count = *image.shape[:2], 'yuv420p', 1
     sound = rate and out.add_stream('aac', rate=rate, layout='mono', bit_rate=6 * rate)

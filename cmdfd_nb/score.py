@@ -32,7 +32,7 @@ def clip_curves(
         curves['cont'] = cont(p_audio, p_visual, weights.detector.config.divergence)
     return {k: v[0].cpu().numpy() for k, v in curves.items()}
 
-# %% ../nbs/35_score.ipynb #b55a753c
+# %% ../nbs/35_score.ipynb #b4c13532
 @dataclass
 class TrackScore:
     "What the model found about one face of a video."
@@ -40,15 +40,15 @@ class TrackScore:
     start_s: float           # where it begins and ends, in seconds
     end_s: float
     frames: int              # on the 25 fps grid
-    p_fake: float            # softmax of the mean logits
+    p_fake: float            # softmax of the mean logits over the weights' temperature
     label: int               # 0 real, 1 fake, None if the weights are untrained
     frame_p_fake: np.ndarray # (frames,)
     sync: np.ndarray         # (frames,)
     cont: np.ndarray         # (frames,), None without teachers
     boxes: np.ndarray        # (frames, 4): x0, y0, x1, y1 in pixels of the video
 
-def _p_fake(logits):         # (..., 2)
-    return 1 / (1 + np.exp(logits[..., REAL].astype(float) - logits[..., FAKE]))
+def _p_fake(logits, temperature):  # (..., 2)
+    return 1 / (1 + np.exp((logits[..., REAL].astype(float) - logits[..., FAKE]) / temperature))
 
 def join_parts(
     parts: list,        # the clips of one track, in order, without their pictures: (start frame, boxes, curves)
@@ -58,10 +58,10 @@ def join_parts(
     "The score of a whole track."
     start, boxes = parts[0][0], np.concatenate([b for _, b, _ in parts])
     curve = {k: np.concatenate([c[k] for *_, c in parts]) for k in parts[0][2]}
-    p_fake = float(_p_fake(curve['logits'].mean(0)))
-    label = None if weights.domain == 'seeded' else int(p_fake >= .5)
-    return TrackScore(track, start / FPS, (start + len(boxes)) / FPS, len(boxes), p_fake, label, _p_fake(curve['logits']),
-                      curve['sync'], curve.get('cont'), boxes)
+    p_fake = float(_p_fake(curve['logits'].mean(0), weights.temperature))
+    label = None if weights.domain == 'seeded' else int(p_fake >= weights.threshold)
+    return TrackScore(track, start / FPS, (start + len(boxes)) / FPS, len(boxes), p_fake, label,
+                      _p_fake(curve['logits'], weights.temperature), curve['sync'], curve.get('cont'), boxes)
 
 # %% ../nbs/35_score.ipynb #266d80f1
 @dataclass

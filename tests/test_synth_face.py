@@ -115,7 +115,6 @@ def test_forging_parts_touch_only_what_they_say(one):
     brows = int(landmarks[:5, 36:48, 1].min())
     np.testing.assert_array_equal(pasted[:, :brows], frames[:5, :brows])
     assert (pasted != frames[:5]).any()
-    np.testing.assert_array_equal(sf.warp_face(frames[0], landmarks[0], landmarks[:1])[0], frames[0])
     swapped = sf.swap_face(who, sf.random_identity(np.random.default_rng(77)))
     assert (swapped.hair, swapped.background, swapped.zoom) == (who.hair, who.background, who.zoom) and swapped.seed != who.seed
 

@@ -6,8 +6,8 @@
 __all__ = ['HAIR_STYLES', 'BEARDS', 'CLOTHES', 'BACKGROUNDS', 'UNIT', 'OVERSAMPLING', 'X0', 'X1', 'Y0', 'Y1', 'TX0', 'TX1', 'TY0',
            'TY1', 'MOUTH', 'HEAD', 'VISEMES', 'SOUNDS', 'GLIDES', 'MOUTH_REACH', 'ANCHORS', 'Identity',
            'random_identity', 'Motion', 'with_mouth', 'visemes_of', 'random_articulation', 'idle_motion',
-           'speech_motion', 'Face', 'sculpt', 'render', 'swap_face', 'render_mouth', 'paste_mouth', 'warp_face',
-           'Camera', 'random_camera', 'film']
+           'speech_motion', 'Face', 'sculpt', 'render', 'swap_face', 'render_mouth', 'paste_mouth', 'Camera',
+           'random_camera', 'film']
 
 # %% ../../nbs/21_synth.face.ipynb #f98c8562
 import functools
@@ -1262,7 +1262,7 @@ def render(
     face, rows = sculpt(identity, size), list(zip(motion.mouth, motion.head))
     return np.stack([_frame(face, *r) for r in rows]), np.stack([_landmarks(face, *r) for r in rows]).astype(np.float32)
 
-# %% ../../nbs/21_synth.face.ipynb #be985b87
+# %% ../../nbs/21_synth.face.ipynb #e86d97eb
 _KEEP = ('scene', 'hair', 'clothes', 'cloth', 'light_', 'background', 'room', 'zoom', 'center', 'head_width', 'ear_size')
 
 def swap_face(
@@ -1312,25 +1312,6 @@ def _paste(frame, anchors, square, source):
     oval = 1 - _step(np.hypot(u[None] / .82, (u[:, None] - .04) / .74), .72, 1.)
     mask, moved = (cv2.warpAffine(a.astype(np.float32), affine, frame.shape[1::-1]) for a in (oval, square))
     return np.round(_mix(frame.astype(np.float32), moved, mask[..., None])).astype(np.uint8)
-
-def warp_face(
-    still: np.ndarray,    # (H, W, 3) uint8 RGB, one picture; sides multiples of 8
-    source: np.ndarray,   # (68, 2) its landmarks
-    targets: np.ndarray,  # (T, 68, 2) where they should go
-    reach: float = .22,   # how far around the face the picture follows, as a part of its width
-) -> np.ndarray:          # (T, H, W, 3) uint8
-    "Animate one still picture by moving its landmarks."
-    return np.stack([_drag(still, source, target, reach) for target in targets])
-
-def _drag(still, source, target, reach):
-    "One frame of `warp_face`: displacements spread by normalised Gaussians on a coarse lattice."
-    (h, w), step = still.shape[:2], 8
-    n = np.stack(np.meshgrid(*((np.arange(s // step + 2) - .5) * step - .5 for s in (w, h))), -1)
-    d2 = ((n[:, :, None] - target) ** 2).sum(-1)
-    near, far = np.exp(-d2 / (2 * (.05 * w) ** 2)) + 1e-12, np.exp(-d2.min(-1) / (2 * (reach * w) ** 2))
-    shift = (near[..., None] * (source - target)).sum(2) / near.sum(-1)[..., None] * far[..., None]
-    at = cv2.resize((n + shift).astype(np.float32), (w + 2 * step, h + 2 * step))[step:-step, step:-step]
-    return cv2.remap(still, at[..., 0], at[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 # %% ../../nbs/21_synth.face.ipynb #e8d5da3b
 @dataclass(frozen=True)

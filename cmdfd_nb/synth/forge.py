@@ -459,16 +459,16 @@ def together(
     n = min(len(take), len(driver))
     return known(take)[:n], driver[:n]
 
-# %% ../../nbs/22_synth.forge.ipynb #a8c58089
+# %% ../../nbs/22_synth.forge.ipynb #ab7138f4
 def wav2lip(
     take: Take,                # whose face
     driver: Take,              # whose sound
     rng: np.random.Generator,
     strength: str = 'default', # one of `STRENGTHS`
 ) -> Take:                     # as long as the shorter of the two
-    "Lips generated from sound: over-articulated, closely in sync, soft, with a seam."
+    "Lips generated from sound: more articulated than most people's, closely in sync, soft, with a seam."
     (take, driver), amount = together(take, driver), STRENGTHS[strength]
-    mouth = generated(driver, rng, rng.uniform(.97, 1.1), rng.uniform(0, .75))
+    mouth = generated(driver, rng, rng.uniform(.73, 1.02), rng.uniform(0, .55))
     size, blur, tint = int(96 - amount * rng.uniform(0, 18)), amount * rng.uniform(0, .35), 1 + amount * rng.normal(0, .012, 3)
     return relip(take, driver, mouth, size, lambda square: soft(square, blur) * tint)
 
@@ -480,7 +480,7 @@ def videoretalk(
 ) -> Take:                     # as long as the shorter of the two
     "Lips generated from sound, then enhanced: in sync, crisp, matched in colour."
     (take, driver), amount = together(take, driver), STRENGTHS[strength]
-    mouth = generated(driver, rng, rng.uniform(.9, 1.05), rng.uniform(.1, .85))
+    mouth = generated(driver, rng, rng.uniform(.68, .95), rng.uniform(0, .45))
     size, crisp = int(112 - amount * rng.uniform(4, 16)), amount * rng.uniform(0, .5)
     return relip(take, driver, mouth, size, lambda square: square + crisp * (square - soft(square, 1.2)))
 
@@ -579,7 +579,7 @@ def blinked(
     points[[37, 38, 43, 44]] += .85 * lid * (points[[41, 40, 47, 46]] - points[[37, 38, 43, 44]])
     return points
 
-# %% ../../nbs/22_synth.forge.ipynb #1dae35ae
+# %% ../../nbs/22_synth.forge.ipynb #8a3a8872
 def eye_contrast(
     frame: np.ndarray,   # (H, W, 3) uint8
     points: np.ndarray,  # (68, 2)
@@ -613,7 +613,7 @@ def averaged(
 ) -> np.ndarray:                # (T, 9) float32
     "The mouth of a generator that has learnt an average speaker."
     mouth = generated(driver, rng, rng.uniform(.8, 1), rng.uniform(.5, 1.3))
-    return weak(mouth, rng.uniform(.8, 1.05), int(rng.integers(late[0], late[1] + 1)), rng.uniform(.8, 2))
+    return weak(mouth, rng.uniform(.9, 1.2), int(rng.integers(late[0], late[1] + 1)), rng.uniform(.8, 2))
 
 def animate(
     take: Take,                # one frame of it is used
@@ -633,7 +633,7 @@ def animate(
     motion = take.motion and Motion(mouth, head)
     return replace(take, frames=drag(take.frames[k], source, moved), landmarks=moved, motion=motion, **heard(driver))
 
-# %% ../../nbs/22_synth.forge.ipynb #923012d2
+# %% ../../nbs/22_synth.forge.ipynb #66853959
 def makeittalk(
     take: Take,                # whose face: one frame of it
     driver: Take,              # whose sound
@@ -642,7 +642,7 @@ def makeittalk(
 ) -> Take:                     # as long as the driver
     "A still moved by landmarks: small sway, lips stretched, weak."
     mouth = averaged(driver, rng, (1, 3))
-    return animate(take, driver, mouth, swaying(driver, rng, rng.uniform(.8, 1.3)), rng)
+    return animate(take, driver, mouth, swaying(driver, rng, rng.uniform(.65, 1.1)), rng)
 
 def audio2head(
     take: Take,                # whose face: one frame of it
@@ -652,7 +652,7 @@ def audio2head(
 ) -> Take:                     # as long as the driver
     "A still moved as a whole, a weak and late mouth painted into it."
     mouth, amount = averaged(driver, rng, (1, 4)), STRENGTHS[strength]
-    still = animate(take, driver, 0 * mouth, swaying(driver, rng, rng.uniform(.9, 1.4)), rng)
+    still = animate(take, driver, 0 * mouth, swaying(driver, rng, rng.uniform(.7, 1.15)), rng)
     size, blur = int(104 - amount * rng.uniform(0, 14)), amount * rng.uniform(0, .25)
     return relip(still, driver, mouth, size, lambda square: soft(square, blur))
 
