@@ -24,7 +24,7 @@ from .detector import Detector, DetectorConfig, detector_config
 from .encoders import VisualFrontend
 from .teachers import ASR, VSR, TeacherConfig, lip_frontend, teacher_config
 
-# %% ../nbs/34_weights.ipynb #ed980570
+# %% ../nbs/34_weights.ipynb #d6aa5acc
 DOMAINS = ('real', 'synthetic', 'seeded')
 
 @dataclass
@@ -44,6 +44,8 @@ class Weights:
 
     def __post_init__(self):
         if self.domain not in DOMAINS: raise BadWeights(self.name, f'domain {self.domain!r} is unknown', f'Use {", ".join(DOMAINS)}.')
+        if self.detector and self.detector.config.evidence != 'none' and not self.has_teachers:
+            raise BadWeights(self.name, 'its detector decides by Cont, and a teacher is missing', 'Save it together with its teachers.')
         for module in self.modules().values(): module.eval()
 
     def modules(self):           # name to module, those that are there
