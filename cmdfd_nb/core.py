@@ -6,11 +6,15 @@
 __all__ = ['FPS', 'SAMPLE_RATE', 'SAMPLES_PER_FRAME', 'ROWS_PER_FRAME', 'FACE_SIZE', 'REAL', 'FAKE', 'CmdfdError',
            'UnreadableMedia', 'NoVideoStream', 'NoAudioStream', 'NoFace', 'TooShort', 'BadWeights', 'BadManifest',
            'BadArgument', 'atomic_path', 'sha256_of', 'content_key', 'Settings', 'seed_everything', 'pick_device',
-           'sample']
+           'one_thread', 'in_parallel', 'sample']
 
-# %% ../nbs/00_core.ipynb #19421244
-import contextlib, hashlib, json, os, random, tempfile
+# %% ../nbs/00_core.ipynb #7bdd46b0
+import contextlib, hashlib, json, os, random, sys, tempfile
+from collections import deque
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, fields
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -122,6 +126,62 @@ def pick_device(
     except (RuntimeError, AssertionError) as e:
         raise BadArgument(name, 'this machine cannot compute on that device',
                           'Use --device cpu, or auto.') from e
+
+# %% ../nbs/00_core.ipynb #9fe0c7c4
+def one_thread():
+    "As many processes as cores already, so one thread in each."
+    import cv2
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)
+
+def _pool(workers): return ProcessPoolExecutor(workers, get_context('spawn'), one_thread)
+
+def _apply(function, items): return [function(item) for item in items]
+
+def _alone(function, item, died):
+    "The result of an item in a process of its own."
+    with _pool(1) as pool:
+        try: return pool.submit(function, item).result()
+        except BrokenProcessPool:
+            if died is None: raise
+            return died(item)
+
+def _findable(function):
+    "`BadArgument` for a function of a notebook, which worker processes cannot import."
+    inner = getattr(function, 'func', function)
+    if inner.__module__ == '__main__' and not hasattr(sys.modules['__main__'], '__file__'):
+        raise BadArgument(inner.__name__, 'worker processes cannot find a function of a notebook',
+                          'Import it from a module, or use workers=1.')
+
+def _results(pool, function, waiting, ahead):
+    "Yields results while groups of items are waiting; returns the items under way when the pool breaks."
+    under_way = {}
+    try:
+        while waiting or under_way:
+            while waiting and len(under_way) < ahead:
+                job = pool.submit(_apply, function, waiting[0])
+                under_way[job] = waiting.popleft()
+            for job in wait(under_way, return_when=FIRST_COMPLETED).done:
+                yield from job.result()
+                del under_way[job]
+    except BrokenProcessPool: pass
+    return sum(under_way.values(), [])
+
+def in_parallel(
+    function,           # of a module, so that worker processes can find it
+    items: list,
+    workers=1,          # processes (0 and 1: this one), or an executor of `concurrent.futures`
+    together: int = 1,  # neighbours that go to the same worker
+    died=None,          # from an item that kills its process to a result; without it, `BrokenProcessPool` is raised
+):                      # iterator of results, in any order
+    "A function applied to items, in parallel."
+    if workers in (0, 1): return (yield from map(function, items))
+    if isinstance(workers, int): _findable(function)
+    waiting = deque(items[i:i + together] for i in range(0, len(items), together))
+    while waiting:
+        pool, ahead = (_pool(workers), workers + 1) if isinstance(workers, int) else (contextlib.nullcontext(workers), 1000)
+        with pool as p: left = yield from _results(p, function, waiting, ahead)
+        for item in left: yield _alone(function, item, died)
 
 # %% ../nbs/00_core.ipynb #e78a6be6
 def sample(

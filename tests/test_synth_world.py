@@ -111,7 +111,7 @@ def test_no_single_number_gives_fakes_away(tmp_path):
     "The limits of 200 clips per type, widened by two standard errors for ten."
     world = w.World('cmdfd', SEED, seconds=SECONDS)
     chosen = [s for s in w.shots(world, 10) if s.type in ('real', 'wav2lip_Self', 'VideoReTalk', 'MakeItTalk')]
-    assert not any(error for _, error in w.spread(functools.partial(w.attempt, str(tmp_path), world), chosen, 2, 5))
+    assert not any(error for _, error in w.in_parallel(functools.partial(w.attempt, str(tmp_path), world), chosen, 2, 5))
     table = w.numbers_of(tmp_path, 2)
     assert len(table) == 40 and table.type.nunique() == 4
     assert w.leaks(table) == {}

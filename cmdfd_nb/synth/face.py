@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['HAIR_STYLES', 'BEARDS', 'CLOTHES', 'BACKGROUNDS', 'UNIT', 'OVERSAMPLING', 'X0', 'X1', 'Y0', 'Y1', 'TX0', 'TX1', 'TY0',
-           'TY1', 'MOUTH', 'HEAD', 'VISEMES', 'SOUNDS', 'GLIDES', 'MOUTH_REACH', 'ANCHORS', 'Identity',
+           'TY1', 'MOUTH', 'HEAD', 'VISEMES', 'SOUNDS', 'GLIDES', 'MOUTH_REACH', 'ANCHORS', 'ZOOM', 'Identity',
            'random_identity', 'Motion', 'with_mouth', 'visemes_of', 'random_articulation', 'idle_motion',
            'speech_motion', 'Face', 'sculpt', 'render', 'swap_face', 'render_mouth', 'paste_mouth', 'Camera',
-           'random_camera', 'film']
+           'random_camera', 'shaking', 'filmed_points', 'film']
 
 # %% ../../nbs/21_synth.face.ipynb #f98c8562
 import functools
@@ -145,7 +145,7 @@ def random_identity(
     values = dict(age=age, feminine=fem, **drawn)
     return Identity(**seeds, **{k: v if isinstance(v, str) else round(float(v), 4) for k, v in values.items()})
 
-# %% ../../nbs/21_synth.face.ipynb #900d493e
+# %% ../../nbs/21_synth.face.ipynb #90365c80
 UNIT = 80                                 # pixels per eye-to-chin distance in a picture 224 pixels wide
 OVERSAMPLING = 1.25                       # canvas pixels per picture pixel
 X0, X1, Y0, Y1 = -1.35, 1.35, -1.5, 1.9   # what the head's canvas shows
@@ -169,8 +169,8 @@ def _mix(a, b, t):
     return a + (b - a) * t
 
 def _blur(image, sigma):
-    "Gaussian blur, sigma in pixels."
-    return cv2.GaussianBlur(image, (0, 0), float(sigma))
+    "Gaussian blur, sigma in pixels; 0 leaves the image alone."
+    return cv2.GaussianBlur(image, (0, 0), float(sigma)) if sigma else image
 
 def _noise(rng, shape, cell):
     "Smooth noise of unit scale with structures `cell` pixels wide."
@@ -681,7 +681,7 @@ def with_mouth(
     "The head of one motion with the mouth of another."
     return Motion(other.mouth[:len(motion)], motion.head)
 
-# %% ../../nbs/21_synth.face.ipynb #1525fe1b
+# %% ../../nbs/21_synth.face.ipynb #f25a5baf
 #                 open  wide round teeth tongue press tuck smile jaw
 VISEMES = dict(
     rest         = (.00,  .00, .00,  .00,  .00, .10, .00, .00, .00),
@@ -709,8 +709,8 @@ VISEMES = dict(
     oo           = (.22, -.60, 1.0,  .00,  .00, .00, .00, .00, .22))
 
 SOUNDS = dict(
-    rest='_ _: ;', closed='p b m', lip_teeth='f v', teeth_tongue='T D', alveolar='t d n', hiss='s z', hush='S Z', lateral='l',
-    rhotic='r', velar='k g N x ?', breath='h', glide_w='w', ee='i: i j', ih='I', eh='E e', ae='a', ah='A: A@ aa 0', uh='V',
+    rest='_ _:', closed='p b m', lip_teeth='f v', teeth_tongue='T D', alveolar='t d n', hiss='s z', hush='S Z', lateral='l',
+    rhotic='r', velar='k g N x ?', breath='h', glide_w='w', ee='i: i j ;', ih='I', eh='E e', ae='a', ah='A: A@ aa 0', uh='V',
     schwa='@ a#', er='3: 3', aw='O: O@ O', oh='o', oo='u: U u')
 GLIDES = {
     'aU': 'ah oo', 'oU': 'oh oo', 'eI': 'eh ee', 'aI': 'ah ee', 'OI': 'aw ee', 'i@': 'ee schwa', 'i@3': 'ee er', 'e@': 'eh schwa',
@@ -1313,7 +1313,7 @@ def _paste(frame, anchors, square, source):
     mask, moved = (cv2.warpAffine(a.astype(np.float32), affine, frame.shape[1::-1]) for a in (oval, square))
     return np.round(_mix(frame.astype(np.float32), moved, mask[..., None])).astype(np.uint8)
 
-# %% ../../nbs/21_synth.face.ipynb #e8d5da3b
+# %% ../../nbs/21_synth.face.ipynb #1206e3c7
 @dataclass(frozen=True)
 class Camera(Settings):
     "What stands between a scene and its file, before compression."
@@ -1335,21 +1335,41 @@ def random_camera(
                   contrast=rng.uniform(.88, 1.1))
     return Camera(int(rng.integers(2**31)), **{k: round(float(v), 4) for k, v in values.items()})
 
+ZOOM = 1.02  # of a filmed picture, so that shake has room
+
+def shaking(
+    camera: Camera,
+    n: int,                    # frames
+    width: int,                # of the picture, pixels
+    rng: np.random.Generator,
+) -> np.ndarray:               # (n, 2) pixels, where the corner of the scene comes to lie
+    "How the picture moves."
+    drift = .7 * _band(rng, n, .5, 2) + .3 * _band(rng, n, .12, 2)
+    return camera.shake * width / 224 * drift - (ZOOM - 1) / 2 * width
+
+def filmed_points(
+    points: np.ndarray,  # (T, n, 2), pixels of the scene
+    camera: Camera,
+    size: int,           # of the square picture
+) -> np.ndarray:         # (T, n, 2) float32, pixels of the filmed picture
+    "Where points of the scene end up in the picture."
+    move = shaking(camera, len(points), size, np.random.default_rng(camera.seed))
+    return (ZOOM * points + move[:, None]).astype(np.float32)
+
 def film(
     frames: np.ndarray,  # (T, H, W, 3) uint8 RGB
     camera: Camera,
 ) -> np.ndarray:         # (T, H, W, 3) uint8 RGB
     "Shake, exposure, optics and sensor noise, the noise fresh in every frame."
     rng, n = np.random.default_rng(camera.seed), len(frames)
-    shake = camera.shake * frames.shape[2] / 224 * (.7 * _band(rng, n, .5, 2) + .3 * _band(rng, n, .12, 2))
+    moves = shaking(camera, n, frames.shape[2], rng)
     exposure = camera.gain * (1 + camera.flicker * _band(rng, n, .3)[:, 0])
-    return np.stack([_expose(f, s, e, camera, rng) for f, s, e in zip(frames, shake, exposure)])
+    return np.stack([_expose(f, m, e, camera, rng) for f, m, e in zip(frames, moves, exposure)])
 
-def _expose(frame, shift, exposure, c, rng):
-    "One frame through the camera; it crops by 2 % so that shake has room."
-    h, w = frame.shape[:2]
-    move = np.array([[1.02, 0, shift[0] - .01 * w], [0, 1.02, shift[1] - .01 * h]])
-    image = _blur(cv2.warpAffine(frame, move, (w, h), borderMode=cv2.BORDER_REFLECT_101), c.blur).astype(np.float32)
+def _expose(frame, move, exposure, c, rng):
+    "One frame through the camera."
+    affine = np.array([[ZOOM, 0, move[0]], [0, ZOOM, move[1]]])
+    image = _blur(cv2.warpAffine(frame, affine, frame.shape[1::-1], borderMode=cv2.BORDER_REFLECT_101), c.blur).astype(np.float32)
     balance = np.float32(exposure) * (1 + np.float32(c.tint) * np.float32([.05, 0, -.07]))
     image = ((image - 110) * np.float32(c.contrast) + 110) * balance
     grain = rng.standard_normal(frame.shape, np.float32) * np.float32(c.noise)

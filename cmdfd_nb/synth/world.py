@@ -6,14 +6,13 @@
 __all__ = ['SPLITS', 'HIGH', 'RACES', 'KINDS', 'STRENGTHS', 'TYPES', 'RELEASE', 'GENERATORS', 'WITH_WAV', 'LEAD', 'MARGIN',
            'META_HEADER', 'GLOBAL', 'LOCAL', 'LIMITS', 'rng_of', 'voices_of', 'Person', 'person', 'World', 'Shot',
            'fakeavceleb_shots', 'cmdfd_shots', 'lrs2_shots', 'shots', 'stretch', 'longest', 'words', 'scene', 'around',
-           'driving_sound', 'staged', 'Truth', 'delay', 'filmed_points', 'equipment', 'shoot', 'truth_path',
-           'save_truth', 'load_truth', 'transcript', 'save_clip', 'meta_row', 'write_table', 'write_tables', 'claim',
-           'one_thread', 'spread', 'attempt', 'build', 'cmdfd_synth', 'make_speaker', 'make_samples', 'sharpness',
-           'leading_silence', 'global_numbers', 'region', 'change', 'local_numbers', 'clip_numbers', 'auc', 'auc_error',
-           'numbers_of', 'separation', 'leaks']
+           'driving_sound', 'staged', 'Truth', 'delay', 'equipment', 'shoot', 'truth_path', 'save_truth', 'load_truth',
+           'transcript', 'save_clip', 'meta_row', 'write_table', 'write_tables', 'claim', 'attempt', 'there', 'build',
+           'cmdfd_synth', 'make_speaker', 'make_samples', 'sharpness', 'leading_silence', 'global_numbers', 'region',
+           'change', 'local_numbers', 'clip_numbers', 'auc', 'auc_error', 'numbers_of', 'separation', 'leaks']
 
-# %% ../../nbs/23_synth.world.ipynb #2a0bf898
-import csv, functools, json, multiprocessing, os, sys
+# %% ../../nbs/23_synth.world.ipynb #125ed79f
+import csv, functools, json, os, sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,12 +20,13 @@ import cv2
 import numpy as np
 from fastcore.script import Param, call_parse
 
-from ..core import FPS, SAMPLE_RATE, SAMPLES_PER_FRAME, BadArgument, CmdfdError, Settings, atomic_path, content_key
+from ..core import (FPS, SAMPLE_RATE, SAMPLES_PER_FRAME, BadArgument, CmdfdError, Settings, atomic_path, content_key,
+                           in_parallel)
 from ..faces import gray
 from ..media import frames, probe, read_audio, write_video, write_wav
 from .speech import (VARIANTS, Phoneme, Recording, Voice, random_recording, random_voice, record, sentence, speak,
                                    speech_level)
-from .face import Camera, Identity, film, random_camera, random_identity
+from .face import Camera, Identity, film, filmed_points, random_camera, random_identity
 from .forge import Take, act, forge, opening, sync_correlation
 
 # %% ../../nbs/23_synth.world.ipynb #334248e7
@@ -127,7 +127,7 @@ def fakeavceleb_shots(
         return Shot(path, 'real' if method == 'real' else kind, method, category, one.split, one.number, heard.number)
     return [shot(*row) for row in RELEASE]
 
-# %% ../../nbs/23_synth.world.ipynb #c08215b8
+# %% ../../nbs/23_synth.world.ipynb #9c98e533
 GENERATORS = dict(wav2lip='wav2lip', VideoReTalk='videoretalk', Audio2Head='audio2head', MakeItTalk='makeittalk')  # by folder
 WITH_WAV = ('origin', 'Audio2Head', 'Audio2Head_Self', 'MakeItTalk', 'MakeItTalk_Self')
 
@@ -152,7 +152,7 @@ def lrs2_shots(
 def shots(
     world: World,
     clips: int,               # of every type of forgery, at least 1; in LRS2, of real speakers
-    splits: tuple = SPLITS,   # those wanted
+    splits: tuple = ('train', 'val', 'test'),  # those wanted, chosen after counting
 ) -> list[Shot]:              # person by person
     "The plan of a data set."
     if clips < 1: raise BadArgument(clips, 'no clips to make', 'Give 1 or more.')
@@ -160,7 +160,9 @@ def shots(
     of = dict(fakeavceleb=fakeavceleb_shots, cmdfd=cmdfd_shots, lrs2=lrs2_shots)[world.kind]
     cast = [person(world.seed, n) for n in range(clips + clips % 2)]
     plan = [shot for one in cast for shot in of(one, cast[one.partner])[:None if one.number < clips else 1]]
-    return [shot for shot in plan if shot.split in splits]
+    plan = [shot for shot in plan if shot.split in splits]
+    if not plan: raise BadArgument(clips, f'so few people are none for {",".join(splits)}', 'Give 6 or more clips.')
+    return plan
 
 # %% ../../nbs/23_synth.world.ipynb #6c3e1f66
 LEAD, MARGIN = (12, 25), 5  # frames before a stretch; frames around it that are forged too and then cut away
@@ -236,7 +238,7 @@ def staged(
         take = forge(shot.method, take, driver, donor, rng, world.strength)
     return take[MARGIN:MARGIN + length]
 
-# %% ../../nbs/23_synth.world.ipynb #69be8469
+# %% ../../nbs/23_synth.world.ipynb #b2fed8c0
 @dataclass(frozen=True)
 class Truth:
     "What only the maker of a clip knows."
@@ -261,20 +263,6 @@ def delay(
         lips, sound, n = max(k, 0), max(-k, 0), len(take) - abs(k)
         return sync_correlation(replace(take[sound:sound + n], landmarks=take.landmarks[lips:lips + n]))
     return max(range(-reach, reach + 1), key=lambda k: (agreement(k), -abs(k))) / FPS
-
-def filmed_points(
-    points: np.ndarray,  # (T, n, 2), pixels of the scene
-    camera: Camera,
-    size: int,           # of the picture, at most 256
-) -> np.ndarray:         # (T, n, 2) float32, pixels of the filmed picture
-    "Where points end up, read off a filmed strip whose colours are coordinates."
-    plain = replace(camera, flicker=0, noise=0, gain=1, tint=0, contrast=1)
-    x, y = np.meshgrid(np.arange(size), np.arange(32))
-    seen = film(np.repeat(np.stack([x, 7 * y, 0 * x], -1)[None].astype(np.uint8), len(points), 0), plain)[:, 8:-8, 16:-16]
-    zoom, left = np.polyfit(x[0, 16:-16], seen[..., 0].mean(1).T, 1)
-    top = np.polyfit(y[8:-8, 0], seen[..., 1].mean(2).T / 7, 1)[1]
-    middle = np.stack([left + zoom * size / 2, top + zoom * 16 + size / 2 - 16], 1)    # seen in the middle of the picture
-    return ((points - middle[:, None]) / zoom[:, None, None] + size / 2).astype(np.float32)
 
 def equipment(
     world: World,
@@ -380,7 +368,7 @@ def write_tables(
         for split in ('train', 'val', 'test'):
             write_table(Path(root)/f'{split}.txt', [[s.path[5:-4]] for s in made if s.split == split])  # without main/ and .mp4
 
-# %% ../../nbs/23_synth.world.ipynb #edfcc9fe
+# %% ../../nbs/23_synth.world.ipynb #a4dea928
 def claim(
     root,          # folder of the data set, new or begun
     world: World,
@@ -388,28 +376,12 @@ def claim(
     "Write down what the folder holds; `BadArgument` if it holds another world."
     note = Path(root)/'truth'/'world.json'
     if not note.exists():
+        if any(Path(root).glob('[!.]*')): raise BadArgument(root, 'this folder holds something else', 'Give a new folder.')
         with atomic_path(note) as part: part.write_text(json.dumps(world.to_dict()))
     there = World.from_dict(json.loads(note.read_text()), note)
     if there != world: raise BadArgument(root, f'this folder holds {there}', 'Use the same settings, or another folder.')
 
-# %% ../../nbs/23_synth.world.ipynb #bb60ef3e
-def one_thread():
-    "As many processes as cores already, so one thread in each."
-    import torch
-    cv2.setNumThreads(1)
-    torch.set_num_threads(1)
-
-def spread(
-    function,       # of a module, so that workers can find it
-    items: list,
-    workers: int,   # processes; 0 and 1: this one
-    together: int,  # neighbours that go to the same worker
-):                  # iterator of results, in any order
-    "A function applied to items, in parallel."
-    if workers < 2: return (yield from map(function, items))
-    with multiprocessing.get_context('spawn').Pool(workers, one_thread) as pool:
-        yield from pool.imap_unordered(function, items, together)
-
+# %% ../../nbs/23_synth.world.ipynb #027bfb95
 def attempt(
     root,
     world: World,
@@ -420,22 +392,29 @@ def attempt(
     except CmdfdError as error: return shot, error
     return shot, None
 
+def there(
+    root,           # folder of the data set
+) -> list[Shot]:    # by path
+    "What has been made so far, by this call or an earlier one."
+    shots = [load_truth(p).shot for p in sorted((Path(root)/'truth').rglob('*.safetensors'))]
+    return [s for s in shots if (Path(root)/s.path).exists()]
+
 def build(
     root,               # folder of the data set, new or begun
     world: World,
     clips: int,         # of every type of forgery
     workers: int = 1,   # processes
-    splits: tuple = SPLITS,  # those wanted
+    splits: tuple = ('train', 'val', 'test'),  # those wanted
 ) -> dict:              # path of a clip that failed: `CmdfdError`
     "Make what is missing of a data set, and its tables."
     from tqdm import tqdm
     plan = shots(world, clips, splits)
     claim(root, world)
     missing = [s for s in plan if not (Path(root)/s.path).exists()]
-    results = spread(functools.partial(attempt, str(root), world), missing, workers, max(len(plan) // clips, 1))
+    results = in_parallel(functools.partial(attempt, str(root), world), missing, workers, max(len(plan) // clips, 1))
     bar = tqdm(results, total=len(plan), initial=len(plan) - len(missing), desc=world.kind, unit='clip', file=sys.stderr)
     failed = {shot.path: error for shot, error in bar if error}
-    write_tables(root, world, [s for s in plan if s.path not in failed])
+    write_tables(root, world, there(root))
     return failed
 
 # %% ../../nbs/23_synth.world.ipynb #3a8a9194
@@ -545,7 +524,7 @@ def clip_numbers(
     return dict(type=truth.shot.type, sync=truth.sync, **global_numbers(path, images, audio),
                 **local_numbers(images, truth.landmarks))
 
-# %% ../../nbs/23_synth.world.ipynb #374b0113
+# %% ../../nbs/23_synth.world.ipynb #f6bf7c3f
 LIMITS = dict.fromkeys(GLOBAL, .60) | dict.fromkeys(LOCAL, .75)  # what a number may reach at the default strength
 
 def auc(
@@ -574,7 +553,7 @@ def numbers_of(
     "Measure a data set."
     import pandas as pd
     truths = sorted((Path(root)/'truth').rglob('*.safetensors'))
-    return pd.DataFrame(list(spread(functools.partial(_numbers_of, str(root)), truths, workers, 8)))
+    return pd.DataFrame(list(in_parallel(functools.partial(_numbers_of, str(root)), truths, workers, 8)))
 
 def separation(
     table,     # from `numbers_of`
