@@ -24,7 +24,8 @@ def test_real_clips(real_clips):
     del records['no_audio_704x1216']
     assert len(records) == 9
     for r in records.values():
-        assert set(r) == {'file', 'weights', 'tracks', 'warnings'} and set(r['weights']) == {'name', 'domain', 'sha256'}
+        assert set(r) == {'file', 'sha256', 'settings', 'weights', 'tracks', 'warnings'}
+        assert set(r['weights']) == {'name', 'domain', 'sha256', 'temperature', 'threshold', 'divergence'}
         track, = r['tracks']
         assert track['label'] is None and 'untrained' in r['warnings'][0]
         for curve in ('frame_p_fake', 'sync', 'cont', 'boxes'): assert len(track[curve]) == track['frames'] > 100

@@ -1,0 +1,612 @@
+// The scrubbing viewer: pictures, curves and characters of one clip, or of two side by side.
+//
+// The same file serves JupyterLab, VS Code and Colab (anywidget calls `render`) and the self-contained report (which
+// calls `mount`). It needs no library, no build step, no kernel and no network. What a view holds is described in the
+// notebook nbs/61_viewer.ipynb. A position is a frame counted from the first one shown; times are in seconds.
+
+const CACHE = 64;          // decoded pictures kept per clip, about 50 MB
+const AHEAD = 8;           // pictures decoded in advance in the direction of travel
+const SETTLED = 150;       // milliseconds without a move after which the kernel hears of the frame
+const STEPS = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, PageDown: -25, PageUp: 25, Home: -Infinity, End: Infinity };
+const QUANTITIES = ['Sync', 'Cont', 'distance', 'p_fake'];
+const INKS = ['ink', 'muted', 'line', 'sync', 'cont', 'distance', 'p_fake', 'a', 'b'];  // custom properties of viewer.css
+const LEFT = 92, RIGHT = 12, AXIS = 22, GAP = 18;  // pixels around and between the bands of the plot
+const FONT = '12px system-ui, sans-serif';
+
+// ---------------------------------------------------------------------------------------------- small helpers
+
+const clamp = (x, low, high) => Math.min(Math.max(x, low), high);
+const digits = (x, n = 2) => x === undefined ? '–' : x.toFixed(n);
+const bytes = data => new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+
+/** An element with properties and children. Text goes in as text, never as HTML. */
+function element(tag, properties = {}, ...children) {
+  const node = Object.assign(document.createElement(tag), properties);
+  node.append(...children);
+  return node;
+}
+
+/** The context of a canvas made to fill its CSS box at the screen's resolution, emptied, in CSS pixels. */
+function fresh(canvas) {
+  const { clientWidth: width, clientHeight: height } = canvas, scale = window.devicePixelRatio || 1;
+  const [w, h] = [Math.round(width * scale), Math.round(height * scale)];
+  if (canvas.width !== w || canvas.height !== h) [canvas.width, canvas.height] = [w, h];
+  const pen = canvas.getContext('2d');
+  pen.setTransform(scale, 0, 0, scale, 0, 0);
+  pen.clearRect(0, 0, width, height);
+  pen.font = FONT;
+  return Object.assign(pen, { boxWidth: width, boxHeight: height });
+}
+
+/** A line through (x, y) points; undefined points leave a hole. */
+function trace(pen, points) {
+  let down = false;
+  pen.beginPath();
+  for (const point of points) {
+    if (point) pen[down ? 'lineTo' : 'moveTo'](...point);
+    down = Boolean(point);
+  }
+}
+
+// ---------------------------------------------------------------------------------------- pictures and sound
+
+/** The JPEGs of a clip, decoded when asked for; the last few stay decoded. */
+class Pictures {
+  constructor(view) {
+    Object.assign(this, { data: bytes(view.jpegs), ends: view.ends, decoded: new Map() });
+  }
+
+  /** The promise of a decoded picture. */
+  at(position) {
+    const begin = position ? this.ends[position - 1] : 0;
+    const jpeg = () => new Blob([this.data.subarray(begin, this.ends[position])], { type: 'image/jpeg' });
+    const picture = this.decoded.get(position) ?? createImageBitmap(jpeg());
+    this.decoded.delete(position);          // a Map remembers the order of entry: the last used goes to the end
+    this.decoded.set(position, picture);
+    if (this.decoded.size > CACHE) this.forget(this.decoded.keys().next().value);
+    return picture;
+  }
+
+  /** Decode what will be asked for if the motion goes on. */
+  prefetch(position, step) {
+    if (!step || Math.abs(step) > AHEAD) return;
+    for (let k = 1; k <= AHEAD; k++) {
+      const next = position + k * Math.sign(step);
+      if (next >= 0 && next < this.ends.length) this.at(next);
+    }
+  }
+
+  forget(position) {
+    this.decoded.get(position).then(picture => picture.close());
+    this.decoded.delete(position);
+  }
+
+  close() { for (const position of [...this.decoded.keys()]) this.forget(position); }
+}
+
+/** The sound of a clip. While it plays, it is the clock that pictures follow. */
+class Sound {
+  constructor(view) {
+    const { buffer, byteOffset, byteLength } = view.sound;
+    this.samples = new Int16Array(buffer.slice(byteOffset, byteOffset + byteLength));
+    this.rate = view.rate;
+  }
+
+  /** Samples cannot come out late, as they may from a codec with a delay: they are handed over as they were scored. */
+  load() {
+    this.context = new AudioContext();
+    this.buffer = this.context.createBuffer(1, this.samples.length, this.rate);
+    this.buffer.copyToChannel(Float32Array.from(this.samples, x => x / 32768), 0);
+  }
+
+  play(seconds) {
+    if (!this.context) this.load();
+    this.context.resume();
+    this.source = this.context.createBufferSource();
+    this.source.buffer = this.buffer;
+    this.source.connect(this.context.destination);
+    this.source.start(0, seconds);
+    Object.assign(this, { from: seconds, started: this.context.currentTime });
+  }
+
+  /** The second that is being heard: what has left the loudspeaker, not what has been sent to it. */
+  now() {
+    const { currentTime, outputLatency = 0 } = this.context;
+    return this.from + Math.max(0, currentTime - this.started - outputLatency);
+  }
+
+  stop() {
+    this.source?.stop();
+    this.source = null;
+  }
+
+  close() {
+    this.stop();
+    this.context?.close();
+  }
+}
+
+// ------------------------------------------------------------------------------------------------------ clips
+
+/** One of the clips on show: its view, the chosen face, and the elements that show them. */
+class Clip {
+  constructor(view, letter) {
+    Object.assign(this, { view, letter, pictures: new Pictures(view), sound: new Sound(view), track: view.tracks[0] });
+    this.canvas = element('canvas', { className: 'picture', width: view.width, height: view.height, role: 'img' });
+    this.pen = this.canvas.getContext('2d');
+    this.score = element('span', { className: 'score' });
+  }
+
+  /** The last picture stays when the other clip is longer. */
+  held(position) { return Math.min(position, this.view.frames - 1); }
+
+  /** A value of the chosen face, undefined where it is not on screen. */
+  value(quantity, position) {
+    const k = this.view.first + position - this.track.start, { sync, cont, frame_p_fake } = this.track;
+    if (quantity === 'distance') return cont && k in sync ? Math.abs(sync[k] - cont[k]) : undefined;
+    return { Sync: sync, Cont: cont, p_fake: frame_p_fake }[quantity]?.[k];
+  }
+
+  /** The 40 probabilities of a teacher, 'heard' or 'seen'. */
+  probabilities(teacher, position) {
+    const k = this.view.first + position - this.track.start, size = this.view.symbols.length;
+    if (!this.track[teacher] || !(k in this.track.sync)) return undefined;
+    return Array.from(bytes(this.track[teacher]).subarray(k * size, (k + 1) * size), x => x / 255);
+  }
+
+  /** Draw a decoded picture and the boxes of the faces in it. */
+  paint(picture, position) {
+    const { pen, canvas } = this;
+    pen.drawImage(picture, 0, 0, canvas.width, canvas.height);
+    for (const track of this.view.tracks) {
+      const box = track.boxes[this.view.first + position - track.start];
+      if (box) this.outline(box, track === this.track);
+    }
+  }
+
+  /** White within black can be seen on any picture; faces that were not chosen are dashed. */
+  outline([x0, y0, x1, y1], chosen) {
+    const unit = this.canvas.height / 320;
+    this.pen.setLineDash(chosen ? [] : [5 * unit, 5 * unit]);
+    for (const [style, width] of [['#000a', 4], ['#fff', 1.8]]) {
+      Object.assign(this.pen, { strokeStyle: style, lineWidth: width * unit });
+      this.pen.strokeRect(x0, y0, x1 - x0, y1 - y0);
+    }
+  }
+
+  describe() {
+    const { track, view } = this, limit = { fake: ' ≥ ', real: ' < ' }[track.verdict];
+    this.score.textContent = `${track.verdict}, p_fake ${digits(track.p_fake)}${limit ? limit + digits(view.threshold) : ''}`;
+    this.canvas.ariaLabel = `Picture of ${view.name} with the face that was scored`;
+  }
+}
+
+// ----------------------------------------------------------------------------------------------------- curves
+
+/** What stands in the plot, from top to bottom: one clip's quantities, or one quantity of two clips at a time. */
+function bandsOf(clips) {
+  const [clip] = clips, curve = (clip, quantity, ink, dash = []) => ({ quantity, ink, dash, clip });
+  const both = quantity => [curve(clip, quantity, 'a'), curve(clips[1], quantity, 'b', [6, 4])];
+  const waves = clips.map(clip => ({ title: `sound ${clip.letter}`.trim(), height: 34, curves: [], wave: clip }));
+  if (clips.length === 2) {
+    const band = quantity => ({ title: quantity, height: 62, curves: both(quantity), flags: quantity === 'p_fake' && clips });
+    return [...QUANTITIES.map(band), ...waves];
+  }
+  return [
+    { title: 'Sync, Cont', height: 116, curves: [curve(clip, 'Sync', 'sync'), curve(clip, 'Cont', 'cont', [6, 4])], between: true },
+    { title: 'distance', height: 44, curves: [curve(clip, 'distance', 'distance')], area: true },
+    { title: 'p_fake', height: 62, curves: [curve(clip, 'p_fake', 'p_fake')], flags: clips, threshold: clip.view.threshold },
+    ...waves];
+}
+
+/** Curves over a common time axis. They are drawn once; only the playhead, on a canvas above them, moves. */
+class Plot {
+  constructor(clips) {
+    Object.assign(this, { clips, bands: bandsOf(clips), frames: Math.max(...clips.map(clip => clip.view.frames)) });
+    const height = this.bands.reduce((sum, band) => sum + band.height + GAP, AXIS);
+    this.drawn = element('canvas', { role: 'img', ariaLabel: 'Curves over time' });
+    this.head = element('canvas', { ariaHidden: 'true' });
+    this.node = element('div', { className: 'curves' }, this.drawn, this.head);
+    this.node.style.height = `${height}px`;
+  }
+
+  x(position) { return LEFT + position / (this.frames - 1) * (this.width - LEFT - RIGHT); }
+
+  position(event) {
+    const at = (event.clientX - this.node.getBoundingClientRect().left - LEFT) / (this.width - LEFT - RIGHT);
+    return Math.round(clamp(at, 0, 1) * (this.frames - 1));
+  }
+
+  draw(ink) {
+    const pen = fresh(this.drawn);
+    this.width = pen.boxWidth;
+    this.ink = ink;
+    let top = GAP / 2;
+    for (const band of this.bands) {
+      Object.assign(band, { top, y: value => band.top + (1 - value) * band.height });
+      this.drawBand(pen, band);
+      top += band.height + GAP;
+    }
+    this.bottom = top - GAP;
+    this.drawAxis(pen);
+  }
+
+  drawBand(pen, band) {
+    const { ink } = this;
+    this.frame(pen, band);
+    if (band.wave) return this.drawWave(pen, band);
+    if (band.flags) band.flags.forEach((clip, row) => this.drawFlags(pen, band, clip, row));
+    if (band.between) this.fill(pen, band, ...band.curves);
+    if (band.area) this.fill(pen, band, band.curves[0]);
+    if (band.threshold !== undefined) this.rule(pen, band.y(band.threshold), ink.muted, [2, 3]);
+    for (const { dash, ink: name, ...curve } of band.curves) {
+      trace(pen, this.points(band, curve));
+      Object.assign(pen, { strokeStyle: ink[name], lineWidth: 1.6, lineJoin: 'round' });
+      pen.setLineDash(dash);
+      pen.stroke();
+    }
+  }
+
+  /** The name of a band, what its axis counts, and its limits. */
+  frame(pen, { title, top, height, wave, y }) {
+    const { ink } = this;
+    Object.assign(pen, { fillStyle: ink.ink, textBaseline: 'middle', textAlign: 'left' });
+    pen.fillText(title, 0, top + height / 2);
+    this.rule(pen, wave ? top + height / 2 : y(0), ink.line);
+    if (wave) return;
+    this.rule(pen, y(1), ink.line);
+    Object.assign(pen, { fillStyle: ink.muted, textAlign: 'right' });
+    for (const tick of [0, 1]) pen.fillText(tick, LEFT - 8, y(tick));
+  }
+
+  rule(pen, y, style, dash = []) {
+    Object.assign(pen, { strokeStyle: style, lineWidth: 1 });
+    pen.setLineDash(dash);
+    trace(pen, [[LEFT, Math.round(y) + .5], [this.width - RIGHT, Math.round(y) + .5]]);
+    pen.stroke();
+  }
+
+  points(band, { clip, quantity }) {
+    return Array.from({ length: clip.view.frames }, (_, i) => {
+      const value = clip.value(quantity, i);
+      return value === undefined ? undefined : [this.x(i), band.y(value)];
+    });
+  }
+
+  /** The surface between two curves, or under one. */
+  fill(pen, band, upper, lower) {
+    const above = this.points(band, upper).filter(Boolean);
+    const below = lower ? this.points(band, lower).filter(Boolean) : above.map(([x]) => [x, band.y(0)]);
+    if (!below.length) return;
+    trace(pen, [...above, ...below.reverse()]);
+    Object.assign(pen, { fillStyle: this.ink.distance, globalAlpha: .22 });
+    pen.fill();
+    pen.globalAlpha = 1;
+  }
+
+  /** Flagged segments: tinted, with a bar on top that a photocopy keeps. */
+  drawFlags(pen, { top, height }, { view, track }, row) {
+    for (const [from, to] of track.flagged) {
+      const [x0, x1] = [from, to].map(frame => this.x(Math.min(frame - view.first, this.frames - 1)));
+      Object.assign(pen, { fillStyle: this.clips.length === 1 ? this.ink.p_fake : this.ink['ab'[row]], globalAlpha: .13 });
+      pen.fillRect(x0, top, x1 - x0, height);
+      pen.globalAlpha = 1;
+      pen.fillRect(x0, top - 5 + 4 * row, x1 - x0, 3);
+    }
+  }
+
+  /** The loudest samples of each column of pixels. */
+  drawWave(pen, { wave: { sound, view }, top, height }) {
+    const per = view.rate / view.fps * (this.frames - 1) / (this.width - LEFT - RIGHT), middle = top + height / 2;
+    const peak = sound.samples.reduce((most, x) => Math.max(most, Math.abs(x)), 1);
+    pen.fillStyle = this.ink.muted;
+    for (let column = 0; column < this.width - LEFT - RIGHT; column++) {
+      const part = sound.samples.subarray(column * per, (column + 1) * per);
+      if (!part.length) break;
+      const low = Math.min(0, ...part), high = Math.max(0, ...part);
+      pen.fillRect(LEFT + column, middle - high / peak * height / 2, 1, Math.max(1, (high - low) / peak * height / 2));
+    }
+  }
+
+  drawAxis(pen) {
+    const { fps, first } = this.clips[0].view, begin = first / fps, end = (first + this.frames - 1) / fps;
+    const wanted = (end - begin) / ((this.width - LEFT) / 70), steps = [.1, .2, .5, 1, 2, 5, 10, 20, 30, 60, 120, 300];
+    const step = steps.find(step => step >= wanted) ?? 600;
+    Object.assign(pen, { fillStyle: this.ink.muted, textAlign: 'center' });
+    for (let k = Math.ceil(begin / step); k * step <= end; k++) {
+      pen.fillText(digits(k * step, step < 1 ? 1 : 0), this.x(k * step * fps - first), this.bottom + 14);
+    }
+    pen.textAlign = 'left';
+    pen.fillText('time (s)', 0, this.bottom + 14);
+  }
+
+  drawHead(position) {
+    const pen = fresh(this.head), x = Math.round(this.x(position)) + .5;
+    pen.setLineDash([]);
+    Object.assign(pen, { strokeStyle: this.ink.ink, lineWidth: 1 });
+    trace(pen, [[x, 0], [x, this.bottom]]);
+    pen.stroke();
+    for (const band of this.bands) for (const { clip, quantity, ink } of band.curves) {
+      const value = clip.value(quantity, position);
+      if (value !== undefined) this.dot(pen, x, band.y(value), this.ink[ink]);
+    }
+  }
+
+  dot(pen, x, y, style) {
+    pen.beginPath();
+    pen.arc(x, y, 3.5, 0, 2 * Math.PI);
+    pen.fillStyle = style;
+    pen.fill();
+    pen.stroke();
+  }
+}
+
+// ------------------------------------------------------------------------------------------------- characters
+
+/** What the two teachers take the frame for: heard upwards, seen downwards, full where they agree. */
+class Characters {
+  constructor() {
+    this.canvas = element('canvas', { role: 'img' });
+    this.title = element('span');
+    this.result = element('span', { className: 'score' });
+    this.node = element('figure', { className: 'characters' },
+      element('figcaption', {}, this.title, this.result),
+      element('div', { className: 'bars' }, this.canvas),
+      element('p', { className: 'key' }, 'Bars: probability (square-root scale); full colour: where the two agree. ∅ no character, ␣ space, ⏎ end.'));
+  }
+
+  draw(clip, position, ink) {
+    const heard = clip.probabilities('heard', position), seen = clip.probabilities('seen', position), { view } = clip;
+    const pen = fresh(this.canvas), cont = clip.value('Cont', position);
+    this.title.textContent = `Characters heard and seen${clip.letter && ` in ${clip.letter}`}`;
+    this.result.textContent = cont === undefined ? 'no face here' : `${view.divergence.replace('{}', digits(1 - cont))}, Cont ${digits(cont)}`;
+    this.canvas.ariaLabel = heard ? `heard ${likeliest(heard, view)}; seen ${likeliest(seen, view)}` : 'no face here';
+    const left = 46, middle = pen.boxHeight / 2, slot = (pen.boxWidth - left) / view.symbols.length, reach = middle - 11;
+    const bar = (k, p, way, alpha) => {
+      pen.globalAlpha = alpha;
+      const height = Math.sqrt(p) * reach;
+      pen.fillRect(left + k * slot + 1, way > 0 ? middle - 9 - height : middle + 9, slot - 2, height);
+    };
+    Object.assign(pen, { fillStyle: ink.muted, textBaseline: 'middle', textAlign: 'left' });
+    pen.fillText('heard', 0, middle - reach / 2);
+    pen.fillText('seen', 0, middle + reach / 2);
+    Object.assign(pen, { textAlign: 'center', fillStyle: ink.ink, font: `${Math.min(12, slot * 1.15)}px system-ui, sans-serif` });
+    view.symbols.forEach((symbol, k) => pen.fillText(symbol, left + (k + .5) * slot, middle));
+    pen.fillStyle = ink.cont;
+    if (heard) view.symbols.forEach((_, k) => {
+      for (const [p, way] of [[heard[k], 1], [seen[k], -1]]) {
+        bar(k, p, way, .35);
+        bar(k, Math.min(heard[k], seen[k]), way, 1);
+      }
+    });
+    pen.globalAlpha = 1;
+  }
+}
+
+/** The three likeliest characters in words, for those who do not see the bars. */
+function likeliest(p, { symbols }) {
+  const order = p.map((_, k) => k).sort((a, b) => p[b] - p[a]).slice(0, 3);
+  return order.map(k => `${symbols[k]} ${digits(p[k])}`).join(', ');
+}
+
+// ----------------------------------------------------------------------------------------------------- viewer
+
+/** Everything together. The range input owns the position; all other ways to move go through `seek`. */
+class Viewer {
+  constructor(host, views, settled) {
+    this.clips = views.map((view, k) => new Clip(view, views.length > 1 ? 'AB'[k] : ''));
+    Object.assign(this, { settled, leading: this.clips[0], plot: new Plot(this.clips), characters: new Characters() });
+    this.build();
+    host.append(this.root);
+    this.watch();
+    this.redraw();
+    this.seek(0);
+  }
+
+  // building
+
+  build() {
+    const { first } = this.clips[0].view, names = this.clips.map(clip => clip.view.name).join(' and ');
+    this.range = element('input', { type: 'range', min: first, max: first + this.plot.frames - 1, step: 1, value: first, ariaLabel: 'Frame' });
+    this.button = element('button', { type: 'button', className: 'play', ariaLabel: 'Play' }, '▶');
+    this.probe = element('i', { hidden: true });
+    this.characters.node.hidden = !this.clips.some(clip => clip.track.heard);
+    this.root = element('section', { className: this.clips.length > 1 ? 'cmdfd pair' : 'cmdfd', role: 'group', ariaLabel: `Viewer of ${names}` },
+      element('div', { className: 'top' }, ...this.clips.map(clip => this.figure(clip)), this.characters.node),
+      this.values(), this.plot.node,
+      element('div', { className: 'controls' }, this.button, this.range),
+      ...this.notes().map(note => element('p', { className: 'note' }, note)), this.probe);
+    this.root.dataset.lmSuppressShortcuts = 'true';  // JupyterLab's own keys stay out of here
+  }
+
+  notes() { return [...new Set(this.clips.flatMap(clip => clip.view.notes))]; }
+
+  /** A picture with its name, its verdict and, with several faces, a choice among them. */
+  figure(clip) {
+    const { view } = clip, caption = element('figcaption', {}, element('span', { className: 'name', title: view.name }, view.name), clip.score);
+    if (clip.letter) caption.prepend(this.chooser(clip));
+    if (view.tracks.length > 1) caption.append(this.faces(clip));
+    const node = element('figure', { className: 'clip' }, caption, clip.canvas);
+    node.style.setProperty('--aspect', view.width / view.height);
+    return node;
+  }
+
+  /** Of two clips one is heard, and its characters are shown. */
+  chooser(clip) {
+    const button = element('button', { type: 'button', title: 'Listen to this one and show its characters' }, clip.letter);
+    button.onclick = () => { this.pause(); this.leading = clip; this.redraw(); };
+    return clip.button = button;
+  }
+
+  faces(clip) {
+    const option = ({ face, start, sync }, value) => {
+      const [from, to] = [start, start + sync.length].map(frame => digits(frame / clip.view.fps));
+      return element('option', { value }, `face ${face}: ${from} to ${to} s`);
+    };
+    const select = element('select', { ariaLabel: 'Face' }, ...clip.view.tracks.map(option));
+    select.onchange = () => { clip.track = clip.view.tracks[select.value]; this.redraw(); };
+    return select;
+  }
+
+  /** The values at the playhead; a short line before each name shows how it is drawn. */
+  values() {
+    const alone = this.clips.length === 1, sample = style => element('i', { className: `sample ${style}` });
+    const row = clip => {
+      clip.cells = QUANTITIES.map(() => element('b'));
+      const items = QUANTITIES.map((name, k) => element('span', {}, alone ? sample(name) : '', `${name} `, clip.cells[k]));
+      return element('div', { className: 'row' }, alone ? '' : element('span', {}, sample(clip.letter.toLowerCase()), clip.letter), ...items);
+    };
+    this.place = element('strong');
+    return element('div', { className: 'values' }, this.place, ...this.clips.map(row));
+  }
+
+  // watching
+
+  watch() {
+    this.range.oninput = () => { this.pause(); this.seek(this.range.value - this.range.min); };
+    this.button.onclick = () => this.toggle();
+    this.root.addEventListener('keydown', event => this.key(event));
+    this.draggable(this.plot.node, event => this.plot.position(event));
+    for (const { canvas } of this.clips) this.draggable(canvas, event => this.across(canvas, event));
+    this.observers = [new ResizeObserver(() => this.redraw()), new MutationObserver(() => this.redraw())];
+    this.observers[0].observe(this.plot.node);
+    for (const node of [document.documentElement, document.body]) this.observers[1].observe(node, { attributes: true });
+    this.dark = matchMedia('(prefers-color-scheme: dark)');
+    this.dark.onchange = () => this.redraw();
+  }
+
+  key(event) {
+    const space = event.key === ' ' && event.target.tagName !== 'BUTTON';
+    if (event.target.tagName === 'SELECT' || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (!space && !(event.key in STEPS)) return;
+    event.preventDefault();
+    event.stopPropagation();
+    if (space) return this.toggle();
+    this.pause();
+    this.seek(this.position + STEPS[event.key]);
+  }
+
+  /** Wherever one presses and draws the pointer along, frames follow it. */
+  draggable(node, place) {
+    node.onpointerdown = event => {
+      if (event.button) return;
+      event.preventDefault();
+      node.setPointerCapture(event.pointerId);
+      this.range.focus({ preventScroll: true });
+      this.pause();
+      this.seek(place(event));
+    };
+    node.onpointermove = event => { if (node.hasPointerCapture(event.pointerId)) this.seek(place(event)); };
+  }
+
+  /** A picture is a small time axis of its own: its left edge is the first frame, its right edge the last. */
+  across(canvas, event) {
+    const { left, width } = canvas.getBoundingClientRect();
+    return Math.round(clamp((event.clientX - left) / width, 0, 1) * (this.plot.frames - 1));
+  }
+
+  // moving
+
+  seek(wanted) {
+    const position = clamp(Number(wanted), 0, this.plot.frames - 1);
+    if (position === this.position) return;
+    const step = position - this.position;
+    this.position = position;
+    for (const clip of this.clips) this.paint(clip, position, step);   // decoding goes on beside what follows
+    this.show();
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.settled(this.clips[0].view.first + position), SETTLED);
+  }
+
+  async paint(clip, position, step) {
+    const held = clip.held(position), picture = await clip.pictures.at(held);
+    if (position !== this.position) return;               // the pointer has moved on meanwhile
+    clip.paint(picture, held);
+    this.root.dispatchEvent(new CustomEvent('painted', { detail: { clip: clip.letter, position } }));
+    clip.pictures.prefetch(held, step);
+  }
+
+  /** Everything but the pictures, at the current position. */
+  show() {
+    const { position, clips, plot, range } = this, { first, fps } = clips[0].view, frame = first + position;
+    const values = clip => QUANTITIES.map(name => clip.value(name, position));
+    range.value = frame;
+    for (const clip of clips) clip.cells.forEach((cell, k) => { cell.textContent = digits(values(clip)[k]); });
+    this.place.textContent = `${digits(frame / fps)} s, frame ${frame} of ${first + plot.frames}`;
+    range.ariaValueText = `frame ${frame} of ${first + plot.frames}, ${digits(frame / fps)} s` + clips.map(clip =>
+      `${clip.letter && `; ${clip.letter}`}, Sync ${digits(values(clip)[0])}, Cont ${digits(values(clip)[1])}, p_fake ${digits(values(clip)[3])}`).join('');
+    if (!this.ink) return;                                 // hidden so far: `redraw` draws when there is room
+    plot.drawHead(position);
+    if (!this.characters.node.hidden) this.characters.draw(this.leading, position, this.ink);
+  }
+
+  /** After a change of size, theme, face or leading clip. */
+  redraw() {
+    if (!this.plot.node.clientWidth) return;               // not laid out yet, or hidden
+    const colour = name => { this.probe.style.color = `var(--${name})`; return getComputedStyle(this.probe).color; };
+    this.ink = Object.fromEntries(INKS.map(name => [name, colour(name)]));
+    this.plot.draw(this.ink);
+    for (const clip of this.clips) {
+      clip.describe();
+      if (clip.button) clip.button.ariaPressed = String(clip === this.leading);
+    }
+    if (this.position === undefined) return;
+    this.show();
+    for (const clip of this.clips) this.paint(clip, this.position, 0);
+  }
+
+  // playing
+
+  toggle() { this.playing ? this.pause() : this.play(); }
+
+  play() {
+    if (this.position >= this.leading.view.frames - 1) this.seek(0);
+    this.leading.sound.play(this.position / this.leading.view.fps);
+    this.state(true);
+    requestAnimationFrame(() => this.follow());
+  }
+
+  /** On each repaint, show the frame that belongs to what is being heard. */
+  follow() {
+    if (!this.playing) return;
+    const { sound, view } = this.leading, position = Math.floor(sound.now() * view.fps + 1e-6);
+    this.seek(Math.min(position, view.frames - 1));
+    if (position >= view.frames) return this.pause();
+    requestAnimationFrame(() => this.follow());
+  }
+
+  pause() {
+    if (!this.playing) return;
+    this.leading.sound.stop();
+    this.state(false);
+  }
+
+  state(playing) {
+    this.playing = playing;
+    Object.assign(this.button, { textContent: playing ? '❚❚' : '▶', ariaLabel: playing ? 'Pause' : 'Play' });
+  }
+
+  close() {
+    clearTimeout(this.timer);
+    this.pause();
+    this.dark.onchange = null;
+    for (const observer of this.observers) observer.disconnect();
+    for (const clip of this.clips) { clip.pictures.close(); clip.sound.close(); }
+    this.root.remove();
+  }
+}
+
+/** Show views in an element of a page. */
+export function mount(host, views, settled = () => {}) { return new Viewer(host, views, settled); }
+
+/** What anywidget calls for each place where the widget is displayed. */
+function render({ model, el }) {
+  const tell = frame => { model.set('frame', frame); model.save_changes(); };
+  const viewer = mount(el, model.get('views'), tell);
+  const follow = () => viewer.seek(model.get('frame') - viewer.range.min);
+  follow();
+  model.on('change:frame', follow);
+  return () => { model.off('change:frame', follow); viewer.close(); };
+}
+
+export default { render };

@@ -1,0 +1,225 @@
+"What the viewer is given, and what it makes of it in a browser: faces, pairs, stretches, themes, speed."
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from cmdfd_nb.core import BadArgument, sample
+from cmdfd_nb.media import lockstep
+from cmdfd_nb.viewer import attended, compare, fit, flagged, paint_times, scrub, shown_picture, still, view
+from cmdfd_nb.weights import seeded_weights
+from screen import AT, Opened, bare, film, made_up, number, position, settled, until
+
+
+@pytest.fixture(scope='module')
+def short(tmp_path_factory): return film(tmp_path_factory.mktemp('short')/'short.mp4', 60)
+
+
+@pytest.fixture(scope='module')
+def other(tmp_path_factory): return film(tmp_path_factory.mktemp('other')/'other.mp4', 80, first=1000)
+
+
+# What a view holds
+
+@pytest.mark.parametrize('size', [(64, 48), (222, 170), (720, 1280), (1280, 720)])
+def test_pictures_keep_their_shape(tmp_path, size):
+    shown = view(made_up(film(tmp_path/'film.mp4', 26, size), 26))
+    assert (shown['width'], shown['height']) == fit(*size) and shown_picture(shown, 25).shape == (*fit(*size)[::-1], 3)
+    assert shown['width'] / shown['height'] == pytest.approx(size[0] / size[1], rel=.01)
+
+
+def test_sound_is_that_of_the_clip(short):
+    "Sample for sample what was scored, also from the middle on."
+    heard = np.concatenate([sound for _, sound in lockstep(short)])
+    for span, cut in ((None, heard), ((.4, 1.2), heard[10 * 640:30 * 640])):
+        assert (np.frombuffer(view(made_up(short, 60), span)['sound'], '<i2') / 2**15 == cut).all()
+
+
+def test_faces_that_come_and_go(short):
+    result = made_up(short, 40, faces=2, start=12)
+    faces = view(result)['tracks']
+    assert [(f['start'], len(f['sync']), len(f['boxes']), len(f['heard'])) for f in faces] == [(12, 40, 40, 1600), (22, 30, 30, 1200)]
+    early = view(result, (.6, .8))['tracks']
+    assert [(f['start'], len(f['cont'])) for f in early] == [(15, 5)]
+    with pytest.raises(BadArgument, match='no face that was scored is on screen then'): view(result, (0, .2))
+
+
+@pytest.mark.parametrize('span', [(1, 1), (-1, 2), (2, 1)])
+def test_spans_that_make_no_sense(short, span):
+    with pytest.raises(BadArgument, match='ends before it begins'): view(made_up(short, 60), span)
+
+
+def test_a_span_beyond_the_end(short):
+    assert view(made_up(short, 60), (2, 99))['frames'] == 10
+    with pytest.raises(BadArgument, match='it has no frame 75'): view(made_up(short, 60), (3, 4))
+
+
+def test_flags_at_both_ends():
+    assert flagged([1] * 5 + [0] + [1] * 6, 1) == [[0, 5], [6, 12]]
+    assert flagged([], .5) == flagged([.4] * 99, .5) == []
+
+
+def test_untrained_weights_flag_nothing(short):
+    assert view(made_up(short, 60, label=None, threshold=0))['tracks'][0]['flagged'] == []
+    assert view(made_up(short, 60, threshold=0))['tracks'][0]['flagged'] == [[0, 60]]
+
+
+def test_a_file_that_changed_is_not_shown(tmp_path, short):
+    copy = tmp_path/'copy.mp4'
+    copy.write_bytes(short.read_bytes())
+    result = made_up(copy, 60)
+    copy.write_bytes(copy.read_bytes() + b'\0')
+    with pytest.raises(BadArgument, match='has changed since it was scored'): scrub(result)
+
+
+def test_stills_need_no_teachers(short):
+    figure = still([view(made_up(short, 60, teachers=False)), view(made_up(short, 60))], 9_999)
+    assert [len(ax.lines) for ax in figure.axes] == [1, 3, 1, 4]
+
+
+def test_widget_from_a_path():
+    weights = seeded_weights('tiny')
+    pair = compare(sample('speaker.mp4'), sample('speaker.mp4'), weights, (1, 2))
+    assert pair.frame == 25 and [v['frames'] for v in pair.views] == [25, 25]
+    assert set(pair._repr_mimebundle_()) == {'text/plain', 'image/jpeg'}     # nobody is there to move it
+
+
+@pytest.mark.parametrize('answers', [True, False])
+def test_attended_is_who_can_answer(monkeypatch, answers):
+    "JupyterLab and VS Code let a cell ask for input; papermill and nbconvert do not."
+    monkeypatch.setattr('IPython.get_ipython', lambda: SimpleNamespace(kernel=SimpleNamespace(_allow_stdin=answers)))
+    assert attended() == answers
+
+
+# In a browser
+
+def test_a_stretch_counts_frames_of_the_video(browser, short, tmp_path):
+    with Opened(browser, bare(tmp_path/'page.html', [view(made_up(short, 60), (1, 2))])) as page:
+        assert position(page) == number(page) == 25
+        page.get_by_role('slider').press('End')
+        settled(page, 49)
+        assert page.locator('.values strong').inner_text() == '1.96 s, frame 49 of 50'
+
+
+def test_one_face_of_two(browser, short, tmp_path):
+    "The choice changes curves and verdict; where a face is not on screen there are no values."
+    result = made_up(short, 40, faces=2, start=12)
+    with Opened(browser, bare(tmp_path/'page.html', [view(result)])) as page:
+        values = page.locator('.values b')
+        assert values.all_inner_texts() == ['–'] * 4 and 'no face' in page.locator('.characters').inner_text()
+        page.get_by_role('slider').press('PageUp')
+        first, score = values.all_inner_texts(), page.locator('.clip .score').inner_text()
+        page.get_by_label('Face', exact=True).select_option('face 1: 0.88 to 2.08 s')
+        assert values.all_inner_texts() != first and page.locator('.clip .score').inner_text() != score
+        assert values.all_inner_texts()[0] == f'{result.tracks[1].sync[3]:.2f}'
+        settled(page, 25)
+
+
+@pytest.mark.parametrize('divergence, text', [('js', 'JS divergence {:.2f} bits'), ('mean_kl', 'mean KL divergence {:.2f} nats')])
+def test_characters_and_their_divergence(browser, short, tmp_path, divergence, text):
+    result = made_up(short, 60, divergence=divergence)
+    with Opened(browser, bare(tmp_path/'page.html', [view(result)])) as page:
+        page.get_by_role('slider').press('PageUp')
+        cont, shown = result.tracks[0].cont[25], page.locator('.characters')
+        assert text.format(1 - cont) in shown.inner_text() and f'Cont {cont:.2f}' in shown.inner_text()
+        spoken = shown.locator('canvas').get_attribute('aria-label')
+        symbols = view(result)['symbols']
+        best = {name: symbols[p[25].argmax()] for name, p in dict(heard=result.tracks[0].p_audio, seen=result.tracks[0].p_visual).items()}
+        assert spoken.startswith(f'heard {best["heard"]} 0.') and f'; seen {best["seen"]} 0.' in spoken
+
+
+def test_without_teachers_there_is_no_cont(browser, short, tmp_path):
+    with Opened(browser, bare(tmp_path/'page.html', [view(made_up(short, 60, teachers=False))])) as page:
+        assert not page.locator('.characters').is_visible()
+        assert [v == '–' for v in page.locator('.values b').all_inner_texts()] == [False, True, True, False]
+
+
+def test_two_clips_share_a_playhead(browser, short, other, tmp_path):
+    with Opened(browser, bare(tmp_path/'page.html', [view(made_up(short, 60)), view(made_up(other, 80, seed=1))])) as page:
+        slider = page.get_by_role('slider')
+        for key, a, b in (('PageUp', 25, 1025), ('End', 59, 1079)):           # the shorter one waits at its last picture
+            slider.press(key)
+            settled(page, a)
+            settled(page, b, 1)
+        slider.press('Home')
+        assert page.locator('.values b').count() == 8 and '; B, Sync 0.' in slider.get_attribute('aria-valuetext')
+        before = page.locator('.characters').inner_text()
+        page.get_by_role('button', name='B').click()
+        assert page.get_by_role('button', name='B').get_attribute('aria-pressed') == 'true'
+        assert page.locator('.characters').inner_text() != before
+        slider.press(' ')                                                     # B is heard, to its end
+        until(page, f'{AT} > 70')
+        settled(page, 1079, 1)
+
+
+GROUND = 'getComputedStyle(document.querySelector(".cmdfd")).backgroundColor'
+DARK_INK = """() => { const c = document.querySelector('.curves canvas'), d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;
+  return Array.from({ length: d.length / 4 }, (_, i) => d.slice(4 * i, 4 * i + 4)).some(p => p[0] < 50 && p[1] < 50 && p[2] < 50 && p[3] > 250) }"""
+
+
+@pytest.mark.parametrize('scheme, attributes, dark', [
+    ('light', '', False), ('dark', '', True), ('dark', 'data-jp-theme-light="true"', False), ('light', 'data-jp-theme-light="false"', True),
+    ('light', 'theme="dark"', True), ('light', 'class="vscode-dark"', True), ('dark', 'class="vscode-light"', False)])
+def test_theme_is_that_of_the_host(browser, short, tmp_path, scheme, attributes, dark):
+    with Opened(browser, bare(tmp_path/'page.html', [view(made_up(short, 60))], attributes), color_scheme=scheme) as page:
+        assert (page.evaluate(GROUND) == 'rgb(27, 29, 32)') == dark
+        assert page.evaluate(DARK_INK) != dark
+
+
+def test_theme_and_size_may_change(browser, short, tmp_path):
+    with Opened(browser, bare(tmp_path/'page.html', [view(made_up(short, 60))])) as page:
+        page.get_by_role('slider').press('PageUp')
+        page.evaluate('document.documentElement.setAttribute("data-jp-theme-light", "false")')
+        until(page, f'!({DARK_INK})()')
+        page.set_viewport_size(dict(width=390, height=1600))
+        until(page, 'document.querySelector(".curves canvas").width < 390')
+        assert page.evaluate('document.documentElement.scrollWidth') <= 390 and number(page) == 25
+
+
+def test_a_viewer_may_be_hidden_at_first(browser, short, tmp_path):
+    path = bare(tmp_path/'page.html', [view(made_up(short, 60))])
+    path.write_text(path.read_text().replace('<div id="viewer">', '<div id="viewer" hidden>'))
+    with Opened(browser, path, visible=False) as page:
+        page.evaluate('document.getElementById("viewer").hidden = false')
+        until(page, DARK_INK)
+        page.get_by_role('slider').press('End')
+        settled(page, 59)
+
+
+def test_closing_leaves_nothing_behind(browser, short, tmp_path):
+    "What the notebook's front end calls: display, a frame told, a frame set, removal."
+    path = bare(tmp_path/'page.html', [view(made_up(short, 60))])
+    path.write_text(path.read_text().replace('export default { render };', 'window.render = render;'))
+    with Opened(browser, path) as page:
+        page.evaluate(MODEL)
+        until(page, 'told.at(-1) === 30')
+        page.evaluate('model.set("frame", 7)')
+        until(page, 'place.querySelector("input").value === "7"')
+        page.evaluate('remove()')
+        assert page.evaluate('place.children.length') == 0 and page.evaluate('model.listeners.size') == 0
+
+
+MODEL = """() => {
+  const views = JSON.parse(document.getElementById('views').textContent,
+    (_, v) => v?.base64 === undefined ? v : new DataView(Uint8Array.from(atob(v.base64), c => c.charCodeAt(0)).buffer));
+  const state = { views, frame: 3 };
+  window.told = [];
+  window.model = {
+    listeners: new Set(), get: name => state[name], on: (_, f) => model.listeners.add(f), off: (_, f) => model.listeners.delete(f),
+    set: (name, value) => { state[name] = value; model.listeners.forEach(f => f()); }, save_changes: () => told.push(state.frame) };
+  window.place = document.body.appendChild(document.createElement('div'));
+  window.remove = render({ model, el: place });
+  const range = place.querySelector('input');
+  if (range.value !== '3') throw Error(range.value);
+  for (let k = 4; k <= 30; k++) { range.value = k; range.dispatchEvent(new Event('input')); }
+  if (told.length) throw Error('the kernel was asked while dragging');
+}"""
+
+
+def test_any_frame_of_a_minute_is_there_at_once(browser, tmp_path):
+    "Every frame that is asked for is shown; how fast is for the benchmark to say."
+    minute = film(tmp_path/'minute.mp4', 1500)
+    with Opened(browser, bare(tmp_path/'page.html', [view(made_up(minute, 1500))])) as page:
+        order = np.random.default_rng(0).permutation(1500)[:200]
+        times = paint_times(page, order)
+        assert len(times) == 200 and number(page) == order[-1]
