@@ -6,10 +6,10 @@
 __all__ = ['FPS', 'SAMPLE_RATE', 'SAMPLES_PER_FRAME', 'ROWS_PER_FRAME', 'FACE_SIZE', 'REAL', 'FAKE', 'CmdfdError',
            'UnreadableMedia', 'NoVideoStream', 'NoAudioStream', 'NoFace', 'TooShort', 'BadWeights', 'BadManifest',
            'BadArgument', 'atomic_path', 'sha256_of', 'content_key', 'Settings', 'seed_everything', 'pick_device',
-           'one_thread', 'in_parallel', 'sample']
+           'one_thread', 'in_parallel', 'Initial', 'sample']
 
-# %% ../nbs/00_core.ipynb #7bdd46b0
-import contextlib, hashlib, json, os, random, sys, tempfile
+# %% ../nbs/00_core.ipynb #70c6bcbb
+import argparse, contextlib, hashlib, json, os, random, sys, tempfile
 from collections import deque
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -182,6 +182,12 @@ def in_parallel(
         pool, ahead = (_pool(workers), workers + 1) if isinstance(workers, int) else (contextlib.nullcontext(workers), 1000)
         with pool as p: left = yield from _results(p, function, waiting, ahead)
         for item in left: yield _alone(function, item, died)
+
+# %% ../nbs/00_core.ipynb #e177adfc
+class Initial(argparse.Action):
+    "An option that also goes by its first letter."
+    def __init__(self, option_strings, dest, **kwargs): super().__init__([f'-{dest[0]}', *option_strings], dest, **kwargs)
+    def __call__(self, parser, namespace, values, option_string=None): setattr(namespace, self.dest, values)
 
 # %% ../nbs/00_core.ipynb #e78a6be6
 def sample(

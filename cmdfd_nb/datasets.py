@@ -8,10 +8,10 @@ __all__ = ['SUFFIXES', 'META', 'NAMES', 'CMDFD', 'V1', 'V2', 'COLUMNS', 'NAMED',
            'one_spelling', 'read_meta', 'fakeavceleb_row', 'fakeavceleb_rows', 'cmdfd_real', 'cmdfd_fake', 'cmdfd_rows',
            'clip_identity', 'below_root', 'official_row', 'read_lists', 'official_rows', 'by_name', 'ffpp_rows',
            'celebdf_rows', 'deeper_rows', 'lavdf_rows', 'av1m_rows', 'dfdc_rows', 'lrs2_rows', 'people_in', 'deal',
-           'identity_splits', 'Layout', 'with_splits', 'measure', 'measured', 'index', 'counts', 'grouped',
+           'identity_splits', 'Layout', 'with_splits', 'measure', 'measured', 'domain_of', 'index', 'counts', 'grouped',
            'cmdfd_index']
 
-# %% ../nbs/41_datasets.ipynb #82b46bb6
+# %% ../nbs/41_datasets.ipynb #856a812d
 import csv, json, os, re, sys
 from collections import Counter
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from typing import Callable
 
 from fastcore.script import Param, call_parse, store_true
 
-from .core import (BadArgument, BadManifest, CmdfdError, NoAudioStream, NoVideoStream, SAMPLE_RATE, UnreadableMedia,
+from .core import (BadArgument, BadManifest, CmdfdError, Initial, NoAudioStream, NoVideoStream, SAMPLE_RATE, UnreadableMedia,
                            content_key, in_parallel, sha256_of)
 from .manifest import LABELS, SPLITS, VIDEO, media_of, problem, typed, write_manifest
 from .media import opened, probe
@@ -538,7 +538,7 @@ def measured(
     for column in ('frames', 'rate', 'audio_s', 'has_audio', 'sha256'): kept[column] = [facts[path][column] for path in kept.path]
     return kept, [type(e)(path, e.cause, e.remedy) for path, e in sorted(errors.items())]
 
-# %% ../nbs/41_datasets.ipynb #d2641b31
+# %% ../nbs/41_datasets.ipynb #8df6484c
 def _not_said(table, layout):
     "Fill in what the data set as a whole decides."
     for column, value in dict(source=layout.source, has_audio=layout.has_audio).items():
@@ -550,6 +550,12 @@ def _layout(kind, root, lists):
     if not Path(root).is_dir(): raise BadArgument(root, 'there is no such folder', 'Give the root of the data set.')
     if lists and kind != 'official-csv': raise BadArgument(lists, f'{kind} needs no lists', 'They are for official-csv.')
     return LAYOUTS[kind]
+
+def domain_of(
+    root,    # folder of a data set
+) -> str:    # 'synthetic' for the procedural world, which brings the truth about each clip; else 'real'
+    "What weights trained on a data set are valid for."
+    return 'synthetic' if (Path(root)/'truth'/'world.json').is_file() else 'real'
 
 def index(
     kind: str,            # one of `LAYOUTS`
@@ -570,10 +576,10 @@ def index(
     _not_said(table, layout)
     errors += with_splits(table, root, seed, dict(layout.parts))
     if probe_files: table, unread = measured(table, root, workers); errors += unread
-    table.attrs = dict(root=str(Path(root).resolve()), kind=kind, problems=[problem(e.file, e) for e in errors])
+    table.attrs = dict(root=str(Path(root).resolve()), kind=kind, domain=domain_of(root), problems=[problem(e.file, e) for e in errors])
     return typed(table, root)
 
-# %% ../nbs/41_datasets.ipynb #3686f8d0
+# %% ../nbs/41_datasets.ipynb #b15b9163
 def counts(
     table,     # a manifest
 ) -> str:      # a line per category
@@ -593,7 +599,7 @@ def grouped(
 def cmdfd_index(
     kind: Param('Kind of data set', str, choices=list(LAYOUTS)),
     root: Param('Its folder', str),
-    out: Param('Manifest to write', str) = 'manifest.parquet',
+    out: Param('Manifest to write', str, action=Initial) = 'manifest.parquet',
     lists: Param("Folder with the authors' csv files, for official-csv (default: the root)", str) = None,
     seed: Param('Of identity-disjoint splits, where none are published', int) = 42,
     match: Param('Only files whose path contains this', str) = '',

@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['PACKAGES', 'PAGE_BYTES', 'escaped_json', 'policy_hash', 'table', 'verdict', 'face_row', 'making', 'page',
-           'write_report', 'Initial', 'writable', 'cmdfd_report']
+           'write_report', 'writable', 'cmdfd_report']
 
-# %% ../nbs/62_report.ipynb #a16def8d
-import argparse, base64, hashlib, html, json, os, platform, sys
+# %% ../nbs/62_report.ipynb #b084e84c
+import base64, hashlib, html, json, os, platform, sys
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -17,7 +17,7 @@ import numpy as np
 from fastcore.script import Param, call_parse
 
 import cmdfd_nb
-from .core import BadArgument, CmdfdError, atomic_path, pick_device
+from .core import BadArgument, CmdfdError, Initial, atomic_path, pick_device
 from .score import Result, score_video
 from .viewer import STATIC, VERDICTS, flagged, scored, still_jpeg, view
 from .weights import find_weights
@@ -113,12 +113,7 @@ def write_report(
     with atomic_path(path) as part: part.write_text(text, 'utf-8', 'replace')
     return Path(path)
 
-# %% ../nbs/62_report.ipynb #7dbccc5d
-class Initial(argparse.Action):
-    "An option that also goes by its first letter."
-    def __init__(self, option_strings, dest, **kwargs): super().__init__([f'-{dest[0]}', *option_strings], dest, **kwargs)
-    def __call__(self, parser, namespace, values, option_string=None): setattr(namespace, self.dest, values)
-
+# %% ../nbs/62_report.ipynb #771c8fe1
 def writable(
     path,      # file to be written
 ) -> Path:     # raises `BadArgument` if it cannot be

@@ -1,0 +1,77 @@
+"Tables: seeds and differences where the truth is known, and numbers that name their source."
+import numpy as np
+import pandas as pd
+import pytest
+
+from cmdfd_nb.calibration import p_fake_of
+from cmdfd_nb.tables import ABSENT, FIELDS, MINIATURE, PUBLISHED, Draws, compare, over_seeds, shared_draws, table_one, table_three
+
+
+def scores(rng, hard, apart, noise=.5):
+    "Scores of a method on videos that are easy or hard for every method."
+    labels = np.arange(len(hard)) % 2
+    logit = hard + noise * rng.normal(size=len(hard)) + apart * labels
+    return pd.DataFrame(dict(path=[f'{i}.mp4' for i in range(len(hard))], label=labels, category=np.where(labels, 'W2L', 'real'),
+                             identity=[f'id{i // 4}' for i in range(len(hard))], p_fake=p_fake_of(logit), threshold=.5,
+                             domain='real', source='CMDFD', weights='w'))
+
+
+def test_the_spread_of_few_seeds_is_not_too_small():
+    "With the videos fixed, the interval is that of a mean of S values: standard deviation s / sqrt(S)."
+    rng = np.random.default_rng(0)
+    runs = [scores(rng, rng.normal(size=400), apart) for apart in (.5, 1., 1.8)]
+    fixed = Draws({path: i for i, path in enumerate(runs[0].path)}, np.ones((4000, 400)), 'clip', 0)
+    _, many = over_seeds(runs, fixed)
+    each = [over_seeds([run], fixed)[0].loc[('W2L', 'auc')].item() for run in runs]
+    assert many.loc[('W2L', 'auc')].std() == pytest.approx(np.std(each, ddof=1) / np.sqrt(3), rel=.05)
+    assert many.loc[('W2L', 'auc')].mean() == pytest.approx(np.mean(each), abs=.005)
+
+
+def test_methods_that_are_alike_are_rarely_found_to_differ():
+    rng, p = np.random.default_rng(0), []
+    for _ in range(80):
+        hard = rng.normal(size=100)
+        a, b = ([scores(rng, hard, 1.)] for _ in range(2))
+        p.append(compare(a, b, shared_draws(a, 'clip', 200)).set_index('metric').p['auc'])
+    assert np.mean(np.less(p, .05)) < .13 and np.mean(np.less(p, .5)) > .3
+
+
+def test_pairing_sees_what_separate_intervals_do_not():
+    rng = np.random.default_rng(0)
+    hard = rng.normal(size=400)
+    a, b = [scores(rng, hard, 1.4, .1)], [scores(rng, hard, 1., .1)]
+    draws = shared_draws(a, 'clip', 400)
+    ends = {name: np.quantile(over_seeds(runs, draws)[1].loc[('W2L', 'auc')], [.025, .975]) for name, runs in dict(a=a, b=b).items()}
+    assert ends['a'][0] < ends['b'][1]                                             # they overlap
+    assert compare(a, b, draws).set_index('metric').low['auc'] > 0                 # and yet
+
+
+def test_published_numbers_name_a_source_and_agree_with_each_other():
+    assert all(len(p) == len(FIELDS) and p[-1] for p in PUBLISHED)
+    w2l = {p[3]: p[4] for p in PUBLISHED if p[:3] == ('III', "authors' result file", 'W2L')}
+    right, fakes, reals = dict(real=643, fake=996), 998, 1000                      # TN and TP of that file
+    assert w2l['real_recall'] == right['real'] / reals and w2l['fake_recall'] == pytest.approx(right['fake'] / fakes, abs=1e-6)
+    assert w2l['accuracy'] == pytest.approx(sum(right.values()) / (fakes + reals), abs=1e-6)
+    assert w2l['balanced_accuracy'] == pytest.approx((w2l['real_recall'] + w2l['fake_recall']) / 2, abs=1e-6)
+
+
+def test_a_table_says_what_it_is():
+    rng = np.random.default_rng(0)
+    runs = [scores(rng, rng.normal(size=80), 1.) for _ in range(2)]
+    real = table_three(dict(ours=runs), ('auc',), ('W2L',), n=50)
+    made = table_three(dict(ours=[run.assign(domain='synthetic') for run in runs]), ('auc',), ('W2L',), n=50)
+    assert made.caption[0] == MINIATURE and MINIATURE not in real.caption
+    assert 'Tested on CMDFD: 40 real and 40 fake videos of 20 people. Seeds: 2.' in real.caption
+    assert 'Domain of the weights: real.' in real.caption
+    lines = [line for line in real.to_markdown().splitlines() if line.startswith('|')]
+    assert len({line.count('|') for line in lines}) == 1 and len(lines) == 2 + len(real.cells)
+    assert real.cells.set_index('method').loc['paper', 'W2L'] == ABSENT
+    more = PUBLISHED + (('III', 'paper', 'W2L', 'auc', .9, 'a page'),)
+    assert table_three(dict(ours=runs), ('auc',), ('W2L',), more, n=50).cells.set_index('method').loc['paper', 'W2L'].startswith('0.900')
+
+
+def test_data_sets_without_a_published_count_are_counted():
+    manifest = pd.DataFrame(dict(source='mine', label=[0, 1], method=['real', 'x'], identity=['a', 'b'], has_audio=True,
+                                 own_voice=pd.array([None, True], 'boolean')))
+    row = table_one([manifest]).numbers.iloc[0]
+    assert row['data set'] == 'mine' and (row.real, row.fake, row['own voice']) == (1, 1, 1) and row['published real'] == ABSENT
