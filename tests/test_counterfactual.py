@@ -1,0 +1,153 @@
+"The bench: what is computed, when, and what somebody sees of it, errors included."
+from dataclasses import replace
+
+import nbformat
+import numpy as np
+import pytest
+
+from cmdfd_nb import counterfactual
+from cmdfd_nb.clip import PreprocessConfig
+from cmdfd_nb.counterfactual import Bench, Panel, bench, plot_change, plot_sweep, sweep_figure, views
+from cmdfd_nb.media import write_wav
+from cmdfd_nb.perturb import PERTURBATIONS, footage_of, perturbed
+from cmdfd_nb.viewer import shown_picture
+from cmdfd_nb.weights import seeded_weights
+
+from screen import film, number, settled
+from test_lab import lab
+
+WEIGHTS = replace(seeded_weights('tiny'), preprocess=PreprocessConfig(faces='whole'))
+
+
+@pytest.fixture
+def trial(tmp_path):
+    "A bench with 50 numbered pictures and two other sounds, one of which is none."
+    write_wav(tmp_path/'other.wav', np.random.default_rng(0).normal(0, .1, 32_000))
+    (tmp_path/'damaged.wav').write_bytes(b'no sound' * 100)
+    return bench(film(tmp_path/'film.mp4', 50), WEIGHTS)
+
+
+def test_every_perturbation_can_be_chosen_and_swept(trial):
+    panel = Panel(trial)
+    for name, known in PERTURBATIONS.items():
+        panel.name.value = name
+        assert 'done' in panel.status.value and known.says == panel.control.description
+        if known.values: panel.control.index = len(known.choices) - 1
+        else: panel.control.value = str(trial.sounds[-1])
+        assert 'done' in panel.status.value and panel.views[1]['name'] != 'as it is'
+        assert panel.value() == (known.choices[-1] if known.values else str(trial.sounds[-1]))
+
+
+def test_nothing_is_scored_twice(trial, monkeypatch):
+    scored, score_footage = [], counterfactual.score_footage
+    monkeypatch.setattr(counterfactual, 'score_footage', lambda *args: scored.append(1) or score_footage(*args))
+    panel = Panel(trial)
+    assert len(scored) == 2                                                  # before, and a shift of 5
+    panel.control.index += 1
+    panel.control.index -= 1
+    assert len(scored) == 3
+    panel.name.value = 'mute'                                                # begins at 0, which is the clip as it is
+    panel.sweep()
+    panel.sweep()
+    assert len(scored) == 3 + 4
+
+
+def test_errors_are_seen_and_the_last_picture_stays(trial, monkeypatch):
+    panel = Panel(trial)
+    shown, table = panel.screen.children, panel.table.value
+    panel.name.value = 'swap'
+    panel.control.value = str(trial.sounds[0].with_name('absent.wav'))
+    assert 'absent.wav: there is no such file' in panel.status.value and 'done' not in panel.status.value
+    panel.sweep()                                                            # one of the two files is damaged: the other is drawn
+    assert 'damaged.wav' in panel.status.value and list(panel.figure.children[0].data[0].x) == ['as it is', 'other.wav']
+
+    monkeypatch.setattr(counterfactual, 'views', lambda *args: 1 / 0)
+    shown, drawn = panel.screen.children, panel.figure.children
+    panel.control.value = ''
+    assert 'ZeroDivisionError' in panel.status.value and 'role="status"' in panel.status.value
+    assert (panel.screen.children, panel.figure.children) == (shown, drawn)
+    monkeypatch.undo()
+    panel.name.value = 'shift'
+    assert 'done' in panel.status.value
+
+
+@pytest.mark.parametrize('by', range(-15, 16, 5))
+def test_both_playheads_stand_at_the_same_picture(trial, by):
+    before, after = views(trial, 'shift', by)
+    assert [before[key] for key in ('first', 'frames', 'jpegs')] == [after[key] for key in ('first', 'frames', 'jpegs')]
+    assert before['first'] == max(by, 0) and before['frames'] == 50 - abs(by)
+    old, new = (np.frombuffer(view['sound'], '<i2').reshape(-1, 640) for view in (before, after))
+    ahead, behind = (new, old) if by < 0 else (old, new)
+    np.testing.assert_array_equal(ahead[:len(ahead) - abs(by)], behind[abs(by):])
+    for view in before, after: assert len(view['tracks'][0]['sync']) == view['frames'] and view['tracks'][0]['start'] == view['first']
+
+
+def test_the_pictures_on_show_are_those_that_were_scored(trial):
+    for name, value in dict(mask='mouth', blur=8, reencode=48, frame_rate=5, freeze=50).items():
+        view, after = views(trial, name, value)[1], perturbed(trial.footage, name, value)
+        for k in 0, 7, 33:
+            assert np.abs(shown_picture(view, k).astype(float) - after.frames[k]).mean() < 12
+
+
+def test_loud_noise_does_not_wrap_around_in_the_loudspeaker(trial):
+    loud = np.frombuffer(views(trial, 'noise', -10)[1]['sound'], '<i2').astype(float)
+    assert np.abs(perturbed(trial.footage, 'noise', -10).audio).max() > 1
+    assert np.abs(loud / 2**15 - perturbed(trial.footage, 'noise', -10).audio.clip(-1, 1)).max() < 1e-4
+
+
+def test_figures_without_teachers(tmp_path):
+    trial = Bench(footage_of(film(tmp_path/'film.mp4', 50), WEIGHTS.preprocess), replace(WEIGHTS, lips=None))
+    assert [ax.get_ylabel() for ax in trial.still().axes] == ['Sync', 'p_fake']
+    table = trial.sweep('freeze')
+    assert table.cont.isna().all() and not table.sync.isna().any()
+    sweep_figure(table), plot_sweep(table), plot_change(trial.before, trial.before)
+    assert 'done' in Panel(trial).status.value
+
+
+CELL = """from dataclasses import replace
+from cmdfd_nb.clip import PreprocessConfig
+from cmdfd_nb.counterfactual import bench
+from cmdfd_nb.weights import seeded_weights
+bench('film.mp4', replace(seeded_weights('tiny'), preprocess=PreprocessConfig(faces='whole')))"""
+
+
+def test_bench_in_jupyterlab(browser, lab, tmp_path):
+    kernel = dict(kernelspec=dict(name='python3', display_name='python3'))
+    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(CELL)], metadata=kernel), tmp_path/'bench.ipynb')
+    context = browser.new_context(viewport=dict(width=1300, height=1500))
+    page = context.new_page()
+    page.set_default_timeout(120_000)
+    page.goto(lab.replace('show.ipynb', 'bench.ipynb'))
+    page.locator('.jp-Notebook .jp-Cell').first.wait_for()
+    page.get_by_text('Python 3 (ipykernel) | Idle').wait_for()
+    page.get_by_role('menuitem', name='Run', exact=True).click()
+    page.locator('.lm-Menu-itemLabel').get_by_text('Run All Cells', exact=True).click()
+    page.get_by_role('status').get_by_text('shift 5: done').wait_for()
+    settled(page, 5, 0)
+    settled(page, 5, 1)                                                      # the first picture that still has sound, in both
+
+    page.get_by_role('slider', name='Frame').focus()
+    for _ in range(20): page.keyboard.press('ArrowRight')
+    settled(page, 25)
+    page.wait_for_timeout(1000)
+    page.locator('.noUi-handle').focus()
+    page.keyboard.press('ArrowRight')
+    page.get_by_role('status').get_by_text('shift 6: done').wait_for()
+    settled(page, 25)                                                        # one stays where one was looking
+
+    page.locator('.widget-dropdown select').select_option(label='freeze (picture)')
+    page.get_by_role('status').get_by_text('freeze 0: done').wait_for()
+    page.locator('.noUi-handle').focus()
+    page.keyboard.press('End')
+    page.get_by_role('status').get_by_text('freeze 100: done').wait_for()
+    settled(page, 25, 0)
+    settled(page, 0, 1)
+    assert number(page, 1) == 0
+
+    page.get_by_role('button', name='Sweep').click()
+    page.locator('.js-plotly-plot .legendtext', has_text='Cont').first.wait_for()
+    page.locator('.widget-dropdown select').select_option(label='swap (sound)')
+    page.get_by_placeholder('path of a video').fill('absent.wav')
+    page.keyboard.press('Enter')
+    page.get_by_role('status').get_by_text('absent.wav: there is no such file').wait_for()
+    context.close()
