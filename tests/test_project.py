@@ -32,7 +32,8 @@ def wheel(copy, tmp_path_factory):
 
 def test_wheel_holds_the_package_and_nothing_else(wheel):
     names = [name for name in zipfile.ZipFile(wheel).namelist() if not re.match(r'cmdfd_nb-[^/]+\.dist-info/', name)]
-    assert sorted(names) == sorted(p.relative_to(ROOT).as_posix() for p in (ROOT/'cmdfd_nb').rglob('*.py'))
+    ours = [p for p in (ROOT/'cmdfd_nb').rglob('*.*') if '__pycache__' not in p.parts]
+    assert sorted(names) == sorted(p.relative_to(ROOT).as_posix() for p in ours)
 
 
 def test_wheel_states_what_it_is(wheel):

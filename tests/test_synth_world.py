@@ -132,6 +132,16 @@ def test_a_failed_clip_is_listed_and_the_others_made(tmp_path, monkeypatch, caps
         if shot == two[0]: raise w.BadArgument(shot.path, 'no', 'Try again.')
         return shoot(world, shot)
     monkeypatch.setattr(w, 'shoot', sometimes)
-    monkeypatch.setattr(w, 'shots', lambda world, clips: two)
+    monkeypatch.setattr(w, 'shots', lambda *_: two)
     assert w.cmdfd_synth(str(tmp_path), clips=1, seed=SEED, kind='cmdfd', seconds=SECONDS, workers=1) == 1
     assert two[0].path in capsys.readouterr().err and paths(tmp_path) == {two[1].path}
+
+
+def test_tables_keep_what_other_calls_have_made(tmp_path):
+    world = w.World('lrs2', SEED)
+    for splits in (('val',), ('test',)): assert not w.build(tmp_path, world, 6, 1, splits)
+    lines = (tmp_path/'splits.csv').read_text().splitlines()
+    assert {line.split(',')[1] for line in lines[1:]} == {'val', 'test'}
+    assert (tmp_path/'val.txt').read_text() and (tmp_path/'test.txt').read_text() and not (tmp_path/'train.txt').read_text()
+    video = next(tmp_path.rglob('*.mp4'))
+    assert video.with_suffix('.txt').read_text().startswith('Text:  ')
