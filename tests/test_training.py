@@ -1,0 +1,141 @@
+"Training: what is killed loses nothing, what cannot be learned from is refused, and every path to the end gives the same weights."
+import json, signal, subprocess, sys
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from test_batches import make_clip
+
+from cmdfd_nb.clip import save_clip
+from cmdfd_nb.core import BadArgument, BadManifest
+from cmdfd_nb.training import TrainConfig, batches_of, cmdfd_train, parts_of, rate_at, settings, train, train_config
+from cmdfd_nb.weights import load_weights, save_weights, seeded_weights
+
+QUICK = train_config('tiny', terms=('classification',), epochs=2, budget=24, window=12)  # four steps an epoch
+
+
+def make_table(folder, n=12):
+    "Clips of noise; the fakes are darker. People 0 and 1 validate."
+    rows = []
+    for i in range(n):
+        clip, fake = make_clip(25 + i % 3, i), i % 2
+        save_clip(replace(clip, faces=clip.faces // (1 + fake)), folder/f'{i:02}.safetensors')
+        rows.append(dict(clip=f'{i:02}.safetensors', frames=len(clip), label=fake, identity=str(i // 2), split='train' if i > 3 else 'val'))
+    table = pd.DataFrame(rows)
+    table.attrs = dict(root=str(folder), domain='synthetic')
+    return table
+
+
+@pytest.fixture(scope='module')
+def table(tmp_path_factory): return make_table(tmp_path_factory.mktemp('clips'))
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+SCRIPT = '''
+import sys
+import pandas as pd, torch
+from cmdfd_nb.training import TrainConfig, train
+torch.set_num_threads(1)
+table = pd.read_json({table!r}, orient='split', dtype=dict(clip=str, identity=str))
+table.attrs = dict(root={root!r}, domain='synthetic')
+def tell_and_wait(progress):
+    print('step', progress.steps, flush=True)
+    sys.stdin.readline()
+train(table, {out!r}, TrainConfig.from_dict({config!r}), save_every=3, device='cpu', watch=tell_and_wait)
+'''
+
+
+def start(table, out, config, tmp_path):
+    "A training process that tells of each step, and goes on when it is told to."
+    table.to_json(tmp_path/'table.json', orient='split')
+    code = SCRIPT.format(table=str(tmp_path/'table.json'), root=table.attrs['root'], out=str(out), config=config.to_dict())
+    pipes = dict.fromkeys(('stdin', 'stdout', 'stderr'), subprocess.PIPE)
+    return subprocess.Popen([sys.executable, '-c', code], text=True, **pipes)
+
+
+def test_killed_and_resumed_is_the_same_run(table, tmp_path):
+    whole, cut = tmp_path/'whole', tmp_path/'cut'
+    train(table, whole, QUICK, save_every=3, device='cpu')
+    for last in (2, 7):   # before there is a state, and one step after the second
+        child = start(table, cut, QUICK, tmp_path)
+        for line in child.stdout:
+            if line == f'step {last}\n': child.send_signal(signal.SIGKILL)
+            else: print(file=child.stdin, flush=True)
+        assert child.wait() == -signal.SIGKILL
+    said, complaints = start(table, cut, QUICK, tmp_path).communicate(100 * '\n')
+    assert 'epoch 2/2' in said and 'step 1\n' not in said, complaints
+    for name in ('last.safetensors', 'best.safetensors'): assert (cut/name).read_bytes() == (whole/name).read_bytes()
+    one, other = (json.loads((folder/'record.json').read_text()) for folder in (whole, cut))
+    assert one['history'] == other['history'] and one['steps'] == other['steps']
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_does_not(table, tmp_path):
+    quick = replace(QUICK, epochs=1)
+    for name, config, workers in (('a', quick, 0), ('b', quick, 1), ('c', replace(quick, seed=1), 0)):
+        train(table, tmp_path/name, config, device='cpu', workers=workers)
+    a, b, c = ((tmp_path/name/'last.safetensors').read_bytes() for name in 'abc')
+    assert a == b and a != c
+
+
+def test_all_terms_and_evidence_of_teachers(table, tmp_path):
+    save_weights(tmp_path/'teachers.safetensors', seeded_weights('tiny'))
+    teachers, rng = load_weights(tmp_path/'teachers.safetensors'), np.random.default_rng(0)
+    cont = {name: rng.random(n) for name, n in zip(table['clip'], table.frames)}
+    config = train_config('tiny', epochs=1, budget=60, window=12, detector=dict(evidence='band'), precision='bf16')
+    record = train(table, tmp_path/'run', config, teachers=teachers, cont=cont, device='cpu')
+    assert {'classification', 'distillation', 'contrastive', 'total', 'auc'} <= set(record['history'][0])
+    weights = load_weights(tmp_path/'run'/'best.safetensors')
+    assert weights.has_teachers and weights.domain == 'synthetic' and weights.provenance['teachers'] == teachers.sha256
+    assert record['best']['total'] == pytest.approx(sum(record['best'][term] for term in config.terms), rel=1e-5)
+
+
+@pytest.mark.parametrize('rows, said', [
+    (lambda t: t[t.split == 'train'], 'no real clip is for validation'),
+    (lambda t: t[(t.split == 'val') | (t.label == 0)], 'no fake clip is for training'),
+    (lambda t: t.assign(split=None), 'no real clip is for training')])
+def test_one_class_is_refused(table, rows, said):
+    with pytest.raises(BadManifest, match=said): parts_of(rows(table))
+
+
+def test_cont_is_needed_and_has_to_fit(table, tmp_path):
+    short, both = {name: np.zeros(3) for name in table['clip']}, replace(QUICK, terms=('classification', 'distillation'))
+    with pytest.raises(BadArgument, match='need Cont'): train(table, tmp_path/'run', both)
+    with pytest.raises(BadArgument, match='does not fit 8 of 8 clips'): train(table, tmp_path/'run', QUICK, cont=short)
+    assert not (tmp_path/'run').exists()
+
+
+def test_processes_share_an_epoch(table):
+    rows, _ = parts_of(table)
+    alone, shares = batches_of(rows, QUICK, 1), [batches_of(rows, QUICK, 1, 2, rank) for rank in (0, 1)]
+    assert len(shares[0]) == len(shares[1]) == len(alone) // 2
+    assert [batch for pair in zip(*shares) for batch in pair] == alone[:len(alone) // 2 * 2]
+
+
+@pytest.mark.parametrize('schedule', ('decay', 'one_cycle'))
+def test_rates_are_positive_and_end_low(schedule):
+    config = TrainConfig(epochs=20, schedule=schedule)
+    rates = [rate_at(done, config) for done in np.linspace(0, 20, 500, endpoint=False)]
+    assert 0 < min(rates) and max(rates) <= config.lr and rates[-1] < .5 * config.lr
+
+
+def test_settings_that_make_no_sense(tmp_path):
+    (tmp_path/'c.json').write_text('{"rate": 1}')
+    with pytest.raises(BadArgument, match='no field rate'): settings('tiny', tmp_path/'c.json')
+    (tmp_path/'c.json').write_text('{')
+    with pytest.raises(BadArgument, match='no JSON file'): settings('tiny', tmp_path/'c.json')
+    with pytest.raises(BadArgument, match='no such preset'): settings('huge')
+    assert settings(file=None).preset == 'tiny'
+
+
+def test_command_says_what_is_missing(tmp_path, capsys):
+    assert cmdfd_train(str(tmp_path), out=str(tmp_path/'run')) == 2
+    assert 'clips.parquet' in capsys.readouterr().err
