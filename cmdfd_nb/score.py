@@ -68,7 +68,7 @@ def join_parts(
                       _p_fake(curve['logits'], weights.temperature), curve['sync'], curve.get('cont'), boxes,
                       curve.get('p_audio'), curve.get('p_visual'))
 
-# %% ../nbs/35_score.ipynb #4270d547
+# %% ../nbs/35_score.ipynb #e973f337
 NOT_IN_RECORD = ('p_audio', 'p_visual')
 
 @dataclass
@@ -103,7 +103,7 @@ def warnings_for(
     notes = dict(seeded='These weights are untrained (filled by a rule): the curves show the machinery, there is no verdict.',
                  synthetic='These weights were trained on the procedural world: they are not valid for real media.')
     cont_off = [] if weights.has_teachers else ['No complete pair of teachers in these weights: Cont is left out.']
-    return [notes[weights.domain]] * (weights.domain in notes) + cont_off
+    return [note for domain, note in notes.items() if domain == weights.domain] + cont_off
 
 # %% ../nbs/35_score.ipynb #ed20d6fc
 def score_video(

@@ -6,9 +6,9 @@
 __all__ = ['CHOICES', 'PACKAGES', 'TrainConfig', 'train_config', 'rate_at', 'parts_of', 'clip_set', 'batches_of',
            'first_detector', 'seed_step', 'in_full', 'forward', 'step', 'accelerator_for', 'validate', 'verdict',
            'Progress', 'save_state', 'load_state', 'identity_of', 'claim', 'versions', 'peak_memory', 'weights_of',
-           'Run', 'line_about', 'train', 'settings', 'cmdfd_train']
+           'Run', 'line_about', 'train', 'settings', 'heard_and_seen', 'cmdfd_train']
 
-# %% ../nbs/50_training.ipynb #711cf7e0
+# %% ../nbs/50_training.ipynb #c98b696e
 import json, os, platform, resource, sys, time
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
@@ -23,10 +23,12 @@ from fastcore.script import Param, call_parse
 from .batches import AUTHORS, ClipSet, draws, epoch_batches, frame_batches, loader
 from .calibration import calibrate
 from .clip import load_clip
-from .core import FAKE, REAL, BadArgument, BadManifest, CmdfdError, Settings, atomic_path, content_key, seed_everything
+from .core import (FAKE, REAL, BadArgument, BadManifest, BadWeights, CmdfdError, Settings, atomic_path, content_key,
+                           seed_everything)
 from .detector import Detector, DetectorOutput, detector_config
 from .losses import TERMS, total
 from .manifest import read_clips
+from .teachers import cont as agreement
 from .weights import Weights, load_talknet, load_weights, save_weights
 
 # %% ../nbs/50_training.ipynb #35d2d218
@@ -470,7 +472,7 @@ def train(
     run.accelerator.end_training()
     return json.loads((run.out/'record.json').read_text())
 
-# %% ../nbs/50_training.ipynb #9a82fa5f
+# %% ../nbs/50_training.ipynb #c0561d66
 def settings(
     preset: str = None,    # 'paper', 'official' or 'tiny'; None: what the file says, or 'tiny'
     file=None,             # JSON, an object of fields of `TrainConfig`
@@ -483,6 +485,19 @@ def settings(
     given = written | {k: v for k, v in options.items() if v is not None}
     named = train_config(preset or given.get('preset', 'tiny')).to_dict()
     return TrainConfig.from_dict(named | given | dict(preset=named['preset']), file or 'the settings')
+
+@torch.inference_mode()
+def heard_and_seen(
+    table,                   # rows of `clips.parquet`
+    folder,                  # where the clips are
+    teachers: Weights,       # with both teachers
+    divergence: str = 'js',
+) -> dict:                   # name of a clip: Cont (T,); raises `BadWeights` if a teacher is missing
+    "Cont of every clip, computed once: the teachers are frozen."
+    if not teachers.has_teachers: raise BadWeights(teachers.name, 'a teacher is missing', 'Give weights with both teachers and the lip front end.')
+    batch = lambda x: torch.as_tensor(x)[None]
+    def of(clip): return agreement(teachers.asr(batch(clip.stft)), teachers.vsr(teachers.lips(batch(clip.lips))), divergence)[0].numpy()
+    return {name: of(load_clip(Path(folder)/name)) for name in table['clip']}
 
 @call_parse
 def cmdfd_train(
@@ -501,8 +516,7 @@ def cmdfd_train(
     try:
         chosen = settings(preset, config, terms=terms and tuple(terms.split(',')), epochs=epochs, seed=seed)
         table, taught = read_clips(Path(clips)/'clips.parquet'), load_weights(teachers) if teachers else None
-        if taught: from cmdfd_nb.recognition import teach_all
-        cont = teach_all(table, clips, taught, workers) if taught else None
+        cont = heard_and_seen(table, clips, taught, detector_config(chosen.preset, **chosen.detector).divergence) if taught else None
         record = train(table, out, chosen, command=' '.join(sys.argv), teachers=taught, cont=cont, device=device, workers=workers)
     except CmdfdError as e:
         print(e, file=sys.stderr)
