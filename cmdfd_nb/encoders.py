@@ -164,12 +164,13 @@ class VisualFrontend(nn.Module):
         self.stages = nn.Sequential(*[TrunkStage(ni, nf, 1 if i == 0 else 2)
                                       for i, (ni, nf) in enumerate(zip((stem, *widths), widths))])
 
-    def each_frame(self, x):   # (N, C, H, W) to (N, widths[-1])
+    def each_frame(self, x):   # (N, 5, H, W), a frame between its neighbours, to (N, widths[-1])
+        x = F.conv2d(x.contiguous(memory_format=torch.channels_last), self.conv.weight[:, 0], stride=2, padding=3)
         x = F.max_pool2d(self.norm(x).relu(), 3, 2, padding=1)
         return self.stages(x).mean((2, 3))
 
-    def piece(self, x, mask):  # (B, 1, n + 4, H, W) to (B, n, widths[-1])
-        x = self.conv(x).transpose(1, 2)
+    def piece(self, x, mask):  # (B, n + 4, H, W) to (B, n, widths[-1])
+        x = x.unfold(1, 5, 1).movedim(-1, 2)
         if mask is None: return self.each_frame(x.flatten(0, 1)).unflatten(0, x.shape[:2])
         return spread(self.each_frame(x[mask]), mask)
 
@@ -181,9 +182,9 @@ class VisualFrontend(nn.Module):
         x = hide(standardise(pictures).movedim(1, -1), mask).movedim(-1, 1)
         if self.across_clips: x, mask = x.flatten(0, 1)[None], None if mask is None else mask.flatten()[None]
         size = x.shape[1] if torch.is_grad_enabled() else 100
-        x = F.pad(x, (0, 0, 0, 0, 2, 2)).unsqueeze(1)
-        pieces = [self.piece(x[:, :, i:i + size + 4], None if mask is None else mask[:, i:i + size])
-                  for i in range(0, x.shape[2] - 4, size)]
+        x = F.pad(x, (0, 0, 0, 0, 2, 2))
+        pieces = [self.piece(x[:, i:i + size + 4], None if mask is None else mask[:, i:i + size])
+                  for i in range(0, x.shape[1] - 4, size)]
         return torch.cat(pieces, 1).view(*shape, -1)
 
 # %% ../nbs/30_encoders.ipynb #65f9a343
