@@ -4,13 +4,14 @@
 
 # %% auto #0
 __all__ = ['VERSION', 'SPLITS', 'LABELS', 'VIDEO', 'PANDAS', 'CLIP', 'arrow_column', 'check_rows', 'write_manifest', 'typed',
-           'read_manifest', 'clip_summary', 'problem', 'media_of', 'preprocess_all', 'read_clips']
+           'read_manifest', 'clip_summary', 'problem', 'media_of', 'preprocess_all', 'read_clips', 'cmdfd_preprocess']
 
 # %% ../nbs/40_manifest.ipynb #c710014d
 import json, os, sys
 from functools import partial
 from pathlib import Path
 
+from fastcore.script import Param, call_parse
 from safetensors import SafetensorError, safe_open
 
 from .clip import PreprocessConfig, preprocess
@@ -214,3 +215,20 @@ def read_clips(
 ):         # data frame with `.attrs` root (folder of the clips), problems; raises `BadManifest`
     "Read a table of clips."
     return _read(path, CLIP, ['path', 'track', 'part'])
+
+# %% ../nbs/40_manifest.ipynb #2f3a12eb
+@call_parse
+def cmdfd_preprocess(
+    manifest: Param('Manifest of `cmdfd_index`', str),
+    out: Param('Folder for the clips and clips.parquet, new or begun', str),
+    faces: Param('track: find and follow faces; whole: the videos are cropped to a face', str) = 'track',
+    workers: Param('Processes (default: one per core)', int) = None,
+) -> int:  # 0 all videos gave clips, 1 some did not, 2 not started
+    "Find faces, compute features and keep both, clip by clip. May be stopped and resumed."
+    try: clips = preprocess_all(manifest, out, PreprocessConfig(faces=faces), os.cpu_count() if workers is None else workers)
+    except CmdfdError as error:
+        print(error, file=sys.stderr)
+        return 2
+    for trouble in clips.attrs['problems']: print(trouble['message'], file=sys.stderr)
+    print(f'{len(clips)} clips of {clips.path.nunique()} videos are in {out}; {len(clips.attrs["problems"])} problems.')
+    return int(bool(clips.attrs['problems']))
