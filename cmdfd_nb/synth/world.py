@@ -6,10 +6,11 @@
 __all__ = ['SPLITS', 'HIGH', 'RACES', 'KINDS', 'STRENGTHS', 'TYPES', 'RELEASE', 'GENERATORS', 'WITH_WAV', 'LEAD', 'MARGIN',
            'META_HEADER', 'GLOBAL', 'LOCAL', 'LIMITS', 'rng_of', 'voices_of', 'Person', 'person', 'World', 'Shot',
            'fakeavceleb_shots', 'cmdfd_shots', 'lrs2_shots', 'shots', 'stretch', 'longest', 'words', 'scene', 'around',
-           'driving_sound', 'staged', 'Truth', 'delay', 'equipment', 'shoot', 'truth_path', 'save_truth', 'load_truth',
-           'transcript', 'save_clip', 'meta_row', 'write_table', 'write_tables', 'claim', 'attempt', 'there', 'build',
-           'cmdfd_synth', 'make_speaker', 'make_samples', 'sharpness', 'leading_silence', 'global_numbers', 'region',
-           'change', 'local_numbers', 'clip_numbers', 'auc', 'auc_error', 'numbers_of', 'separation', 'leaks']
+           'driving_sound', 'swap', 'staged', 'Truth', 'delay', 'equipment', 'shoot', 'truth_path', 'save_truth',
+           'load_truth', 'transcript', 'save_clip', 'meta_row', 'write_table', 'write_tables', 'claim', 'attempt',
+           'there', 'build', 'cmdfd_synth', 'make_speaker', 'make_samples', 'sharpness', 'leading_silence',
+           'global_numbers', 'region', 'change', 'local_numbers', 'clip_numbers', 'auc', 'auc_error', 'numbers_of',
+           'separation', 'leaks']
 
 # %% ../../nbs/23_synth.world.ipynb #125ed79f
 import csv, functools, json, os, sys
@@ -27,7 +28,7 @@ from ..media import frames, probe, read_audio, write_video, write_wav
 from .speech import (VARIANTS, Phoneme, Recording, Voice, random_recording, random_voice, record, sentence, speak,
                                    speech_level)
 from .face import Camera, Identity, film, filmed_points, random_camera, random_identity
-from .forge import Take, act, forge, opening, sync_correlation
+from .forge import SWAPS, Take, act, forge, opening, sync_correlation
 
 # %% ../../nbs/23_synth.world.ipynb #334248e7
 SPLITS = tuple('train test val train train test train train test train'.split())  # of pairs of people, repeating
@@ -202,7 +203,8 @@ def scene(
 ) -> Take:
     "Somebody saying it."
     one = person(world.seed, number)
-    return act(one.identity, one.voice, words(world, number).text, rng_of(world.seed, 'scene', number))[:longest(world)]
+    rng = rng_of(world.seed, 'scene', number)
+    return act(one.identity, one.voice, words(world, number).text, rng, most=longest(world))
 
 # %% ../../nbs/23_synth.world.ipynb #2e8a7b43
 def around(
@@ -222,6 +224,17 @@ def driving_sound(
     said = words(world, shot.voice)
     return forge('rtvc', said, rng=rng, strength=world.strength) if shot.category == 'D' else said
 
+@functools.lru_cache(maxsize=2)
+def swap(
+    world: World,
+    number: int,  # of the person who is filmed
+    method: str,  # one of `forge.SWAPS`
+) -> Take:        # with margins, long enough for the sound of either partner
+    "Somebody with the face of the partner."
+    rng, partner = rng_of(world.seed, 'swap', method, number), person(world.seed, number ^ 1)
+    (start, own), (_, other) = stretch(world, number), stretch(world, partner.number)
+    return forge(method, around(scene(world, number), start, max(own, other)), None, partner.identity, rng, world.strength)
+
 def staged(
     world: World,
     shot: Shot,
@@ -229,13 +242,11 @@ def staged(
     "A shot before camera and microphone."
     rng, take = rng_of(world.seed, world.kind, shot.path, 'forge'), scene(world, shot.person)
     if world.kind == 'lrs2': return take
-    (start, _), (begin, length) = stretch(world, shot.person), stretch(world, shot.voice)
-    if shot.method == 'rtvc': take = forge('rtvc', take, rng=rng, strength=world.strength)
-    take = around(take, start, length)
-    if shot.method not in ('real', 'rtvc'):
-        driver = around(driving_sound(world, shot, rng), begin, length)
-        donor = person(world.seed, shot.person ^ 1).identity
-        take = forge(shot.method, take, driver, donor, rng, world.strength)
+    (start, _), (begin, length), (face, _, lips) = stretch(world, shot.person), stretch(world, shot.voice), shot.method.partition('-')
+    if face == 'rtvc': take = forge('rtvc', take, rng=rng, strength=world.strength)
+    take = swap(world, shot.person, face)[:length + 2 * MARGIN] if face in SWAPS else around(take, start, length)
+    if (left := lips if face in SWAPS else face) not in ('', 'real', 'rtvc'):
+        take = forge(left, take, around(driving_sound(world, shot, rng), begin, length), None, rng, world.strength)
     return take[MARGIN:MARGIN + length]
 
 # %% ../../nbs/23_synth.world.ipynb #b2fed8c0
