@@ -4,12 +4,13 @@
 
 # %% auto #0
 __all__ = ['AREA', 'LADDER', 'VERDICTS', 'PRINTED', 'DIVERGENCES', 'MAX_SECONDS', 'SCREEN_BYTES', 'STATIC', 'PAINT', 'fit',
-           'shrink', 'jpeg', 'footage', 'flagged', 'face_view', 'stretch', 'view', 'shown_picture', 'still', 'attended',
-           'still_jpeg', 'scrubber', 'scored', 'scrub', 'compare', 'paint_times']
+           'shrink', 'jpeg', 'encoded', 'footage', 'flagged', 'face_view', 'stretch', 'view', 'shown_picture', 'still',
+           'attended', 'still_jpeg', 'scrubber', 'scored', 'scrub', 'compare', 'paint_times']
 
 # %% ../nbs/61_viewer.ipynb #6c9258c3
 import sys
 from base64 import b64encode
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from itertools import islice
 from pathlib import Path
@@ -56,11 +57,25 @@ def jpeg(
     for rung in range(rung, len(LADDER)):
         scale, quality = LADDER[rung]
         small = shrink(picture, tuple(max(1, round(scale * side)) for side in picture.shape[1::-1]))
-        data = cv2.imencode('.jpg', small[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
+        data = cv2.imencode('.jpg', cv2.cvtColor(small, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
         if len(data) <= limit: break
     return data, rung
 
 # %% ../nbs/61_viewer.ipynb #2bcf3d86
+def encoded(
+    pictures,    # iterator of (H, W, 3) uint8 RGB, all of one size
+    limit: int,  # bytes of a picture
+):               # iterator of JPEGs
+    "Each picture is encoded while the next one is being decoded."
+    rung, job = 0, None
+    with ThreadPoolExecutor(1) as pool:
+        for picture in pictures:
+            if job:
+                data, rung = job.result()
+                yield data
+            job = pool.submit(lambda picture, rung: jpeg(shrink(picture, fit(*picture.shape[1::-1])), limit, rung), picture, rung)
+    if job: yield job.result()[0]
+
 def footage(
     path,                   # a video with sound
     first: int,             # frame on the 25 fps grid
@@ -69,14 +84,15 @@ def footage(
     audio_track: int = 0,   # which sound track
 ) -> dict:                  # frames, width, height, jpegs (bytes), ends (of each JPEG in them), sound (bytes: 16-bit samples)
     "A stretch of video as single pictures and plain samples."
-    jpegs, sounds, rung, size = [], [], 0, None
-    for picture, sound in islice(lockstep(path, audio_track), first, first + count):
-        size = size or fit(*picture.shape[1::-1])
-        data, rung = jpeg(shrink(picture, size), limit, rung)
-        jpegs.append(data)
-        sounds.append(np.round(sound * 2**15).astype('<i2').tobytes())
+    sizes, sounds = [], []
+    def pictures():
+        for picture, sound in islice(lockstep(path, audio_track), first, first + count):
+            sizes.append(fit(*picture.shape[1::-1]))
+            sounds.append(np.round(sound * 2**15).astype('<i2').tobytes())
+            yield picture
+    jpegs = list(encoded(pictures(), limit))
     if not jpegs: raise BadArgument(path, f'it has no frame {first}', 'Ask for an earlier stretch.')
-    return dict(frames=len(jpegs), width=size[0], height=size[1], jpegs=b''.join(jpegs),
+    return dict(frames=len(jpegs), width=sizes[0][0], height=sizes[0][1], jpegs=b''.join(jpegs),
                 ends=np.cumsum([len(data) for data in jpegs]).tolist(), sound=b''.join(sounds))
 
 # %% ../nbs/61_viewer.ipynb #a3a5fb42
