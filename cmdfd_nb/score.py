@@ -23,15 +23,15 @@ def clip_curves(
     clip: Clip,
     weights: Weights,
     device='cpu',  # where the weights are
-) -> dict:         # NumPy arrays: logits (T, 2), sync (T,); with teachers also cont (T,), p_audio (T, 40), p_visual (T, 40)
+) -> dict:         # NumPy arrays: logits (T, 2), sync (T,); embedding (1, 2E); with teachers cont (T,), p_audio, p_visual (T, 40)
     "Run the detector and both teachers over one clip."
     batch, curves, agreement = lambda x: torch.as_tensor(x)[None].to(device), {}, None
     if weights.has_teachers:
         p_audio, p_visual = weights.asr(batch(clip.stft)), weights.vsr(weights.lips(batch(clip.lips)))
-        agreement = cont(p_audio, p_visual, weights.detector.config.divergence)
+        agreement = cont(p_audio, p_visual, weights.detector.config.divergence, weights.detector.config.blank)
         curves = dict(cont=agreement, p_audio=p_audio, p_visual=p_visual)
     out = weights.detector(batch(clip.faces), batch(clip.mfcc), None, agreement)
-    curves |= dict(logits=out.frame_logits, sync=out.sync)
+    curves |= dict(logits=out.frame_logits, sync=out.sync, embedding=out.fused.mean(1, keepdim=True))
     return {k: v[0].cpu().numpy() for k, v in curves.items()}
 
 # %% ../nbs/35_score.ipynb #7f178046
@@ -50,6 +50,7 @@ class TrackScore:
     boxes: np.ndarray        # (frames, 4): x0, y0, x1, y1 in pixels of the video
     p_audio: np.ndarray = None   # (frames, 40) what the ASR teacher hears, None without teachers; not in the record
     p_visual: np.ndarray = None  # (frames, 40) what the VSR teacher reads from the lips, likewise
+    embedding: np.ndarray = None # (2E,) mean of the fused features; not in the record
 
 def _p_fake(logits, temperature):  # (..., 2)
     return 1 / (1 + np.exp((logits[..., REAL].astype(float) - logits[..., FAKE]) / temperature))
@@ -63,13 +64,14 @@ def join_parts(
     start, boxes = parts[0][0], np.concatenate([b for _, b, _ in parts])
     curve = {k: np.concatenate([c[k] for *_, c in parts]) for k in parts[0][2]}
     p_fake = float(_p_fake(curve['logits'].mean(0), weights.temperature))
+    place = np.average(curve['embedding'], 0, [len(b) for _, b, _ in parts]) if 'embedding' in curve else None
     label = None if weights.domain == 'seeded' else int(p_fake >= weights.threshold)
     return TrackScore(track, start / FPS, (start + len(boxes)) / FPS, len(boxes), p_fake, label,
                       _p_fake(curve['logits'], weights.temperature), curve['sync'], curve.get('cont'), boxes,
-                      curve.get('p_audio'), curve.get('p_visual'))
+                      curve.get('p_audio'), curve.get('p_visual'), place)
 
 # %% ../nbs/35_score.ipynb #e973f337
-NOT_IN_RECORD = ('p_audio', 'p_visual')
+NOT_IN_RECORD = ('p_audio', 'p_visual', 'embedding')
 
 @dataclass
 class Result:
