@@ -6,7 +6,8 @@
 __all__ = ['SIZES', 'WORLD', 'SETS', 'MISPAIRED', 'SHIFTS', 'BAND', 'ALONE', 'PAPER', 'METHODS', 'Size', 'Study', 'teachers_of',
            'make_set', 'root_of', 'manifest_of', 'clips_of', 'mispair', 'shift_of', 'mispaired_row', 'with_mispaired',
            'hear_and_see', 'cont_of', 'Method', 'Job', 'material', 'rows_of', 'keep_scores', 'trained', 'finish',
-           'cont_numbers', 'cont_alone', 'finish_all', 'jobs_of', 'across', 'left_out', 'said_of', 'conclusion', 'cost']
+           'cont_numbers', 'cont_alone', 'finish_all', 'jobs_of', 'across', 'left_out', 'said_of', 'conclusion',
+           'described', 'publish', 'cost']
 
 # %% ../nbs/53_experiments.ipynb #b43a7586
 import os, sys, time
@@ -23,12 +24,12 @@ from .calibration import calibrate
 from .clip import load_clip, save_clip
 from .core import (FAKE, FPS, REAL, ROWS_PER_FRAME, SAMPLES_PER_FRAME, BadArgument, Settings, atomic_path, content_key,
                            in_parallel, pick_device)
-from .datasets import grouped, index
+from .datasets import index
 from .detector import detector_config
-from .evaluation import cell, joined, score_batch, with_intervals, sizes, write_scores
+from .evaluation import cell, joined, score_batch, write_scores
 from .losses import TERMS
 from .manifest import preprocess_all, read_clips
-from .protocols import CATEGORIES, FOLDS, VARIANTS, Cross, LeaveOneOut
+from .protocols import FOLDS, VARIANTS, Cross
 from .score import warnings_for
 from .synth.world import World, build
 from .tables import compare, cross_numbers, load_runs, only, shared_draws
@@ -166,12 +167,12 @@ def with_mispaired(
 def hear_and_see(
     folder,         # of the clips
     source: str,    # of the teachers
-    preset: str,    # of the detector, which says how Cont is computed
+    config,         # of the detector, which says how Cont is computed
     names: list,    # of clips
 ) -> dict:          # name: Cont (T,)
     "Cont of some clips."
     import pandas as pd
-    return heard_and_seen(pd.DataFrame(dict(clip=names)), folder, teachers_of(source), detector_config(preset).divergence)
+    return heard_and_seen(pd.DataFrame(dict(clip=names)), folder, teachers_of(source), config.divergence, config.blank)
 
 def cont_of(
     study: Study,
@@ -180,11 +181,12 @@ def cont_of(
 ) -> dict:          # name of a clip: Cont (T,)
     "Cont of all clips of a data set, asked for once."
     from safetensors.numpy import load_file, save_file
-    mark = content_key(teachers_of(study.teachers).sha256, study.teachers, study.preset, sorted(table['clip']))
+    config = detector_config(study.preset, **study.training.get('detector', {}))
+    mark = content_key(teachers_of(study.teachers).sha256, study.teachers, config.divergence, config.blank, sorted(table['clip']))
     path = study.home/'cont'/f'{name}-{mark[:6]}.safetensors'
     if not path.exists():
         names = table['clip'].drop_duplicates().tolist()
-        ask = partial(hear_and_see, table.attrs['root'], study.teachers, study.preset)
+        ask = partial(hear_and_see, table.attrs['root'], study.teachers, config)
         groups = [names[i:i + 16] for i in range(0, len(names), 16)]
         found = {k: v for some in in_parallel(ask, groups, study.processes) for k, v in some.items()}
         with atomic_path(path) as part: save_file(found, part)
@@ -404,6 +406,30 @@ def conclusion(
     text += f'On the same videos {one} is {sure}: {cell(*gain)}, p={p:.3f}.'
     if goal is None: return text
     return f'{text} The goal, {goal:+.2f} with intervals apart, is {"reached" if gain[0] >= goal and a[1] > b[2] else "not reached"}.'
+
+# %% ../nbs/53_experiments.ipynb #ac14cc92
+def described(
+    study: Study,
+) -> str:
+    "What the data of a study is, in a sentence or two."
+    n = {name: len(clips_of(study, name)) for name in SETS}
+    clips = ', '.join(f'{k} clips of {name}' for name, k in n.items())
+    if not study.made: return f'Data sets below {study.data}: {clips}.'
+    size = SIZES[study.size]
+    return (f'Miniature: {size.people} people of the procedural world, seed {WORLD}, clips of {size.seconds:g} s on average ({clips}). '
+            f'Every run learns for {study.training.get("epochs", size.epochs)} epochs.')
+
+def publish(
+    study: Study,
+    name: str,      # of the table or figure
+    *parts,         # `PaperTable`s and sentences
+) -> Path:          # the Markdown file; numbers of the tables stand beside it as CSV
+    "Keep what a notebook has found."
+    path, tables = Path(study.out)/f'{name}.md', [part for part in parts if not isinstance(part, str)]
+    with atomic_path(path) as half: half.write_text('\n\n'.join(p if isinstance(p, str) else p.to_markdown() for p in parts) + '\n')
+    for i, table in enumerate(tables):
+        with atomic_path(path.with_name(f'{name}{f"-{i + 1}" if i else ""}.csv')) as half: table.numbers.to_csv(half, index=False)
+    return path
 
 # %% ../nbs/53_experiments.ipynb #f28c605c
 def cost(

@@ -19,11 +19,14 @@ def classification(
     labels,             # (B,) 0 real, 1 fake
     per: str = 'clip',  # or 'frame', as published
 ):                      # scalar
-    "Cross-entropy of the decision."
-    if per == 'clip': return F.cross_entropy(output.clip_logits, labels)
-    n = output.frame_logits.shape[1]
-    losses = F.cross_entropy(output.frame_logits.transpose(1, 2), labels[:, None].expand(-1, n), reduction='none')
-    return mean_of_frames(losses, output.mask).mean()
+    "Cross-entropy of the decision; where two decide, the sum over both."
+    return sum(_decision(logits.transpose(1, 2), output.mask, labels, per) for logits in output.votes)
+
+def _decision(logits, mask, labels, per):   # logits (B, 2, T)
+    "Cross-entropy of one that decides."
+    if per == 'clip': return F.cross_entropy(mean_of_frames(logits, mask), labels)
+    losses = F.cross_entropy(logits, labels[:, None].expand(-1, logits.shape[2]), reduction='none')
+    return mean_of_frames(losses, mask).mean()
 
 # %% ../nbs/33_losses.ipynb #bc6dc860
 def distillation(

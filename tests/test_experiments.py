@@ -1,0 +1,110 @@
+"Experiments: the notebooks run on a data set of a few clips, what is finished is found again, and what they conclude is computed."
+import csv, json, re, shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import papermill
+import pytest
+
+from cmdfd_nb.core import BadArgument, sample
+from cmdfd_nb.experiments import ALONE, MISPAIRED, Job, Study, conclusion, mispair, shift_of, with_mispaired
+from cmdfd_nb.protocols import Cross
+
+NOTEBOOKS = Path(__file__).parents[1]/'nbs'/'experiments'
+PEOPLE = dict(FakeAVCeleb=dict(id00010='train', id00020='val', id00030='test'), CMDFD=dict(id00030='test'))
+
+
+def lines(path): return list(csv.reader(path.read_text().splitlines())) if path.exists() else []
+
+
+def copy_set(kind, root, people):
+    "The samples of one person under the names of several, with their tables."
+    there, splits, meta = sample(kind), [['path', 'split']], lines(sample(kind)/'meta_data.csv')[:1]
+    for one, split in people.items():
+        called = lambda text: text.replace('id00000', one).replace('id00001', f'{one[:-1]}9')
+        meta += [[called(v) for v in line] for line in lines(there/'meta_data.csv') if line[0] == 'id00000']
+        for path in (p for p in there.rglob('*') if p.suffix in ('.mp4', '.wav') and '/id00001' not in p.as_posix()):
+            new = root/called(path.relative_to(there).as_posix())
+            new.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, new)
+            if path.suffix == '.mp4': splits.append([new.relative_to(root).as_posix(), split])
+    for name, table in dict(splits=splits, meta_data=meta).items():
+        if table: (root/f'{name}.csv').write_text(''.join(','.join(line) + '\n' for line in table))
+    (root/'truth').mkdir()
+    shutil.copy(there/'truth'/'world.json', root/'truth')
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+    "Data sets, and where results go."
+    folder = tmp_path_factory.mktemp('experiments')
+    for name, kind in dict(FakeAVCeleb='fakeavceleb', CMDFD='cmdfd').items(): copy_set(kind, folder/'data'/name, PEOPLE[name])
+    return folder
+
+
+def run(name, folder, **parameters):
+    "A notebook, executed; what it printed."
+    study = dict(out=str(folder/'out'), data=str(folder/'data'), teachers='seeded:tiny', training=dict(epochs=1, budget=300), workers=1, device='cpu')
+    known = papermill.inspect_notebook(NOTEBOOKS/f'{name}.ipynb')
+    given = {k: v for k, v in (study | parameters).items() if k in known}
+    papermill.execute_notebook(NOTEBOOKS/f'{name}.ipynb', folder/f'{name}.ipynb', given, kernel_name='python3', cwd=NOTEBOOKS, progress_bar=False)
+    outputs = [o for c in json.loads((folder/f'{name}.ipynb').read_text())['cells'] for o in c.get('outputs', [])]
+    return '\n'.join(''.join(o.get('text', o.get('data', {}).get('text/markdown', ''))) for o in outputs)
+
+
+def runs(folder): return {p.parent.name: p.stat().st_mtime_ns for p in folder.rglob('scores.parquet')}
+
+
+def test_ablation_then_the_tables_that_share_its_runs(folder):
+    methods = ['without both', 'full', 'full + band', ALONE]
+    text = run('table4', folder, methods=methods, seeds=[1, 2], resamples=20)
+    made = runs(folder)
+    assert len(made) == 2 * 3 + 1
+    assert all(f'| {name} |' in text for name in (*methods, 'paper')) and 'Miniature' in text and 'Seeds: 1 or 2' in text
+    assert 'too few people' in text and 'times the computation' in text
+    assert run('table3', folder, seeds=[1, 2], resamples=20).count('| full |') == 2   # AUC, EER
+    run('fig1', folder, seeds=[1, 2], umap=False)
+    assert runs(folder) == made
+    assert {p.name for p in (folder/'out').glob('*.*')} >= {'table4.md', 'table4.csv', 'table4-2.csv', 'table3.md', 'fig1.md', 'fig1.png'}
+
+
+def test_folds_and_counts(folder):
+    text = run('table2', folder, methods=['without both'], resamples=20)
+    assert 'RVFA' in text and len([name for name in runs(folder) if 'held-out' in name]) == 2 * 5
+    text = run('table1', folder)
+    assert 'FakeAVCeleb (miniature)' in text and 'CMDFD (miniature)' in text
+
+
+def test_a_mispaired_clip_differs_in_nothing_but_when_it_is_heard(folder):
+    from cmdfd_nb.clip import PreprocessConfig, clips
+    clip = next(clips(sample('speaker.mp4'), PreprocessConfig()))
+    for shift in (-9, 12):
+        odd = mispair(clip, shift)
+        assert len(odd) == len(clip) - abs(shift) == len(odd.lips) == len(odd.boxes) == len(odd.mfcc) / 4 == len(odd.stft) / 4 == len(odd.audio) / 640
+        back = max(-shift, 0)
+        np.testing.assert_array_equal(odd.faces[0], clip.faces[back])
+        np.testing.assert_array_equal(odd.mfcc[:4], clip.mfcc[4 * (back + shift):][:4])
+    shifts = [shift_of(f'{i}') for i in range(200)]
+    assert {abs(s) for s in shifts} == set(range(8, 16)) and .3 < np.mean(np.array(shifts) > 0) < .7
+
+
+def test_what_changes_the_outcome_changes_the_folder(folder):
+    study = Study(str(folder/'out'), data=str(folder/'data'), teachers='seeded:tiny')
+    job = Job(study, Cross(), 'full', 1)
+    from dataclasses import replace
+    others = [replace(job, seed=2), replace(job, method='full + band'), replace(job, protocol=Cross(people='as listed')),
+              replace(job, study=replace(study, preset='paper')), replace(job, study=replace(study, training=dict(lr=.1)))]
+    assert len({job.folder, *(o.folder for o in others)}) == 6
+    assert replace(job, study=replace(study, workers=1, device='cpu')).folder == job.folder
+    with pytest.raises(BadArgument): Study('out', size='tiny')
+
+
+def test_a_conclusion_says_what_the_numbers_say():
+    said = lambda a, b, gain: dict(a=a, b=b, difference=gain, p=.01)
+    assert re.search('do not overlap.* better', conclusion(said((.9, .88, .92), (.7, .68, .72), (.2, .15, .25))))
+    assert re.search('intervals overlap.* worse', conclusion(said((.7, .6, .8), (.75, .7, .81), (-.05, -.08, -.02))))
+    assert 'beyond chance' in conclusion(said((.7, .6, .8), (.72, .7, .81), (-.02, -.08, .02)))
+    assert 'is reached' in conclusion(said((.9, .88, .92), (.7, .68, .72), (.2, .15, .25)), .05)
+    assert 'not reached' in conclusion(said((.74, .72, .76), (.7, .68, .71), (.04, .01, .06)), .05)
+    assert 'nothing follows' in conclusion(said((.9, np.nan, np.nan), (.7, .68, .72), (.2, .15, .25)), .05)
