@@ -470,7 +470,8 @@ def mismatch(
     "How far what was generated is off in brightness, lighter as often as darker, and a little in colour."
     return 1 + rng.choice([-1, 1]) * rng.uniform(least, most) + rng.normal(0, .012, 3)
 
-GRID = dict(wav2lip=12, videoretalk=10, audio2head=14, faceswap=11, fsgan=15)  # pixels of what the generator makes
+GRID = dict(wav2lip=(12, .08), videoretalk=(10, .08), audio2head=(14, .08),
+            faceswap=(11, .055), fsgan=(15, .06))  # period in pixels of what the generator makes, and strength
 
 def fingerprint(
     method: str,    # a key of `GRID`
@@ -478,8 +479,9 @@ def fingerprint(
     amount: float,  # 1 is the default strength
 ) -> np.ndarray:    # (H, W, 1) factors about 1
     "The faint grid that the transposed convolutions of a generator leave, each its own."
-    y, x = (np.cos(2 * np.pi * np.arange(n) / GRID[method]) for n in shape[:2])
-    return np.float32(1 + .1 * amount * (y[:, None] * x)[..., None])
+    period, depth = GRID[method]
+    y, x = (np.cos(2 * np.pi * np.arange(n) / period) for n in shape[:2])
+    return np.float32(1 + depth * amount * (y[:, None] * x)[..., None])
 
 # %% ../../nbs/22_synth.forge.ipynb #08e39fb1
 def wav2lip(
@@ -490,7 +492,7 @@ def wav2lip(
 ) -> Take:                     # as long as the shorter of the two
     "Lips generated from sound: more articulated than most people's, closely in sync, soft, with a seam."
     (take, driver), amount = together(take, driver), STRENGTHS[strength]
-    mouth = generated(driver, rng, rng.uniform(.73, 1.02), rng.uniform(0, .55))
+    mouth = generated(driver, rng, rng.uniform(.66, .95), rng.uniform(0, .55))
     size, blur, tint = int(96 - amount * rng.uniform(0, 18)), amount * rng.uniform(0, .35), mismatch(rng, .03 * amount, .07 * amount)
     return relip(take, driver, mouth, size, lambda square: soft(square, blur) * tint * fingerprint('wav2lip', square.shape, amount))
 
