@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['COLOURS', 'DASHES', 'NAMES', 'TERM_COLOURS', 'FEW', 'MARKERS', 'tidy', 'plot_curves', 'plot_correlation',
-           'plot_reliability', 'plot_learning', 'principal_map', 'embedding_map', 'category_colours', 'plot_embedding',
-           'on_any_ground', 'explore_embedding']
+           'plot_reliability', 'plot_learning', 'principal_map', 'embedding_map', 'category_colours', 'kinds_of',
+           'plot_embedding', 'on_any_ground', 'explore_embedding']
 
 # %% ../nbs/60_plots.ipynb #b2d8e351
 import html
@@ -17,7 +17,7 @@ from .calibration import ece, reliability
 from .core import FAKE, FPS, REAL
 
 # %% ../nbs/60_plots.ipynb #9ae659c5
-COLOURS = dict(real='#009E73', fake='#D55E00', sync='#0072B2', cont='#E69F00', p_fake='#D55E00', gap='#999999')
+COLOURS = dict(real='#009E73', fake='#D55E00', sync='#0072B2', cont='#E69F00', p_fake='#D55E00', gap='#999999', unknown='#808890')
 DASHES = dict(sync='-', cont='--', p_fake='-')
 
 def tidy(
@@ -143,6 +143,12 @@ def category_colours(
     others.remove('#029e73')   # a green
     return dict(real=COLOURS['real']) | dict(zip((c for c in dict.fromkeys(categories) if c != 'real'), cycle(others)))
 
+def kinds_of(
+    labels,   # 0 real, 1 fake, anything else: nobody knows
+) -> list:    # of str, each with a colour of its own
+    "Labels in words."
+    return [{REAL: 'real', FAKE: 'fake'}.get(label, 'unknown') for label in labels]
+
 def plot_embedding(
     points,    # (n, 2), from `embedding_map`
     table,     # (n) scores, with label, category
@@ -151,7 +157,7 @@ def plot_embedding(
     import matplotlib.pyplot as plt, seaborn as sns
     fig, axes = plt.subplots(1, 2, figsize=(9, 4), layout='constrained')
     colours = category_colours(table.category)
-    for ax, hue, palette in zip(axes, (np.where(table.label == FAKE, 'fake', 'real'), table.category), (COLOURS, colours)):
+    for ax, hue, palette in zip(axes, (kinds_of(table.label), table.category), (COLOURS, colours)):
         names = [name for name in palette if name in set(hue)]
         kinds = dict(hue=hue, hue_order=names, style=hue, style_order=names, palette=palette)
         sns.scatterplot(x=points[:, 0], y=points[:, 1], **kinds, ax=ax, s=18, lw=0)
@@ -180,7 +186,7 @@ def explore_embedding(
     for name, colour in category_colours(table.category).items():
         rows = np.flatnonzero(table.category == name)
         if not len(rows): continue
-        if by == 'label': colour = COLOURS['fake' if table.label.iloc[rows[0]] == FAKE else 'real']
+        if by == 'label': colour = COLOURS[kinds_of(table.label)[rows[0]]]
         says = [f'{html.escape(str(r.path))}<br>{html.escape(name)}, p_fake {r.p_fake:.3f}' for r in table.iloc[rows].itertuples()]
         fig.add_scatter(x=points[rows, 0], y=points[rows, 1], mode='markers', name=html.escape(name), customdata=rows, hovertext=says,
                         hoverinfo='text', marker=dict(color=colour, symbol=next(symbols), size=10, line=dict(color='white', width=1)))
