@@ -67,6 +67,17 @@ def test_notebooks_are_clean(copy):
 
 # What a notebook may carry
 
+def test_a_notebook_saved_with_live_widgets_loses_their_state(tmp_path):
+    "`nbdev_clean` keeps the state; `make notebooks` takes it away first."
+    view = dict(output_type='display_data', metadata={}, data={'application/vnd.jupyter.widget-view+json': dict(model_id='1'), 'text/plain': ['Panel()']})
+    cell = dict(cell_type='code', id='1', metadata={}, execution_count=1, source=['panel'], outputs=[view])
+    live = dict(cells=[cell], metadata=dict(widgets={'state': 'megabytes'}, kernelspec=dict(name='python3')), nbformat=4, nbformat_minor=5)
+    (tmp_path/'live.ipynb').write_text(json.dumps(live))
+    subprocess.run([sys.executable, ROOT/'.ci'/'stateless.py', tmp_path/'live.ipynb'], check=True)
+    left = json.loads((tmp_path/'live.ipynb').read_text())
+    assert list(left['metadata']) == ['kernelspec'] and left['cells'][0]['outputs'][0]['data'] == {'text/plain': ['Panel()']}
+
+
 @each(NOTEBOOKS)
 def test_notebook_carries_no_state(path):
     notebook = json.loads(path.read_text('utf-8'))

@@ -1,0 +1,14 @@
+"Take the state of widgets and views of them out of notebooks: `nbdev_clean` keeps `metadata.widgets`, whatever settings.ini allows."
+import json, sys
+from pathlib import Path
+
+VIEW = 'application/vnd.jupyter.widget-view+json'   # means nothing without the kernel that made it
+
+for path in map(Path, sys.argv[1:]):
+    text = path.read_text('utf-8')
+    notebook = json.loads(text)
+    notebook['metadata'].pop('widgets', None)
+    for cell in notebook['cells']:
+        for output in cell.get('outputs', []): output.get('data', {}).pop(VIEW, None)
+    cleaned = json.dumps(notebook, indent=1, ensure_ascii=False) + '\n'
+    if json.loads(text) != notebook: path.write_text(cleaned, 'utf-8')
