@@ -7,6 +7,7 @@ __all__ = ['AUTHORS', 'SIZE', 'KINDS', 'SAMPLING', 'frame_batches', 'window', 'r
            'draws', 'epoch_batches', 'loader']
 
 # %% ../nbs/44_batches.ipynb #bc2c1e60
+from multiprocessing import get_context
 from pathlib import Path
 
 import cv2
@@ -181,6 +182,13 @@ def epoch_batches(
 # %% ../nbs/44_batches.ipynb #65e96bca
 def _start_worker(number): one_thread()
 
+def _server(workers):
+    "Where workers come from; None where there are none."
+    if not workers: return None
+    context = get_context('forkserver')
+    context.set_forkserver_preload(['cmdfd_nb.batches'])
+    return context
+
 def loader(
     dataset,           # `ClipSet`, or another dataset of a module with dict items
     batches: list,     # lists of keys
@@ -189,4 +197,4 @@ def loader(
     "Batches as they come."
     own = torch.Generator()  # PyTorch's global one stays as it is, so that loading changes nothing for training
     return DataLoader(dataset, batch_sampler=batches, collate_fn=collate, num_workers=workers,
-                      worker_init_fn=_start_worker, generator=own)
+                      worker_init_fn=_start_worker, generator=own, multiprocessing_context=_server(workers))
