@@ -5,11 +5,11 @@ NEEDS := settings.ini setup.py pyproject.toml
 TABLE := import json; from cmdfd_nb.cli import table; print(table([json.load(open("out/demo/score.json"))]))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lab readme clean
+.PHONY: help demo reproduce test lab notebooks picture readme clean
 .NOTPARALLEL:
 
 help:  ## list what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s%s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s%s\n", $$1, $$2 }' Makefile
 
 demo: .venv/.kit  ## score the sample clip, or your own: make demo VIDEO=path
 	@rm -rf out/demo; mkdir -p out/demo; \
@@ -20,6 +20,19 @@ demo: .venv/.kit  ## score the sample clip, or your own: make demo VIDEO=path
 	@$(BIN)/python -c '$(TABLE)'
 	@printf '\nnotebook  out/demo/quickstart.ipynb\npicture   out/demo/curves.png\n'
 
+EXPERIMENTS := table1 table2 table4 table3 fig1 fig2 fig3
+reproduce: .venv/.dev  ## run all experiments on a miniature, within an hour on two cores; SMOKE=1: in minutes; DATA=folder: on real data
+	@mkdir -p out/experiments; for name in $(EXPERIMENTS); do \
+	  printf '%-8s' $$name; start=$$(date +%s); \
+	  JUPYTER_PATH= $(BIN)/papermill -k python3 --cwd nbs/experiments -r out "$(CURDIR)/out/experiments" $(if $(SMOKE),-r size smoke) \
+	    $(if $(DATA),-r data "$(abspath $(DATA))") $(if $(TEACHERS),-r teachers "$(or $(realpath $(TEACHERS)),$(TEACHERS))") \
+	    nbs/experiments/$$name.ipynb out/experiments/$$name.ipynb 2> out/experiments/$$name.log || \
+	    { grep -E '^[A-Za-z_.]*(Error|Bad[A-Z][a-z]+|No[A-Z][a-z]+): ' out/experiments/$$name.log | tail -n 1; \
+	      echo "The notebook up to there is out/experiments/$$name.ipynb, the log out/experiments/$$name.log."; exit 1; }; \
+	  echo "$$(( $$(date +%s) - start )) s  out/experiments/$$name.ipynb"; \
+	done
+	@for name in table1 table2 table3 table4 fig1; do printf '\n'; cat out/experiments/$$name.md; done
+
 test: export OMP_NUM_THREADS ?= 2
 test: .venv/.dev  ## check that notebooks are in sync and clean, run each of them, run tests/
 	$(BIN)/pytest -qq tests/test_notebooks.py
@@ -28,6 +41,14 @@ test: .venv/.dev  ## check that notebooks are in sync and clean, run each of the
 
 lab: .venv/.kit  ## open JupyterLab on the quickstart; as root in a container: make lab LAB=--allow-root
 	JUPYTER_PATH= $(BIN)/jupyter-lab $(LAB) --notebook-dir=nbs --LabApp.default_url=/lab/tree/tutorials/quickstart.ipynb
+
+notebooks: .venv/.dev  ## clean the notebooks, of widget state too, and write the modules
+	$(BIN)/python .ci/stateless.py $$(find nbs -name '*.ipynb' -not -path '*/.*')
+	$(BIN)/nbdev_clean
+	$(BIN)/nbdev_export
+
+picture: .venv/.dev  ## take the README's picture of the viewer (needs Chromium)
+	$(BIN)/python -c 'from cmdfd_nb.report import photograph; print(photograph("nbs/images/viewer.png"))'
 
 readme: .venv/.dev  ## write README.md from nbs/index.ipynb, its relative links seen from here
 	$(BIN)/jupyter-nbconvert --to markdown --output-dir out --output README nbs/index.ipynb

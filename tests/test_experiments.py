@@ -1,16 +1,19 @@
 "Experiments: the notebooks run on a data set of a few clips, what is finished is found again, and what they conclude is computed."
 import csv, json, re, shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
+import matplotlib
 import papermill
 import pytest
 
+from cmdfd_nb.clip import PreprocessConfig, clips
 from cmdfd_nb.core import BadArgument, sample
-from cmdfd_nb.experiments import ALONE, MISPAIRED, Job, Study, conclusion, mispair, shift_of, with_mispaired
-from cmdfd_nb.protocols import Cross
+from cmdfd_nb.experiments import ALONE, Job, Study, conclusion, mispair, shift_of
+from cmdfd_nb.protocols import CATEGORIES, Cross
 
+matplotlib.use('Agg')
 NOTEBOOKS = Path(__file__).parents[1]/'nbs'/'experiments'
 PEOPLE = dict(FakeAVCeleb=dict(id00010='train', id00020='val', id00030='test'), CMDFD=dict(id00030='test'))
 
@@ -43,41 +46,60 @@ def folder(tmp_path_factory):
     return folder
 
 
-def run(name, folder, **parameters):
-    "A notebook, executed; what it printed."
-    study = dict(out=str(folder/'out'), data=str(folder/'data'), teachers='seeded:tiny', training=dict(epochs=1, budget=300), workers=1, device='cpu')
-    known = papermill.inspect_notebook(NOTEBOOKS/f'{name}.ipynb')
-    given = {k: v for k, v in (study | parameters).items() if k in known}
-    papermill.execute_notebook(NOTEBOOKS/f'{name}.ipynb', folder/f'{name}.ipynb', given, kernel_name='python3', cwd=NOTEBOOKS, progress_bar=False)
+QUICK = dict(epochs=1, budget=60, window=10, sampling='each')   # three small steps
+
+
+def given(name, folder, **parameters):
+    "What a notebook is asked to do, those of its parameters that it has."
+    study = dict(out=str(folder/'out'), data=str(folder/'data'), teachers='seeded:tiny', training=QUICK, workers=1, device='cpu', resamples=20)
+    return {k: v for k, v in (study | parameters).items() if k in papermill.inspect_notebook(NOTEBOOKS/f'{name}.ipynb')}
+
+
+def executed(name, folder, **parameters):
+    "Everything a notebook shows, run by papermill as `make reproduce` does."
+    papermill.execute_notebook(NOTEBOOKS/f'{name}.ipynb', folder/f'{name}.ipynb', given(name, folder, **parameters), kernel_name='python3',
+                               cwd=NOTEBOOKS, progress_bar=False)
     outputs = [o for c in json.loads((folder/f'{name}.ipynb').read_text())['cells'] for o in c.get('outputs', [])]
     return '\n'.join(''.join(o.get('text', o.get('data', {}).get('text/markdown', ''))) for o in outputs)
+
+
+def run(name, folder, **parameters):
+    "The cells of a notebook, run in this process: no kernel to wait for."
+    names, chosen = {}, given(name, folder, **parameters)
+    for cell in json.loads((NOTEBOOKS/f'{name}.ipynb').read_text())['cells']:
+        if cell['cell_type'] == 'code': exec(''.join(cell['source']), names)
+        if 'parameters' in cell['metadata'].get('tags', []): names |= chosen
+    return names
 
 
 def runs(folder): return {p.parent.name: p.stat().st_mtime_ns for p in folder.rglob('scores.parquet')}
 
 
-def test_ablation_then_the_tables_that_share_its_runs(folder):
-    methods = ['without both', 'full', 'full + band', ALONE]
-    text = run('table4', folder, methods=methods, seeds=[1, 2], resamples=20)
+def test_ablation_then_the_tables_that_share_its_runs(folder, monkeypatch):
+    monkeypatch.setattr('matplotlib.pyplot.show', lambda: None)
+    methods = ['full', 'full + band', ALONE]
+    text = executed('table4', folder, methods=methods, seeds=[1, 2])
     made = runs(folder)
-    assert len(made) == 2 * 3 + 1
+    assert len(made) == 2 * 2 + 1
     assert all(f'| {name} |' in text for name in (*methods, 'paper')) and 'Miniature' in text and 'Seeds: 1 or 2' in text
     assert 'too few people' in text and 'times the computation' in text
-    assert run('table3', folder, seeds=[1, 2], resamples=20).count('| full |') == 2   # AUC, EER
-    run('fig1', folder, seeds=[1, 2], umap=False)
+    table = run('table3', folder, seeds=[1, 2])['table']
+    assert table.cells.method.tolist()[:4] == ['full', 'full', 'full + band', 'full + band'] and 'paper' in set(table.cells.method)
+    run('fig1', folder, above='full', below='full + band', seeds=[1, 2], umap=False)
     assert runs(folder) == made
     assert {p.name for p in (folder/'out').glob('*.*')} >= {'table4.md', 'table4.csv', 'table4-2.csv', 'table3.md', 'fig1.md', 'fig1.png'}
 
 
-def test_folds_and_counts(folder):
-    text = run('table2', folder, methods=['without both'], resamples=20)
-    assert 'RVFA' in text and len([name for name in runs(folder) if 'held-out' in name]) == 2 * 5
-    text = run('table1', folder)
+def test_folds_and_counts(folder, monkeypatch):
+    monkeypatch.setattr('matplotlib.pyplot.show', lambda: None)
+    table = run('table2', folder, methods=['without both'])['table']
+    assert len([name for name in runs(folder) if 'held-out' in name]) == 2 * 5
+    assert set(table.numbers.category) == {*CATEGORIES, 'mean'} and set(table.numbers.row) == {'without both', ALONE}
+    text = run('table1', folder)['table'].to_markdown()
     assert 'FakeAVCeleb (miniature)' in text and 'CMDFD (miniature)' in text
 
 
-def test_a_mispaired_clip_differs_in_nothing_but_when_it_is_heard(folder):
-    from cmdfd_nb.clip import PreprocessConfig, clips
+def test_a_mispaired_clip_differs_in_nothing_but_when_it_is_heard():
     clip = next(clips(sample('speaker.mp4'), PreprocessConfig()))
     for shift in (-9, 12):
         odd = mispair(clip, shift)
@@ -92,7 +114,6 @@ def test_a_mispaired_clip_differs_in_nothing_but_when_it_is_heard(folder):
 def test_what_changes_the_outcome_changes_the_folder(folder):
     study = Study(str(folder/'out'), data=str(folder/'data'), teachers='seeded:tiny')
     job = Job(study, Cross(), 'full', 1)
-    from dataclasses import replace
     others = [replace(job, seed=2), replace(job, method='full + band'), replace(job, protocol=Cross(people='as listed')),
               replace(job, study=replace(study, preset='paper')), replace(job, study=replace(study, training=dict(lr=.1)))]
     assert len({job.folder, *(o.folder for o in others)}) == 6
