@@ -19,7 +19,7 @@ from fastcore.basics import patch
 
 from .core import CmdfdError, FPS, SAMPLE_RATE
 from .perturb import Footage, PERTURBATIONS, footage_of, numbers, perturbation, perturbed, score_footage, sweep
-from .plots import COLOURS, DASHES, tidy
+from .plots import COLOURS, DASHES, on_any_ground, tidy
 from .score import TrackScore, warnings_for
 from .teachers import SYMBOLS
 from .viewer import DIVERGENCES, PRINTED, attended, face_view, fit, jpeg, scrubber, still_jpeg
@@ -112,8 +112,8 @@ def sweep_figure(
                         line=dict(color=COLOURS[name], dash=STROKES[name][1])) for name, label in LINES.items()]
     axes = dict(xaxis=dict(title=PERTURBATIONS[table.perturbation[0]].says, type='category'),
                 yaxis=dict(title='mean over the clip', range=[0, 1]))
-    return go.Figure(lines, dict(template='simple_white', height=360, margin=dict(t=30, b=50), hovermode='x unified',
-                                 legend=dict(orientation='h', y=1.1), **axes))
+    return on_any_ground(go.Figure(lines, dict(height=360, margin=dict(t=30, b=50), hovermode='x unified',
+                                               legend=dict(orientation='h', y=1.1), **axes)))
 
 def plot_sweep(
     table,     # of one perturbation, as from `Bench.sweep` or `scores_under`
