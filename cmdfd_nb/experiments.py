@@ -202,7 +202,7 @@ class Method(Settings):
 
 BAND, ALONE = 'full + band', 'Cont alone'
 PAPER = {name: Method(terms) for name, terms in VARIANTS.items()}
-METHODS = PAPER | {'full + mispaired': Method(mispaired=True), BAND: Method(evidence='band', mispaired=True), ALONE: Method((), mispaired=True)}
+METHODS = PAPER | {'full + mispaired': Method(mispaired=True), BAND: Method(evidence='cont', mispaired=True), ALONE: Method((), mispaired=True)}
 
 @dataclass(frozen=True)
 class Job:
