@@ -314,7 +314,7 @@ def forward(
     n, agreement = batch['lengths'].tolist(), None
     if weights.has_teachers:
         heard, seen = weights.asr(batch['stft'], n), weights.vsr(weights.lips(batch['lips'], n), n)
-        agreement = cont(heard, seen, weights.detector.config.divergence)
+        agreement = cont(heard, seen, weights.detector.config.divergence, weights.detector.config.blank)
     return weights.detector(batch['faces'], batch['mfcc'], n, agreement), agreement
 
 @torch.inference_mode()

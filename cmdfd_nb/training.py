@@ -492,11 +492,14 @@ def heard_and_seen(
     folder,                  # where the clips are
     teachers: Weights,       # with both teachers
     divergence: str = 'js',
+    blank: str = 'keep',
 ) -> dict:                   # name of a clip: Cont (T,); raises `BadWeights` if a teacher is missing
     "Cont of every clip, computed once: the teachers are frozen."
     if not teachers.has_teachers: raise BadWeights(teachers.name, 'a teacher is missing', 'Give weights with both teachers and the lip front end.')
     batch = lambda x: torch.as_tensor(x)[None]
-    def of(clip): return agreement(teachers.asr(batch(clip.stft)), teachers.vsr(teachers.lips(batch(clip.lips))), divergence)[0].numpy()
+    def of(clip):
+        heard, seen = teachers.asr(batch(clip.stft)), teachers.vsr(teachers.lips(batch(clip.lips)))
+        return agreement(heard, seen, divergence, blank)[0].numpy()
     return {name: of(load_clip(Path(folder)/name)) for name in table['clip']}
 
 @call_parse
@@ -516,7 +519,8 @@ def cmdfd_train(
     try:
         chosen = settings(preset, config, terms=terms and tuple(terms.split(',')), epochs=epochs, seed=seed)
         table, taught = read_clips(Path(clips)/'clips.parquet'), load_weights(teachers) if teachers else None
-        cont = heard_and_seen(table, clips, taught, detector_config(chosen.preset, **chosen.detector).divergence) if taught else None
+        asked = detector_config(chosen.preset, **chosen.detector)
+        cont = heard_and_seen(table, clips, taught, asked.divergence, asked.blank) if taught else None
         record = train(table, out, chosen, command=' '.join(sys.argv), teachers=taught, cont=cont, device=device, workers=workers)
     except CmdfdError as e:
         print(e, file=sys.stderr)
