@@ -4,12 +4,13 @@
 
 # %% auto #0
 __all__ = ['BARE', 'OPENED', 'clock', 'beside', 'row', 'lengthened', 'bare_decoding', 'preparation_costs', 'product',
-           'training_step', 'network_costs', 'peaks', 'memory_growth', 'browser_times', 'viewer_costs']
+           'training_step', 'network_costs', 'peak', 'peaks', 'memory_growth', 'browser_times', 'viewer_costs']
 
 # %% ../nbs/63_bench.ipynb #a4ae210b
-import itertools, time
+import itertools, re, time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
+from pathlib import Path
 
 import av
 import numpy as np
@@ -119,13 +120,18 @@ def network_costs(
         beside('score_video', lambda: score_video(path, weights), 'bare decoding', lambda: bare_decoding(path), whole, rounds)]
 
 # %% ../nbs/63_bench.ipynb #6bf18359
+def peak() -> float:   # MB
+    "The most memory that this process has had."
+    status = Path('/proc/self/status')   # what `getrusage` says on Linux includes the parent's memory before the process began
+    if status.exists(): return int(re.search(r'VmHWM:\s*(\d+)', status.read_text())[1]) / 1e3
+    import resource
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+
 def peaks(
     paths: list,                # videos
     config: PreprocessConfig,
 ) -> list[float]:               # MB, the process's peak before the first and after each
     "How far memory rises while clips are cut."
-    import resource, sys
-    peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == 'darwin' else 1e3)
     found = [peak()]
     for path in paths:
         for _ in clips(path, config): pass
