@@ -7,6 +7,7 @@ import numpy as np
 import matplotlib
 import papermill
 import pytest
+import torch
 
 from cmdfd_nb.clip import PreprocessConfig, clips
 from cmdfd_nb.core import BadArgument, sample
@@ -36,6 +37,14 @@ def copy_set(kind, root, people):
         if table: (root/f'{name}.csv').write_text(''.join(','.join(line) + '\n' for line in table))
     (root/'truth').mkdir()
     shutil.copy(there/'truth'/'world.json', root/'truth')
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope='module')
