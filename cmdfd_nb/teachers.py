@@ -88,10 +88,10 @@ class Recogniser(nn.Module):
         self.layers = nn.TransformerEncoder(layer, c.layers, enable_nested_tensor=False)
         self.output = nn.Conv1d(c.size, len(SYMBOLS), 1)
 
-    def log_posterior(self, x, lengths):  # (B, T, size) to (B, T, 40), as CTC wants it
+    def log_posterior(self, x, lengths, first=0):  # (B, T, size) to (B, T, 40), as CTC wants it; `first`: where the clip begins
         mask = frame_mask(lengths, x.shape[1], x.device)
         for near in self.local: x = near(x, mask)
-        x = self.layers(x + positions(*x.shape[1:], x.device), src_key_padding_mask=None if mask is None else ~mask)
+        x = self.layers(x + positions(first + x.shape[1], x.shape[2], x.device)[first:], src_key_padding_mask=None if mask is None else ~mask)
         return self.output(x.transpose(1, 2)).transpose(1, 2).log_softmax(-1)
 
     def posterior(self, x, lengths):      # (B, T, 40), zero where no frame exists

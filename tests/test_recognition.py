@@ -12,7 +12,7 @@ from test_batches import make_clip
 from cmdfd_nb.batches import collate
 from cmdfd_nb.clip import load_clip, save_clip
 from cmdfd_nb.core import BadArgument, BadManifest
-from cmdfd_nb.recognition import (LessonConfig, Sounds, beam_search, cmdfd_teach, collapse, ctc_loss, edits, error_rate, follow, greedy,
+from cmdfd_nb.recognition import (LessonConfig, Lips, Sounds, beam_search, cmdfd_teach, collapse, ctc_loss, edits, error_rate, follow, greedy,
                                   lesson, listening, match_test, speakers, spelled, teach, teach_listener, to_text)
 from cmdfd_nb.score import clip_curves
 from cmdfd_nb.teachers import ASR, cont, teacher_config, to_symbols
@@ -106,6 +106,27 @@ def test_a_listener_learns_to_spell_tones():
     held = [tones(w, rng) for w in ('CABA', 'BBAC')]
     with torch.inference_mode(): found = [greedy(asr(item['stft'].float()[None])[0]) for item in held]
     assert error_rate(found, ['CABA', 'BBAC']) < .3, found
+
+
+def test_a_reader_sees_each_clip_whole_and_cut_in_turn(table):
+    rows, root = speakers(table, 'train'), table.attrs['root']
+    heard = [torch.arange(float(n))[:, None].repeat(1, 40) for n in rows.frames]
+    lips = Lips(rows, root, heard, 10, seed=3)
+    cut, whole = lips[0, 0, 0], lips[0, 1, 0]
+    assert (cut['frames'], cut['characters'], len(cut['symbols'])) == (10, 0, 0)
+    assert (whole['frames'], whole['characters'], to_text(whole['symbols'].tolist())) == (25, 3, 'ONE')
+    first = int(cut['heard'][0, 0])                     # what is heard is cut where the lips are
+    assert (cut['lips'] == whole['lips'][first:first + 10]).all()
+    batch = collate([cut, whole, lips[1, 0, 0]])
+    assert batch['lips'].shape == (3, 26, 112, 112) and batch['characters'].tolist() == [0, 3, 3]
+
+
+def test_a_listener_in_training_begins_anywhere():
+    torch.manual_seed(0)
+    asr = ASR(replace(teacher_config('tiny'), dropout=0))
+    batch = collate([dict(stft=torch.rand(80, 321), frames=20, **spelled('YES'))])
+    assert len({float(listening(asr.train(), batch)['total'].detach()) for _ in range(4)}) > 1
+    assert len({float(listening(asr.eval(), batch)['total'].detach()) for _ in range(4)}) == 1
 
 
 def test_holes_depend_on_the_key_alone():
