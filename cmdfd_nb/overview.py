@@ -5,8 +5,7 @@
 # %% auto #0
 __all__ = ['MEASURES', 'FEW_DOTS', 'WIDTH', 'HEIGHT', 'POINTS', 'CURVES', 'ORDERS', 'HEAD', 'row_of', 'Overview', 'from_results',
            'ranges', 'distribution_figure', 'plot_distributions', 'sparkline', 'ordered', 'curve_cell', 'verdict_cell',
-           'batch_table', 'ring', 'live', 'Panel', 'kinds_in', 'from_folder', 'from_scores', 'display_panel',
-           'overview']
+           'batch_table', 'ring', 'Panel', 'kinds_in', 'from_folder', 'from_scores', 'display_panel', 'overview']
 
 # %% ../nbs/66_overview.ipynb #cd9722b3
 import html, sys
@@ -200,22 +199,13 @@ def ring(
     look = dict(symbol='circle-open', size=20, color='#7b848c', line=dict(width=2.5))
     return go.Scatter(x=x, y=y, mode='markers', marker=look, hoverinfo='skip', showlegend=False)
 
-def live(
-    fig,   # plotly figure
-):         # widget as wide as its place
-    "A figure that hears of clicks and follows the width of the page."
-    import plotly.graph_objects as go
-    widget = go.FigureWidget(fig.update_layout(autosize=True))
-    widget._config = dict(widget._config, responsive=True, displayModeBar=False)
-    return widget
-
 class Panel:
     "What an overview looks like in a notebook. `box` is the widget to display, `row` the number of the clip that is open."
     def __init__(self, seen: Overview):
         import ipywidgets as widgets
         self.seen, self.row = seen, None
         names = [(f'{r.path}{f", face {r.track}" if r.track else ""}', k) for k, r in enumerate(seen.table.itertuples())]
-        self.clip = widgets.Dropdown(options=[('click a point, or choose', None), *names], description='clip', layout=dict(width='24em'))
+        self.clip = widgets.Dropdown(options=[('', None), *names], description='clip', layout=dict(width='24em'))
         self.by = widgets.ToggleButtons(options=['category', 'label'], description='colour', style=dict(button_width='6em', description_width='initial'))
         self.order = widgets.Dropdown(options=list(ORDERS), description='sort by')
         self.map, self.screen = widgets.VBox(layout=dict(flex='1 1 24em', min_width='20em')), widgets.VBox(layout=dict(flex='2 1 32em', min_width='24em'))
@@ -226,16 +216,18 @@ class Panel:
 
     def listen(self):
         "Draw everything, and follow what is chosen."
+        import plotly.graph_objects as go
         self.clip.observe(lambda change: self.open(change['new']), 'value')
         self.by.observe(lambda _: self.draw(), 'value')
         self.order.observe(lambda _: self.list(), 'value')
-        self.draw(), self.list(), show(self.spread, live(distribution_figure(self.seen.table)))
-        self.status.value = said(' '.join(self.seen.warnings + [f'{len(self.seen.problems)} files could not be scored.'] * bool(self.seen.problems)))
+        self.draw(), self.list(), show(self.spread, go.FigureWidget(distribution_figure(self.seen.table)))
+        self.status.value = said(' '.join(['Click a point, or choose a clip.', *self.seen.warnings] + [f'{len(self.seen.problems)} files could not be scored.'] * bool(self.seen.problems)))
 
     def draw(self):
         "The map, each of whose points opens its clip."
+        import plotly.graph_objects as go
         fig = explore_embedding(self.seen.map(), self.seen.table, self.by.value).add_trace(ring())
-        self.figure = live(fig.update_layout(height=460, margin=dict(t=10, b=10, l=10, r=10), legend=dict(orientation='h', y=0, yanchor='top')))
+        self.figure = go.FigureWidget(fig.update_layout(height=460, margin=dict(t=10, b=10, l=10, r=10), legend=dict(orientation='h', y=0, yanchor='top')))
         for trace in self.figure.data[:-1]: trace.on_click(self.clicked)
         show(self.map, self.figure)
         self.mark()
