@@ -142,18 +142,19 @@ def collate(
     return batch | dict(lengths=batch.pop('frames'))
 
 # %% ../nbs/44_batches.ipynb #c09ce51f
-SAMPLING = ('each', 'balanced', 'paired')
+SAMPLING = ('each', 'balanced', 'paired', 'mixed')
 
 def _repeated(labels, rng):
     "Clips of each label in random order, the rarer ones again and again until there are as many."
     members = [rng.permutation(np.flatnonzero(labels == label)) for label in np.unique(labels)]
     return np.concatenate([np.resize(m, max(map(len, members))) for m in members])
 
-def _partners(labels, people, rng):
-    "(fake, real) for every fake; the real clip shows the same person, or anybody if there is none."
+def _partners(labels, people, rng, own):
+    "(fake, real) for every fake; so often (0 to 1) the real clip shows the same person, else anybody."
     real = np.flatnonzero(labels == REAL)
     of = {name: real[people[real] == name] for name in np.unique(people)}
-    return [(fake, rng.choice(of[people[fake]] if len(of[people[fake]]) else real)) for fake in np.flatnonzero(labels == FAKE)]
+    choice = lambda same: rng.choice(same if len(same) and rng.random() < own else real)
+    return [(fake, choice(of[people[fake]])) for fake in np.flatnonzero(labels == FAKE)]
 
 def draws(
     sampling: str,           # one of `SAMPLING`
@@ -165,7 +166,8 @@ def draws(
     "What is drawn in an epoch."
     if sampling not in SAMPLING: raise BadArgument(f'sampling={sampling}', 'no such choice', f'Choose from {", ".join(SAMPLING)}.')
     labels, people, rng = np.asarray(labels), np.asarray(people), np.random.default_rng([seed, epoch])
-    if sampling == 'paired': return [(int(fake), int(real)) for fake, real in _partners(labels, people, rng)]
+    if own := dict(paired=1, mixed=.5).get(sampling):
+        return [(int(fake), int(real)) for fake, real in _partners(labels, people, rng, own)]
     return [(int(i),) for i in (range(len(labels)) if sampling == 'each' else _repeated(labels, rng))]
 
 def epoch_batches(

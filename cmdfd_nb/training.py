@@ -47,7 +47,7 @@ class TrainConfig(Settings):
     precision: str = 'no'            # mixed precision: 'no', 'bf16' or 'fp16'
     budget: int = 2000               # frames of a batch, per process
     window: int = None               # frames of a clip that are seen at a time; None: all
-    sampling: str = 'each'           # which clips an epoch draws: 'each', 'balanced' or 'paired'
+    sampling: str = 'each'           # which clips an epoch draws: see `SAMPLING`
     augment: tuple = AUTHORS         # what may be done to the pictures
     start: str = ''                  # 'teacher': lips front end of the VSR teacher; or a file of TalkNet's weights
     seed: int = 898
@@ -69,7 +69,7 @@ def train_config(
     "The settings of that name."
     presets = dict(paper={}, official=dict(lr=1e-5),
                    tiny=dict(epochs=12, lr=2e-3, schedule='one_cycle', weight_decay=.01, clip_norm=5., budget=400, window=25,
-                             sampling='paired', augment=('none', 'flip', 'exposure')))
+                             sampling='mixed', augment=('none', 'flip', 'exposure')))
     if preset not in presets: raise BadArgument(preset, 'no such preset', f'Presets are {", ".join(presets)}.')
     return TrainConfig(preset, **presets[preset] | changes)
 

@@ -54,7 +54,7 @@ def test_windows_reach_both_ends_and_meet_equal_clips_alike():
     assert np.histogram(starts, 5, (0, 76))[0].min() > 60
 
 
-@pytest.mark.parametrize('sampling', ('each', 'balanced', 'paired'))
+@pytest.mark.parametrize('sampling', ('each', 'balanced', 'paired', 'mixed'))
 def test_epochs_hold_every_fake_and_fit_the_budget(sampling):
     rng = np.random.default_rng(0)
     labels, people, lengths = [0] * 20 + [1] * 100, [*range(20), *rng.integers(0, 30, 100)], rng.integers(25, 99, 120).tolist()

@@ -154,12 +154,14 @@ def shots(
     world: World,
     clips: int,               # of every type of forgery, at least 1; in LRS2, of real speakers
     splits: tuple = ('train', 'val', 'test'),  # those wanted, chosen after counting
+    reals: int = 0,           # further people, whom nobody forges
 ) -> list[Shot]:              # person by person
     "The plan of a data set."
     if clips < 1: raise BadArgument(clips, 'no clips to make', 'Give 1 or more.')
     if not set(splits) <= set(SPLITS): raise BadArgument(','.join(splits), 'no such split', 'Choose from train, val, test.')
     of = dict(fakeavceleb=fakeavceleb_shots, cmdfd=cmdfd_shots, lrs2=lrs2_shots)[world.kind]
-    cast = [person(world.seed, n) for n in range(clips + clips % 2)]
+    n = clips + reals
+    cast = [person(world.seed, k) for k in range(n + n % 2)]
     plan = [shot for one in cast for shot in of(one, cast[one.partner])[:None if one.number < clips else 1]]
     plan = [shot for shot in plan if shot.split in splits]
     if not plan: raise BadArgument(clips, f'so few people are none for {",".join(splits)}', 'Give 6 or more clips.')
@@ -416,13 +418,14 @@ def build(
     clips: int,         # of every type of forgery
     workers: int = 1,   # processes
     splits: tuple = ('train', 'val', 'test'),  # those wanted
+    reals: int = 0,     # further people, whom nobody forges
 ) -> dict:              # path of a clip that failed: `CmdfdError`
     "Make what is missing of a data set, and its tables."
     from tqdm import tqdm
-    plan = shots(world, clips, splits)
+    plan = shots(world, clips, splits, reals)
     claim(root, world)
     missing = [s for s in plan if not (Path(root)/s.path).exists()]
-    results = in_parallel(functools.partial(attempt, str(root), world), missing, workers, max(len(plan) // clips, 1))
+    results = in_parallel(functools.partial(attempt, str(root), world), missing, workers, max(len(plan) // (clips + reals), 1))
     bar = tqdm(results, total=len(plan), initial=len(plan) - len(missing), desc=world.kind, unit='clip', file=sys.stderr)
     failed = {shot.path: error for shot, error in bar if error}
     write_tables(root, world, there(root))
@@ -439,11 +442,12 @@ def cmdfd_synth(
     seconds: Param('Average length of a clip', float) = 3.5,
     workers: Param('Processes (default: one per core)', int) = None,
     splits: Param('Make only these', str) = 'train,val,test',
+    reals: Param('Further people of whom only the real clip is made', int) = 0,
 ) -> int:  # 0 all made, 1 some failed, 2 not started
     "Make a data set of speaking faces and forgeries in a published layout, the truth beside it. May be stopped and resumed."
     try:
         world = World(kind, seed, strength, seconds)
-        failed = build(out, world, clips, os.cpu_count() if workers is None else workers, tuple(splits.split(',')))
+        failed = build(out, world, clips, os.cpu_count() if workers is None else workers, tuple(splits.split(',')), reals)
     except BadArgument as error:
         print(error, file=sys.stderr)
         return 2
