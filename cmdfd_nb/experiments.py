@@ -40,11 +40,12 @@ from .weights import Weights, find_weights, load_weights
 @dataclass(frozen=True)
 class Size(Settings):
     "How much of the procedural world is made, and how long is trained on it."
-    people: int      # 6 or more
+    people: int      # who are forged, 6 or more
+    reals: int       # further people, whom nobody forges
     seconds: float   # average length of a clip
     epochs: int      # of every training run
 
-SIZES = dict(default=Size(120, 2., 5), smoke=Size(6, 1.5, 1))
+SIZES = dict(default=Size(120, 60, 2., 5), smoke=Size(6, 0, 1.5, 1))
 WORLD = 42   # seed of the miniature
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ def make_set(
     "Make what is missing of a miniature."
     size, splits = SIZES[study.size], ('test',) if name == 'CMDFD' else ('train', 'val', 'test')
     world = World(SETS[name], WORLD, seconds=size.seconds)
-    failed = build(root_of(study, name), world, size.people, study.processes, splits)
+    failed = build(root_of(study, name), world, size.people, study.processes, splits, size.reals)
     for error in failed.values(): raise error
 
 def root_of(
@@ -416,7 +417,7 @@ def described(
     clips = ', '.join(f'{k} clips of {name}' for name, k in n.items())
     if not study.made: return f'Data sets below {study.data}: {clips}.'
     size = SIZES[study.size]
-    return (f'Miniature: {size.people} people of the procedural world, seed {WORLD}, clips of {size.seconds:g} s on average ({clips}). '
+    return (f'Miniature: {size.people} people of the procedural world who are forged and {size.reals} who are not, seed {WORLD}, clips of {size.seconds:g} s on average ({clips}). '
             f'Every run learns for {study.training.get("epochs", size.epochs)} epochs.')
 
 def publish(
