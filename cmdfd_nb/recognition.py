@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['to_text', 'collapse', 'ctc_loss', 'greedy', 'beam_search', 'edits', 'error_rate', 'speakers', 'spelled', 'sounds',
-           'sentences', 'masked', 'Sounds', 'LessonConfig', 'step', 'fit', 'somewhere', 'listening', 'teach_listener',
-           'follow', 'reading', 'hear', 'Lips', 'teach_reader', 'emphasise', 'posteriors', 'match_test', 'report',
-           'transcribe', 'teach', 'lesson', 'cmdfd_teach']
+           'sentences', 'masked', 'Sounds', 'LessonConfig', 'step', 'fit', 'listening', 'teach_listener', 'follow',
+           'reading', 'hear', 'Lips', 'teach_reader', 'emphasise', 'posteriors', 'match_test', 'report', 'transcribe',
+           'teach', 'lesson', 'cmdfd_teach']
 
 # %% ../nbs/46_recognition.ipynb #cba328aa
 import json, sys, time
@@ -190,7 +190,7 @@ class LessonConfig(Settings):
     preset: str = 'tiny'        # sizes of both networks, see `teacher_config`
     sentences: int = 900        # heard beside the clips, and never seen; they need espeak
     listen: int = 20            # epochs of the listener
-    read: int = 16              # epochs of the lip reader
+    read: int = 20              # epochs of the lip reader
     stretch: int = 40           # frames that the reader sees of a clip, every other time
     words: float = .3           # weight of CTC in what the reader learns; the rest is the listener's
     common: tuple = (.5, .75)   # of listener and reader: how far what is common is discounted, see `emphasise`
@@ -257,20 +257,13 @@ def fit(
     parts.eval()
     return history
 
-# %% ../nbs/46_recognition.ipynb #1dc46c34
-def somewhere(
-    network: nn.Module,
-    far: int = 250,     # frames
-) -> int:               # frame; 0 unless the network is learning
-    "Where in a long recording a clip is said to begin, so that nothing is learned about places."
-    return int(torch.randint(far, ())) if network.training else 0
-
+# %% ../nbs/46_recognition.ipynb #6fdc2ac7
 def listening(
     asr: ASR,
     batch: dict,   # of `Sounds`
 ) -> dict:         # ctc, total: nats per character
     "What the listener has not learned yet."
-    log_p = asr.log_posterior(asr.embed(batch['stft']), batch['lengths'], somewhere(asr))
+    log_p = asr.log_posterior(asr.embed(batch['stft']), batch['lengths'])
     loss = ctc_loss(log_p, batch['lengths'], batch['symbols'], batch['characters'])
     return dict(ctc=loss, total=loss)
 
@@ -301,7 +294,7 @@ def reading(
     batch: dict,        # lips, heard, symbols, characters, lengths
 ) -> dict:              # follow, ctc, total
     "What the reader has not learned yet."
-    log_p = vsr.log_posterior(lips(batch['lips'], batch['lengths']), batch['lengths'], somewhere(vsr))
+    log_p = vsr.log_posterior(lips(batch['lips'], batch['lengths']), batch['lengths'])
     told = batch['characters'] > 0
     ctc = ctc_loss(*(v[told] for v in (log_p, batch['lengths'], batch['symbols'], batch['characters']))) if told.any() else log_p.sum() * 0
     after = follow(log_p, batch['heard'], batch['lengths'])

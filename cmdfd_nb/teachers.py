@@ -50,6 +50,7 @@ class TeacherConfig(Settings):
     dropout: float = .1
     lip_widths: tuple = (64, 128, 256, 512)      # of the front end; the last feeds the VSR teacher
     local: int = 0                               # convolutions over five frames before the Transformer, of both
+    places: bool = True                          # whether positions are added to the frames
     sound: str = 'stft'                          # what the ASR teacher hears of it: 'stft', or 'mel': logarithms in 40 bands
     region: tuple = (0, 0, FACE_SIZE, FACE_SIZE) # part of the mouth crop that is looked at: x0, y0, x1, y1
 
@@ -61,7 +62,8 @@ def teacher_config(
     preset: str = 'paper',  # 'paper', 'official' (the same sizes) or 'tiny'
 ) -> TeacherConfig:         # raises `BadArgument` for an unknown preset
     "The configuration of that name."
-    tiny = dict(size=64, heads=4, layers=1, feedforward=128, lip_widths=(16, 24, 32, 64), local=4, sound='mel', region=(24, 48, 88, 112))
+    tiny = dict(size=64, heads=4, layers=1, feedforward=128, lip_widths=(16, 24, 32, 64), local=4, places=False, sound='mel',
+                region=(24, 48, 88, 112))
     sizes = dict(paper={}, official={}, tiny=tiny)
     if preset not in sizes: raise BadArgument(preset, 'no such preset', f'Presets are {", ".join(sizes)}.')
     return TeacherConfig(preset, **sizes[preset])
@@ -88,10 +90,11 @@ class Recogniser(nn.Module):
         self.layers = nn.TransformerEncoder(layer, c.layers, enable_nested_tensor=False)
         self.output = nn.Conv1d(c.size, len(SYMBOLS), 1)
 
-    def log_posterior(self, x, lengths, first=0):  # (B, T, size) to (B, T, 40), as CTC wants it; `first`: where the clip begins
+    def log_posterior(self, x, lengths):  # (B, T, size) to (B, T, 40), as CTC wants it
         mask = frame_mask(lengths, x.shape[1], x.device)
         for near in self.local: x = near(x, mask)
-        x = self.layers(x + positions(first + x.shape[1], x.shape[2], x.device)[first:], src_key_padding_mask=None if mask is None else ~mask)
+        if self.config.places: x = x + positions(*x.shape[1:], x.device)
+        x = self.layers(x, src_key_padding_mask=None if mask is None else ~mask)
         return self.output(x.transpose(1, 2)).transpose(1, 2).log_softmax(-1)
 
     def posterior(self, x, lengths):      # (B, T, 40), zero where no frame exists
