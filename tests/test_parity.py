@@ -60,7 +60,7 @@ def outputs(official, golden):
         clips = [official.detector(golden['faces'][i:i + 1], golden['mfcc'][i:i + 1]) for i in range(2)]
     fields = 'audio_embedding visual_embedding audio_attended visual_attended fused frame_logits clip_logits sync'.split()
     stacked = {k: torch.cat([getattr(c, k) for c in clips]) for k in fields}
-    return type(clips[0])(**stacked, mask=None)
+    return type(clips[0])(**stacked, mask=None, votes=stacked['frame_logits'][None])
 
 
 @pytest.mark.parametrize('name', 'audio_embedding visual_embedding audio_attended visual_attended fused clip_logits'.split())
