@@ -166,7 +166,7 @@ def draws(
     "What is drawn in an epoch."
     if sampling not in SAMPLING: raise BadArgument(f'sampling={sampling}', 'no such choice', f'Choose from {", ".join(SAMPLING)}.')
     labels, people, rng = np.asarray(labels), np.asarray(people), np.random.default_rng([seed, epoch])
-    if own := dict(paired=1, mixed=.5).get(sampling):
+    if own := dict(paired=1, mixed=.5 ** (epoch / 5)).get(sampling):
         return [(int(fake), int(real)) for fake, real in _partners(labels, people, rng, own)]
     return [(int(i),) for i in (range(len(labels)) if sampling == 'each' else _repeated(labels, rng))]
 

@@ -69,7 +69,7 @@ def train_config(
     "The settings of that name."
     presets = dict(paper={}, official=dict(lr=1e-5),
                    tiny=dict(epochs=12, lr=2e-3, schedule='one_cycle', weight_decay=.01, clip_norm=5., budget=400, window=25,
-                             sampling='mixed', augment=('none', 'flip', 'exposure')))
+                             sampling='paired', augment=('none', 'flip', 'exposure')))
     if preset not in presets: raise BadArgument(preset, 'no such preset', f'Presets are {", ".join(presets)}.')
     return TrainConfig(preset, **presets[preset] | changes)
 

@@ -155,7 +155,7 @@ def inputs(tmp_path_factory):
     ('mute.mp4', {}, 1, 'mute.mp4: it has no audio stream'), ('absent.mp4', {}, 1, 'there is no such file'),
     ('good.mp4', dict(span=[3, 1]), 1, 'ends before it begins'), ('good.mp4', dict(out='file/r.html'), 2, 'its folder cannot be made'),
     ('good.mp4', dict(out='.'), 2, 'no file can be written'), ('good.mp4', dict(device='abacus'), 2, 'cannot compute'),
-    ('good.mp4', dict(weights=None), 2, 'no trained weights')])
+    ('good.mp4', dict(weights='absent.safetensors'), 2, 'no such file')])
 def test_bad_input_becomes_a_message(inputs, video, options, code, phrase, capsys, monkeypatch):
     monkeypatch.chdir(inputs)
     assert cmdfd_report(video, **dict(weights='seeded', faces='whole') | options) == code
