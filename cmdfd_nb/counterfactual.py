@@ -19,7 +19,7 @@ from fastcore.basics import patch
 
 from .core import CmdfdError, FPS, SAMPLE_RATE
 from .perturb import Footage, PERTURBATIONS, footage_of, numbers, perturbation, perturbed, score_footage, sweep
-from .plots import COLOURS, DASHES, on_any_ground, tidy
+from .plots import COLOURS, DASHES, live, on_any_ground, tidy
 from .score import TrackScore, warnings_for
 from .teachers import SYMBOLS
 from .viewer import DIVERGENCES, PRINTED, attended, face_view, fit, jpeg, scrubber, still_jpeg
@@ -239,11 +239,10 @@ class Panel:
 
     def sweep(self):
         "Try every value and draw what they lead to."
-        import plotly.graph_objects as go
         name, values = self.name.value, (None, *map(str, self.bench.sounds)) if self.name.value == 'swap' else None
         with working(self.status, f'{name}: all values'):
             table = self.bench.sweep(name, values, lambda text: setattr(self.status, 'value', said(f'{text} …')))
-            if len(table): show(self.figure, go.FigureWidget(sweep_figure(table)))
+            if len(table): show(self.figure, live(sweep_figure(table)))
         if failed := table.attrs['problems']: self.status.value = said('\n'.join(p['message'] for p in failed), error=True)
 
 def aligned(
@@ -298,8 +297,7 @@ def show_sweep(
     table,  # of one perturbation, as from `Bench.sweep` or `scores_under`
 ):
     "Display a sweep."
-    import plotly.graph_objects as go
-    show_either(lambda: go.FigureWidget(sweep_figure(table)), lambda: plot_sweep(table))
+    show_either(lambda: live(sweep_figure(table)), lambda: plot_sweep(table))
 
 def bench(
     video,           # a video with sound

@@ -20,7 +20,7 @@ from .counterfactual import player, said, show, working
 from .datasets import files_under, index
 from .evaluation import read_scores
 from .manifest import problem
-from .plots import COLOURS, NAMES, category_colours, embedding_map, explore_embedding, on_any_ground, plot_embedding, tidy
+from .plots import COLOURS, NAMES, category_colours, embedding_map, explore_embedding, live, on_any_ground, plot_embedding, tidy
 from .score import Result, TrackScore, score_video
 from .viewer import VERDICTS, attended, view
 from .weights import Weights, find_weights
@@ -216,18 +216,16 @@ class Panel:
 
     def listen(self):
         "Draw everything, and follow what is chosen."
-        import plotly.graph_objects as go
         self.clip.observe(lambda change: self.open(change['new']), 'value')
         self.by.observe(lambda _: self.draw(), 'value')
         self.order.observe(lambda _: self.list(), 'value')
-        self.draw(), self.list(), show(self.spread, go.FigureWidget(distribution_figure(self.seen.table)))
+        self.draw(), self.list(), show(self.spread, live(distribution_figure(self.seen.table)))
         self.status.value = said(' '.join(['Click a point, or choose a clip.', *self.seen.warnings] + [f'{len(self.seen.problems)} files could not be scored.'] * bool(self.seen.problems)))
 
     def draw(self):
         "The map, each of whose points opens its clip."
-        import plotly.graph_objects as go
         fig = explore_embedding(self.seen.map(), self.seen.table, self.by.value).add_trace(ring())
-        self.figure = go.FigureWidget(fig.update_layout(height=460, margin=dict(t=10, b=10, l=10, r=10), legend=dict(orientation='h', y=0, yanchor='top')))
+        self.figure = live(fig.update_layout(height=460, margin=dict(t=10, b=10, l=10, r=10), legend=dict(orientation='h', y=0, yanchor='top')))
         for trace in self.figure.data[:-1]: trace.on_click(self.clicked)
         show(self.map, self.figure)
         self.mark()

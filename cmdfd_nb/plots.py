@@ -5,10 +5,11 @@
 # %% auto #0
 __all__ = ['COLOURS', 'DASHES', 'NAMES', 'TERM_COLOURS', 'FEW', 'MARKERS', 'tidy', 'plot_curves', 'plot_correlation',
            'plot_reliability', 'plot_learning', 'principal_map', 'embedding_map', 'category_colours', 'kinds_of',
-           'plot_embedding', 'on_any_ground', 'explore_embedding']
+           'plot_embedding', 'on_any_ground', 'live_figure', 'live', 'explore_embedding']
 
 # %% ../nbs/60_plots.ipynb #b2d8e351
 import html
+from functools import cache
 from itertools import cycle
 
 import numpy as np
@@ -174,6 +175,28 @@ def on_any_ground(
     clear, ink = 'rgba(0,0,0,0)', '#7b848c'
     axis = dict(linecolor=ink, tickcolor=ink, gridcolor='rgba(128,136,144,.25)')
     return fig.update_layout(template='simple_white', paper_bgcolor=clear, plot_bgcolor=clear, font_color=ink).update_xaxes(axis).update_yaxes(axis)
+
+@cache
+def live_figure():   # the class
+    "A plotly figure that goes to the browser once it is complete."
+    import plotly.graph_objects as go
+
+    class LiveFigure(go.FigureWidget):
+        "Opened by `live`. Plotly's own opens empty, sends its data after, and stays empty where a busy browser draws in between."
+        _complete = False
+        def open(self):
+            if self._complete: super().open()
+
+    return LiveFigure
+
+def live(
+    fig,   # plotly figure
+):         # widget with the same traces, which hears of clicks
+    "A figure to interact with."
+    widget = live_figure()(fig)
+    widget._complete = True
+    widget.open()
+    return widget
 
 def explore_embedding(
     points,           # (n, 2)

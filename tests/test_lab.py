@@ -1,5 +1,5 @@
 "JupyterLab itself: a notebook is opened and run, the widget appears, and the kernel hears where somebody stopped."
-import os, secrets, socket, subprocess, sys, time, urllib.request
+import contextlib, os, secrets, socket, subprocess, sys, time, urllib.request
 from pathlib import Path
 
 import nbformat
@@ -16,6 +16,16 @@ heard = []
 widget.observe(lambda change: heard.append(change['new']), 'frame')
 widget""", "print('heard of', heard)", "widget.frame = 12"]
 
+MAP = ["""import sys
+sys.path.insert(0, {tests!r})
+import numpy as np
+from screen import made_up
+from cmdfd_nb.overview import Panel, from_results
+results = [made_up(f'{{kind}}/{{k}}.mp4', 40, seed=k) for kind, ks in dict(real=(1, 2), fake=(3, 4)).items() for k in ks]
+for k, result in enumerate(results): result.tracks[0].embedding = np.float32([k, k * k, 1])
+panel = Panel(from_results(results, lambda path: (path.split('/')[0], int(path[0] == 'f'))))
+panel.box""", "print(f'row {{panel.row}} is open')"]
+
 
 def free_port():
     with socket.socket() as s:
@@ -23,12 +33,22 @@ def free_port():
         return s.getsockname()[1]
 
 
-@pytest.fixture
-def lab(tmp_path):
-    "The address of a JupyterLab that serves a folder with a film and a notebook, and knows of no settings of this machine."
+def write_notebook(path, sources):
+    "A notebook with these cells."
+    cells = [nbformat.v4.new_code_cell(source.format(tests=str(Path(__file__).parent))) for source in sources]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=dict(kernelspec=dict(name='python3', display_name='python3'))), path)
+
+
+@pytest.fixture(scope='module')
+def lab(tmp_path_factory):
+    "Gives the address of a notebook in a JupyterLab that serves a folder with films, and knows of no settings of this machine."
+    tmp_path = tmp_path_factory.mktemp('lab')
     film(tmp_path/'film.mp4', 100)
-    cells = [nbformat.v4.new_code_cell(source.format(tests=str(Path(__file__).parent))) for source in CELLS]
-    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=dict(kernelspec=dict(name='python3', display_name='python3'))), tmp_path/'show.ipynb')
+    for k, kind in enumerate(('real', 'real', 'fake', 'fake'), 1):
+        (tmp_path/kind).mkdir(exist_ok=True)
+        film(tmp_path/kind/f'{k}.mp4', 40, first=1000 * k)
+    write_notebook(tmp_path/'show.ipynb', CELLS)
+    write_notebook(tmp_path/'map.ipynb', MAP)
     own = {name: str(tmp_path/'own'/name) for name in ('JUPYTER_CONFIG_DIR', 'JUPYTER_DATA_DIR', 'JUPYTER_RUNTIME_DIR', 'JUPYTERLAB_SETTINGS_DIR',
                                                        'JUPYTERLAB_WORKSPACES_DIR', 'IPYTHONDIR')}
     port, token = free_port(), secrets.token_hex()
@@ -37,7 +57,7 @@ def lab(tmp_path):
     with open(tmp_path/'lab.log', 'w') as log: server = subprocess.Popen(command, env=os.environ | own | dict(JUPYTER_PATH=''), stdout=log, stderr=log)
     try:
         wait_for(f'http://127.0.0.1:{port}/api/status?token={token}', server, tmp_path/'lab.log')
-        yield f'http://127.0.0.1:{port}/lab/tree/show.ipynb?token={token}'
+        yield lambda name: f'http://127.0.0.1:{port}/lab/tree/{name}?token={token}'
     finally:
         server.terminate()
         server.wait(30)
@@ -60,16 +80,34 @@ def printed(page, cell):
     return page.locator('.jp-Cell').nth(cell).locator('.jp-OutputArea-output').inner_text().strip()
 
 
-def test_scrubbing_in_jupyterlab(browser, lab):
+PATIENT = """const timeout = AbortSignal.timeout.bind(AbortSignal);
+AbortSignal.timeout = ms => timeout(60 * ms);"""   # anywidget gives up on a model after two seconds, which plotly's 5 MB may take on a busy machine
+
+
+@contextlib.contextmanager
+def all_cells_run(browser, address, cells):
+    "A page of JupyterLab whose notebook has been run; at the end, nothing in it may have failed."
     context = browser.new_context(viewport=dict(width=1300, height=1400))
     page, errors = context.new_page(), []
     page.on('pageerror', lambda error: errors.append(str(error)))
-    page.set_default_timeout(120_000)
-    page.goto(lab)
-    page.locator('.jp-Notebook .jp-Cell').nth(len(CELLS) - 1).wait_for()
+    page.set_default_timeout(240_000)
+    page.add_init_script(PATIENT)
+    page.goto(address)
+    page.locator('.jp-Notebook .jp-Cell').nth(cells - 1).wait_for()
     page.get_by_text('Python 3 (ipykernel) | Idle').wait_for()
     page.get_by_role('menuitem', name='Run', exact=True).click()
     page.locator('.lm-Menu-itemLabel').get_by_text('Run All Cells', exact=True).click()
+    yield page
+    assert not errors
+    context.close()
+
+
+def test_scrubbing_in_jupyterlab(browser, lab):
+    with all_cells_run(browser, lab('show.ipynb'), len(CELLS)) as page: scrub_about(page)
+
+
+def scrub_about(page):
+    "Drag, press keys, play, and see whether the kernel heard."
     page.locator('.cmdfd').wait_for()
     settled(page, 12)                                                          # what the last cell set
 
@@ -93,5 +131,24 @@ def test_scrubbing_in_jupyterlab(browser, lab):
     page.keyboard.press(' ')
     page.get_by_role('button', name='Pause').wait_for()
     page.keyboard.press(' ')
-    assert not errors
-    context.close()
+
+
+def test_a_click_on_the_map_opens_that_clip(browser, lab):
+    "The viewer beside the map shows the picture of the clip whose point was clicked, and another one after another click."
+    with all_cells_run(browser, lab('map.ipynb'), len(MAP)) as page:
+        points = page.locator('.js-plotly-plot').first.locator('path.point')
+        page.locator('.js-plotly-plot').first.locator('.scatterlayer .trace').nth(1).wait_for(state='attached')
+        assert points.count() == 4                                             # two of each kind, in the order of categories
+        for index, first in ((2, 3000), (1, 2000)):
+            points.nth(index).scroll_into_view_if_needed()
+            box = points.nth(index).bounding_box()
+            page.mouse.move(box['x'] + box['width'] / 2, box['y'] + box['height'] / 2, steps=3)
+            page.wait_for_timeout(300)                                         # plotly hears of a pointer before it hears of a click
+            page.mouse.down()
+            page.mouse.up()
+            page.locator('.cmdfd .name').get_by_text(f'{first // 1000}.mp4').wait_for()
+            settled(page, first)
+        page.get_by_role('slider', name='Frame').press('End')
+        settled(page, 2039)
+        printed(page, 1)
+        page.locator('.jp-OutputArea-output').get_by_text('row 1 is open').wait_for()
