@@ -33,7 +33,7 @@ reproduce: .venv/.dev  ## run all experiments on a miniature, within an hour on 
 	done
 	@for name in table1 table2 table3 table4 fig1; do printf '\n'; cat out/experiments/$$name.md; done
 
-test: export OMP_NUM_THREADS ?= 2
+test: export OMP_NUM_THREADS ?= 1
 test: .venv/.dev  ## check that notebooks are in sync and clean, run each of them, run tests/
 	$(BIN)/pytest -qq tests/test_notebooks.py
 	$(BIN)/nbdev_test
