@@ -57,7 +57,7 @@ def lab(tmp_path_factory):
     with open(tmp_path/'lab.log', 'w') as log: server = subprocess.Popen(command, env=os.environ | own | dict(JUPYTER_PATH=''), stdout=log, stderr=log)
     try:
         wait_for(f'http://127.0.0.1:{port}/api/status?token={token}', server, tmp_path/'lab.log')
-        yield lambda name: f'http://127.0.0.1:{port}/lab/tree/{name}?token={token}'
+        yield lambda name: f'http://127.0.0.1:{port}/lab/workspaces/{Path(name).stem}/tree/{name}?token={token}'   # no tabs of the other test
     finally:
         server.terminate()
         server.wait(30)
