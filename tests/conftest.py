@@ -1,6 +1,7 @@
 "What tests share: the clips of real people, which lie beside the repository and are never committed."
-import os, shutil
+import os, secrets, shutil, socket, subprocess, sys, time, urllib.request
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -30,3 +31,37 @@ def browser():
         chrome = playwright.chromium.launch(executable_path=chromium, args=['--no-sandbox', '--autoplay-policy=no-user-gesture-required'])
         yield chrome
         chrome.close()
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(('127.0.0.1', 0))
+        return s.getsockname()[1]
+
+
+def wait_for(url, server, log):
+    "Wait until the server answers."
+    for _ in range(1800):
+        if server.poll() is not None: break
+        try: return urllib.request.urlopen(url, timeout=5).close()
+        except OSError: time.sleep(.1)
+    raise AssertionError(log.read_text())
+
+
+@pytest.fixture(scope='session')
+def lab(tmp_path_factory):
+    "A JupyterLab that serves a folder and knows of no settings of this machine: the folder, and the address `at` a notebook in it."
+    tmp_path = tmp_path_factory.mktemp('lab')
+    own = {name: str(tmp_path/'own'/name) for name in ('JUPYTER_CONFIG_DIR', 'JUPYTER_DATA_DIR', 'JUPYTER_RUNTIME_DIR', 'JUPYTERLAB_SETTINGS_DIR',
+                                                       'JUPYTERLAB_WORKSPACES_DIR', 'IPYTHONDIR')}
+    port, token = free_port(), secrets.token_hex()
+    command = [sys.executable, '-m', 'jupyterlab', '--no-browser', '--allow-root', '--ip=127.0.0.1', f'--port={port}', f'--IdentityProvider.token={token}',
+               f'--ServerApp.root_dir={tmp_path}', '--ServerApp.port_retries=0', '--LabApp.news_url=']
+    with open(tmp_path/'lab.log', 'w') as log: server = subprocess.Popen(command, env=os.environ | own | dict(JUPYTER_PATH=''), stdout=log, stderr=log)
+    try:
+        wait_for(f'http://127.0.0.1:{port}/api/status?token={token}', server, tmp_path/'lab.log')
+        address = f'http://127.0.0.1:{port}/lab/workspaces'
+        yield SimpleNamespace(folder=tmp_path, at=lambda name: f'{address}/{Path(name).stem}/tree/{name}?token={token}')   # no tabs of other tests
+    finally:
+        server.terminate()
+        server.wait(30)

@@ -14,7 +14,7 @@ from cmdfd_nb.viewer import shown_picture
 from cmdfd_nb.weights import seeded_weights
 
 from screen import film, number, settled
-from test_lab import lab
+from test_lab import PATIENT
 
 WEIGHTS = replace(seeded_weights('tiny'), preprocess=PreprocessConfig(faces='whole'))
 
@@ -111,13 +111,16 @@ from cmdfd_nb.weights import seeded_weights
 bench('film.mp4', replace(seeded_weights('tiny'), preprocess=PreprocessConfig(faces='whole')))"""
 
 
-def test_bench_in_jupyterlab(browser, lab, tmp_path):
+def test_bench_in_jupyterlab(browser, lab):
+    (lab.folder/'bench').mkdir()
+    film(lab.folder/'bench'/'film.mp4', 100)
     kernel = dict(kernelspec=dict(name='python3', display_name='python3'))
-    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(CELL)], metadata=kernel), tmp_path/'bench.ipynb')
+    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(CELL)], metadata=kernel), lab.folder/'bench'/'bench.ipynb')
     context = browser.new_context(viewport=dict(width=1300, height=1500))
     page = context.new_page()
-    page.set_default_timeout(120_000)
-    page.goto(lab.replace('show.ipynb', 'bench.ipynb'))
+    page.set_default_timeout(240_000)
+    page.add_init_script(PATIENT)
+    page.goto(lab.at('bench/bench.ipynb'))
     page.locator('.jp-Notebook .jp-Cell').first.wait_for()
     page.get_by_text('Python 3 (ipykernel) | Idle').wait_for()
     page.get_by_role('menuitem', name='Run', exact=True).click()

@@ -1,5 +1,5 @@
 "JupyterLab itself: a notebook is opened and run, the widget appears, and the kernel hears where somebody stopped."
-import contextlib, os, secrets, socket, subprocess, sys, time, urllib.request
+import contextlib
 from pathlib import Path
 
 import nbformat
@@ -27,12 +27,6 @@ panel = Panel(from_results(results, lambda path: (path.split('/')[0], int(path[0
 panel.box""", "print(f'row {{panel.row}} is open')"]
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(('127.0.0.1', 0))
-        return s.getsockname()[1]
-
-
 def write_notebook(path, sources):
     "A notebook with these cells."
     cells = [nbformat.v4.new_code_cell(source.format(tests=str(Path(__file__).parent))) for source in sources]
@@ -40,36 +34,17 @@ def write_notebook(path, sources):
 
 
 @pytest.fixture(scope='module')
-def lab(tmp_path_factory):
-    "Gives the address of a notebook in a JupyterLab that serves a folder with films, and knows of no settings of this machine."
-    tmp_path = tmp_path_factory.mktemp('lab')
-    film(tmp_path/'film.mp4', 100)
+def films(lab):
+    "Films and notebooks about them, where JupyterLab sees them."
+    folder = lab.folder/'films'
+    folder.mkdir()
+    film(folder/'film.mp4', 100)
     for k, kind in enumerate(('real', 'real', 'fake', 'fake'), 1):
-        (tmp_path/kind).mkdir(exist_ok=True)
-        film(tmp_path/kind/f'{k}.mp4', 40, first=1000 * k)
-    write_notebook(tmp_path/'show.ipynb', CELLS)
-    write_notebook(tmp_path/'map.ipynb', MAP)
-    own = {name: str(tmp_path/'own'/name) for name in ('JUPYTER_CONFIG_DIR', 'JUPYTER_DATA_DIR', 'JUPYTER_RUNTIME_DIR', 'JUPYTERLAB_SETTINGS_DIR',
-                                                       'JUPYTERLAB_WORKSPACES_DIR', 'IPYTHONDIR')}
-    port, token = free_port(), secrets.token_hex()
-    command = [sys.executable, '-m', 'jupyterlab', '--no-browser', '--allow-root', '--ip=127.0.0.1', f'--port={port}', f'--IdentityProvider.token={token}',
-               f'--ServerApp.root_dir={tmp_path}', '--ServerApp.port_retries=0', '--LabApp.news_url=']
-    with open(tmp_path/'lab.log', 'w') as log: server = subprocess.Popen(command, env=os.environ | own | dict(JUPYTER_PATH=''), stdout=log, stderr=log)
-    try:
-        wait_for(f'http://127.0.0.1:{port}/api/status?token={token}', server, tmp_path/'lab.log')
-        yield lambda name: f'http://127.0.0.1:{port}/lab/workspaces/{Path(name).stem}/tree/{name}?token={token}'   # no tabs of the other test
-    finally:
-        server.terminate()
-        server.wait(30)
-
-
-def wait_for(url, server, log):
-    "Wait until the server answers."
-    for _ in range(1800):
-        if server.poll() is not None: break
-        try: return urllib.request.urlopen(url, timeout=5).close()
-        except OSError: time.sleep(.1)
-    raise AssertionError(log.read_text())
+        (folder/kind).mkdir(exist_ok=True)
+        film(folder/kind/f'{k}.mp4', 40, first=1000 * k)
+    write_notebook(folder/'show.ipynb', CELLS)
+    write_notebook(folder/'map.ipynb', MAP)
+    return lambda name: lab.at(f'films/{name}')
 
 
 def printed(page, cell):
@@ -102,8 +77,8 @@ def all_cells_run(browser, address, cells):
     context.close()
 
 
-def test_scrubbing_in_jupyterlab(browser, lab):
-    with all_cells_run(browser, lab('show.ipynb'), len(CELLS)) as page: scrub_about(page)
+def test_scrubbing_in_jupyterlab(browser, films):
+    with all_cells_run(browser, films('show.ipynb'), len(CELLS)) as page: scrub_about(page)
 
 
 def scrub_about(page):
@@ -133,9 +108,9 @@ def scrub_about(page):
     page.keyboard.press(' ')
 
 
-def test_a_click_on_the_map_opens_that_clip(browser, lab):
+def test_a_click_on_the_map_opens_that_clip(browser, films):
     "The viewer beside the map shows the picture of the clip whose point was clicked, and another one after another click."
-    with all_cells_run(browser, lab('map.ipynb'), len(MAP)) as page:
+    with all_cells_run(browser, films('map.ipynb'), len(MAP)) as page:
         points = page.locator('.js-plotly-plot').first.locator('path.point')
         page.locator('.js-plotly-plot').first.locator('.scatterlayer .trace').nth(1).wait_for(state='attached')
         assert points.count() == 4                                             # two of each kind, in the order of categories
