@@ -7,7 +7,6 @@ import numpy as np
 import matplotlib
 import papermill
 import pytest
-import torch
 
 from cmdfd_nb.clip import PreprocessConfig, clips
 from cmdfd_nb.core import BadArgument, sample
@@ -39,12 +38,7 @@ def copy_set(kind, root, people):
     shutil.copy(there/'truth'/'world.json', root/'truth')
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures('one_thread')
 
 
 @pytest.fixture(scope='module')

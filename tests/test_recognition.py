@@ -22,12 +22,7 @@ from cmdfd_nb.weights import load_weights, seeded_weights
 SHORT = LessonConfig(listen=1, read=1, sentences=0, budget=80)
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures('one_thread')
 
 
 @pytest.fixture(scope='module')

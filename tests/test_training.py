@@ -32,12 +32,7 @@ def make_table(folder, n=12):
 def table(tmp_path_factory): return make_table(tmp_path_factory.mktemp('clips'))
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures('one_thread')
 
 
 SCRIPT = '''
