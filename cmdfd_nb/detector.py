@@ -30,6 +30,7 @@ class DetectorConfig(Settings):
     heads: int = 8                            # of every attention layer
     dropout: float = .1                       # in the attention layers
     region: tuple = (0, 0, 112, 112)          # part of the face crop that is looked at: x0, y0, x1, y1
+    highpass: float = 0.                      # standard deviation, pixels, of the blur that is taken off it, beyond the paper; 0: none
     across_clips: bool = False
     fusion: str = 'concat'                    # or 'self_attention'
     sync_from: str = 'embedding'              # or 'attended'
@@ -66,7 +67,7 @@ def detector_config(
         official=replace(paper, across_clips=True, fusion='self_attention', sync_from='attended', classification='frame',
                          divergence='mean_kl', contrast='clip'),
         tiny=replace(paper, visual_widths=(16, 24, 32, 48), visual_hidden=48, temporal_blocks=2, audio_filters=(8, 16, 24, 32),
-                     audio_blocks=(1, 1, 1, 1), heads=4, region=(24, 48, 88, 112)))
+                     audio_blocks=(1, 1, 1, 1), heads=4, region=(24, 48, 88, 112), highpass=2.5))
     if preset not in presets: raise BadArgument(preset, 'no such preset', f'Presets are {", ".join(presets)}.')
     return replace(presets[preset], preset=preset, **changes)
 
@@ -180,7 +181,7 @@ class Detector(nn.Module):
         c, size = config, config.audio_filters[-1]
         self.config = config
         self.audio = AudioEncoder(c.audio_filters, c.audio_blocks)
-        self.visual = VisualEncoder(c.visual_widths, c.temporal_blocks, c.visual_hidden, size, c.across_clips)
+        self.visual = VisualEncoder(c.visual_widths, c.temporal_blocks, c.visual_hidden, size, c.across_clips, c.highpass)
         self.audio_attention = AttentionLayer(size, c.heads, c.dropout)
         self.visual_attention = AttentionLayer(size, c.heads, c.dropout)
         self.fusion = AttentionLayer(2 * size, c.heads, c.dropout) if c.fusion == 'self_attention' else None

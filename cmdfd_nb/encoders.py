@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['frame_mask', 'hide', 'mean_of_frames', 'spread', 'normalise', 'ChannelGate', 'AudioBlock', 'AudioEncoder',
-           'standardise', 'TrunkStage', 'VisualFrontend', 'ClipNorm', 'TemporalBlock', 'VisualEncoder']
+           'standardise', 'highpass', 'TrunkStage', 'VisualFrontend', 'ClipNorm', 'TemporalBlock', 'VisualEncoder']
 
 # %% ../nbs/30_encoders.ipynb #dc0f3229
 import torch
@@ -130,6 +130,18 @@ def standardise(
     "Gray levels on the scale of the lip-reading trunk."
     return (pictures.float() / 255 - .4161) / .1688
 
+# %% ../nbs/30_encoders.ipynb #b70d8d5a
+def highpass(
+    pictures,      # (B, T, H, W) float
+    sigma: float,  # standard deviation of the blur, pixels
+):                 # (B, T, H, W)
+    "What a Gaussian blur takes out of pictures: their fine structure."
+    reach = round(2 * sigma)
+    near = torch.arange(-reach, reach + 1., device=pictures.device)
+    kernel = (-near ** 2 / (2 * sigma ** 2)).softmax(0)
+    x = F.pad(pictures.flatten(0, 1).unsqueeze(1), [reach] * 4, mode='reflect')
+    return pictures - F.conv2d(F.conv2d(x, kernel.view(1, 1, 1, -1)), kernel.view(1, 1, -1, 1)).view_as(pictures)
+
 # %% ../nbs/30_encoders.ipynb #45d03cba
 class TrunkStage(nn.Module):
     "Two residual units of the lip-reading ResNet18; the first may halve the picture."
@@ -156,9 +168,10 @@ class VisualFrontend(nn.Module):
     def __init__(self,
         widths=(64, 128, 256, 512),  # channels of the four stages; the last is the vector's size
         across_clips: bool = False,  # the 3D convolution runs over the borders of clips, as published
+        sigma: float = 0.,           # of `highpass`, pixels; 0: pictures as they are
     ):
         super().__init__()
-        stem, self.across_clips = widths[0], across_clips
+        stem, self.across_clips, self.sigma = widths[0], across_clips, sigma
         self.conv = nn.Conv3d(1, stem, (5, 7, 7), (1, 2, 2), padding=(0, 3, 3), bias=False)
         self.norm = nn.BatchNorm2d(stem, momentum=.01, eps=1e-3)
         self.stages = nn.Sequential(*[TrunkStage(ni, nf, 1 if i == 0 else 2)
@@ -179,7 +192,9 @@ class VisualFrontend(nn.Module):
         lengths=None,  # (B,) frames of each clip
     ):                 # (B, T, widths[-1]), zero where nothing exists
         shape, mask = pictures.shape[:2], frame_mask(lengths, pictures.shape[1], pictures.device)
-        x = hide(standardise(pictures).movedim(1, -1), mask).movedim(-1, 1)
+        x = standardise(pictures)
+        if self.sigma: x = highpass(x, self.sigma)
+        x = hide(x.movedim(1, -1), mask).movedim(-1, 1)
         if self.across_clips: x, mask = x.flatten(0, 1)[None], None if mask is None else mask.flatten()[None]
         size = x.shape[1] if torch.is_grad_enabled() else 100
         x = F.pad(x, (0, 0, 0, 0, 2, 2))
@@ -226,9 +241,10 @@ class VisualEncoder(nn.Module):
         hidden: int = 256,           # channels between the two last convolutions
         embedding: int = 128,        # size of the result
         across_clips: bool = False,  # see `VisualFrontend`
+        sigma: float = 0.,           # see `VisualFrontend`
     ):
         super().__init__()
-        self.frontend = VisualFrontend(widths, across_clips)
+        self.frontend = VisualFrontend(widths, across_clips, sigma)
         self.blocks = nn.ModuleList(TemporalBlock(widths[-1]) for _ in range(n_blocks))
         self.conv1 = nn.Conv1d(widths[-1], hidden, 5, padding=2)
         self.norm = nn.BatchNorm1d(hidden)

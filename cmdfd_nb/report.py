@@ -79,7 +79,7 @@ def making(
     about = result.weights
     return [('video', Path(result.file).name), ('SHA-256 of the video', result.sha256),
             ('weights', f'{about["name"]} (domain: {about["domain"]})'), ('SHA-256 of the weights', about['sha256'] or 'none: not from a file'),
-            ('temperature, threshold', f'{about["temperature"]:g}, {about["threshold"]:g}'), ('divergence in Cont', about['divergence']),
+            ('temperature, threshold', f'{about["temperature"]:g}, {about["threshold"]:g}'), ('Cont', f'divergence {about["divergence"]}, blank {about["blank"]}'),
             ('preprocessing', ', '.join(f'{k} {v}' for k, v in result.settings.items() if v != '')),
             ('software', ', '.join([f'cmdfd_nb {cmdfd_nb.__version__}', f'Python {platform.python_version()}',
                                     *(f'{name} {version(name)}' for name in PACKAGES)]))]

@@ -93,10 +93,10 @@ def _plain(v):
 
 def about_weights(
     weights: Weights,
-) -> dict:  # name, domain, sha256, temperature, threshold, divergence
+) -> dict:  # name, domain, sha256, temperature, threshold, and how Cont is computed: divergence, blank
     "Which weights made a score, and what turned their logits into a verdict."
     return {k: getattr(weights, k) for k in ('name', 'domain', 'sha256', 'temperature', 'threshold')} | dict(
-        divergence=weights.detector.config.divergence)
+        divergence=weights.detector.config.divergence, blank=weights.detector.config.blank)
 
 def warnings_for(
     weights: Weights,

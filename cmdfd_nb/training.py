@@ -145,9 +145,9 @@ def _lend(teachers, detector):
     "Give the lip front end of the teachers to a detector."
     if teachers is None or teachers.lips is None: raise BadArgument("start='teacher'", 'there is no VSR teacher', 'Give teachers.')
     own, lent = detector.visual.frontend.state_dict(), teachers.lips.state_dict()
-    if {k: v.shape for k, v in own.items()} != {k: v.shape for k, v in lent.items()}:
-        raise BadArgument("start='teacher'", f'the front end has widths {detector.config.visual_widths}, not those of the teacher',
-                          "Give both the same widths (detector=dict(visual_widths=...)).")
+    if detector.config.highpass or {k: v.shape for k, v in own.items()} != {k: v.shape for k, v in lent.items()}:
+        raise BadArgument("start='teacher'", f'the front end has widths {detector.config.visual_widths} and highpass={detector.config.highpass}, '
+                          'the teacher other widths, or whole pictures', "Give both the same (detector=dict(visual_widths=..., highpass=0.)).")
     detector.visual.frontend.load_state_dict(lent)
 
 # %% ../nbs/50_training.ipynb #c107776f

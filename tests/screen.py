@@ -38,7 +38,7 @@ def made_up(path, n, faces=1, label=1, seed=0, divergence='js', teachers=True, s
         cut = [None if c is None else c[:n - 10 * k] for c in (*smooth, *p)]
         tracks.append(TrackScore(k, begin / 25, (begin + len(boxes)) / 25, len(boxes), float(cut[0].mean()), label, cut[0], cut[1],
                                  cut[2] if teachers else None, boxes, cut[3], cut[4]))
-    weights = dict(name='made up', domain='real', sha256='', temperature=1.5, threshold=threshold, divergence=divergence)
+    weights = dict(name='made up', domain='real', sha256='', temperature=1.5, threshold=threshold, divergence=divergence, blank='keep')
     return Result(str(path), sha256_of(path), PreprocessConfig(faces='whole').to_dict(), weights, tracks, [])
 
 

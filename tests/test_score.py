@@ -25,7 +25,7 @@ def test_real_clips(real_clips):
     assert len(records) == 9
     for r in records.values():
         assert set(r) == {'file', 'sha256', 'settings', 'weights', 'tracks', 'warnings'}
-        assert set(r['weights']) == {'name', 'domain', 'sha256', 'temperature', 'threshold', 'divergence'}
+        assert set(r['weights']) == {'name', 'domain', 'sha256', 'temperature', 'threshold', 'divergence', 'blank'}
         track, = r['tracks']
         assert track['label'] is None and 'untrained' in r['warnings'][0]
         for curve in ('frame_p_fake', 'sync', 'cont', 'boxes'): assert len(track[curve]) == track['frames'] > 100
