@@ -212,7 +212,7 @@ class Panel:
     def __init__(self, bench: Bench):
         import ipywidgets as widgets
         self.bench, names = bench, [(f'{name.replace("_", " ")} ({known.stream})', name) for name, known in PERTURBATIONS.items()]
-        self.name = widgets.Dropdown(options=names, value=bench.name, description='change', layout=dict(width='18em'))
+        self.name = widgets.Dropdown(options=names, value=bench.name, description='change', layout=dict(width='18em', margin='2px 1em 2px 2px'))
         self.button = widgets.Button(description='Sweep', tooltip='Try every value', layout=dict(width='6em'))
         self.controls, self.status, self.table = widgets.HBox(), widgets.HTML(), widgets.HTML()
         self.screen, self.figure = widgets.VBox(), widgets.VBox()

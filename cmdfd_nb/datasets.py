@@ -33,10 +33,11 @@ def files_under(
     root,                # folder
     suffixes=SUFFIXES,   # in lower case
 ) -> list[str]:          # posix paths inside it, sorted
-    "The files below a folder that end in one of the suffixes."
+    "The files below a folder that end in one of the suffixes; hidden ones, as an interrupted copy leaves, are no part of a data set."
     found = []
     for folder, _, names in os.walk(root, followlinks=True):
-        found += [(Path(folder)/n).relative_to(root).as_posix() for n in names if n.lower().endswith(suffixes)]
+        found += [(Path(folder)/n).relative_to(root).as_posix() for n in names
+                  if n.lower().endswith(suffixes) and not n.startswith('.')]
     return sorted(found)
 
 def video_row(

@@ -492,7 +492,7 @@ def wav2lip(
 ) -> Take:                     # as long as the shorter of the two
     "Lips generated from sound: more articulated than most people's, closely in sync, soft, with a seam."
     (take, driver), amount = together(take, driver), STRENGTHS[strength]
-    mouth = generated(driver, rng, rng.uniform(.66, .95), rng.uniform(0, .55))
+    mouth = generated(driver, rng, rng.uniform(.68, .96), rng.uniform(0, .25))
     size, blur, tint = int(96 - amount * rng.uniform(0, 18)), amount * rng.uniform(0, .35), mismatch(rng, .03 * amount, .07 * amount)
     return relip(take, driver, mouth, size, lambda square: soft(square, blur) * tint * fingerprint('wav2lip', square.shape, amount))
 
@@ -504,7 +504,7 @@ def videoretalk(
 ) -> Take:                     # as long as the shorter of the two
     "Lips generated from sound, then enhanced: in sync, crisp, matched in colour."
     (take, driver), amount = together(take, driver), STRENGTHS[strength]
-    mouth = generated(driver, rng, rng.uniform(.68, .95), rng.uniform(0, .45))
+    mouth = generated(driver, rng, rng.uniform(.68, .95), rng.uniform(0, .35))
     size, crisp = int(112 - amount * rng.uniform(4, 16)), amount * rng.uniform(0, .5)
     def finish(square): return (square + crisp * (square - soft(square, 1.2))) * fingerprint('videoretalk', square.shape, amount)
     return relip(take, driver, mouth, size, finish)
