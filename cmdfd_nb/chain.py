@@ -15,7 +15,7 @@ import torch
 from fastcore.script import Param, call_parse, store_true
 
 from .calibration import ece, p_fake_of
-from .core import CmdfdError, Settings, atomic_path
+from .core import BadManifest, CmdfdError, Settings, atomic_path
 from .datasets import index
 from .detector import detector_config
 from .evaluation import cell, evaluate, per_video, readable, score_clips
@@ -23,7 +23,7 @@ from .manifest import preprocess_all
 from .protocols import CATEGORIES, SWAPS, TYPES
 from .recognition import LessonConfig, teach
 from .synth.world import World, build
-from .training import heard_and_seen, peak_memory, train, train_config
+from .training import kept_cont, peak_memory, train, train_config
 from .weights import PRETRAINED, load_weights, save_weights
 
 # %% ../nbs/54_chain.ipynb #9407b02e
@@ -116,10 +116,13 @@ def teachers_of(
     table,                  # of clips with transcripts
     config: LessonConfig,
     workers: int,           # processes that make sentences
-):                          # `Weights`
+):                          # `Weights`; raises `BadManifest` if nobody can test them
     "The teachers, taught once."
     if not path.exists(): save_weights(path, teach(table, config, workers)[0])
-    return load_weights(path)
+    taught = load_weights(path)
+    if not taught.provenance.get('test', {}).get('match'):
+        raise BadManifest('the speakers', 'fewer than two of them are for testing', 'Make more, or choose another seed.')
+    return taught
 
 # %% ../nbs/54_chain.ipynb #c66f6349
 UNSEEN = ('unseen_fakeavceleb', 'unseen_cmdfd')   # worlds to be judged on
@@ -142,10 +145,10 @@ def chain_of(
     "From nothing to weights that score."
     stage, work = Stages(Path(work)/'seconds.json'), Path(work)
     speakers, people = (clips_of(work, name, chain, stage, workers) for name in ('speakers', 'people'))
-    taught = stage('teachers', lambda: teachers_of(work/'teachers.safetensors', speakers, LessonConfig(**chain.teachers), workers))
+    taught = stage('teachers', lambda: teachers_of(work/'teachers.safetensors', speakers, LessonConfig.from_dict(chain.teachers), workers))
     config = train_config('tiny', **chain.detector)
     form = detector_config('tiny', **config.detector)
-    cont = stage('Cont', lambda: heard_and_seen(people, people.attrs['root'], taught, form.divergence, form.blank))
+    cont = stage('Cont', lambda: kept_cont(work, people, taught, form))
     stage('detector', lambda: train(people, work/'detector', config, teachers=taught, cont=cont, command=command))
     weights = load_weights(work/'detector'/'best.safetensors')
     asked = {name: clips_of(work, name, chain, stage, workers) for name in UNSEEN} | dict(validation=people[people.split == 'val'])
@@ -240,7 +243,7 @@ def cmdfd_chain(
     size: Param('How much of everything', str, choices=list(CHAINS)) = 'default',
     seed: Param('Of the worlds that teach', int) = 1,
     workers: Param('Processes (default: one per core)', int) = None,
-    ship_it: Param('Put the weights and their card into the kit', store_true) = False,
+    install: Param('Put the weights and their card into the kit', store_true) = False,
 ) -> int:  # 0 done, 2 not
     "From nothing to weights that score: make worlds, preprocess, teach teachers and detector, judge on unseen people."
     command = f'cmdfd_chain {Path(work).name} --size {size} --seed {seed}'
@@ -249,5 +252,5 @@ def cmdfd_chain(
         print(e, file=sys.stderr)
         return 2
     print(card(done))
-    if ship_it: ship(done)
+    if install: ship(done)
     return 0

@@ -6,8 +6,7 @@
 __all__ = ['refuse', 'out_names', 'out_folder', 'shown_names', 'table', 'save_result', 'cmdfd_score', 'cmdfd_weights']
 
 # %% ../nbs/90_cli.ipynb #d6277030
-import glob, json, os, sys
-from collections import Counter
+import glob, itertools, json, os, sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,11 +28,11 @@ def refuse(
 def out_names(
     paths,         # input files
 ) -> list[str]:    # one name per input, distinct
-    "Stems of the files, numbered from the second of the same stem on."
-    names, seen = [], Counter()
+    "Stems of the files, numbered where the name is taken."
+    names = []
     for stem in (Path(p).stem for p in paths):
-        seen[stem] += 1
-        names.append(stem if seen[stem] == 1 else f'{stem}-{seen[stem]}')
+        numbered = (stem if n == 1 else f'{stem}-{n}' for n in itertools.count(1))
+        names.append(next(name for name in numbered if name not in names))
     return names
 
 def out_folder(
@@ -87,7 +86,7 @@ def save_result(
 @call_parse
 def cmdfd_score(
     videos: Param('Video files with sound', str, nargs='+'),
-    weights: Param('Weights file, or seeded[:tiny|paper|official] to see the machinery without a verdict', str) = None,
+    weights: Param("Weights file, or seeded[:tiny|paper|official] to see the machinery without a verdict (default: the kit's own, for computed people only)", str) = None,
     device: Param('Where to compute: auto, cpu, cuda, cuda:1, mps', str) = 'auto',
     json: Param('Print JSON on standard output (progress goes to standard error)', store_true) = False,
     out: Param('Folder for a JSON record and pictures per file (without --json: cmdfd_scores)', str) = None,

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['CURVES', 'LINES', 'STROKES', 'SCREEN_BYTES', 'SOUND_FILES', 'worded', 'titled', 'Bench', 'plot_change',
-           'before_and_after', 'sweep_figure', 'plot_sweep', 'reel', 'view_of', 'views', 'said', 'working',
-           'make_control', 'Panel', 'aligned', 'player', 'show', 'show_either', 'show_sweep', 'bench']
+           'before_and_after', 'sweep_figure', 'plot_sweep', 'reel', 'view_of', 'views', 'said', 'working', 'stops_of',
+           'make_control', 'Panel', 'aligned', 'player', 'show', 'show_either', 'show_sweep', 'first_value', 'bench']
 
 # %% ../nbs/65_counterfactual.ipynb #8ba20bef
 import contextlib, html, traceback
@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 from fastcore.basics import patch
 
-from .core import CmdfdError, FPS, SAMPLE_RATE
+from .core import FPS, SAMPLE_RATE, BadArgument, CmdfdError
 from .perturb import Footage, PERTURBATIONS, footage_of, numbers, perturbation, perturbed, score_footage, sweep
 from .plots import COLOURS, DASHES, live, on_any_ground, tidy
 from .score import TrackScore, warnings_for
@@ -173,8 +173,8 @@ def said(
     error: bool = False,
 ) -> str:
     "A line of status as HTML."
-    style = f'color: {COLOURS["fake"]}; white-space: pre-wrap' if error else 'opacity: .75'
-    return f'<div role="status" style="{style}">{html.escape(text)}</div>'
+    style = f'border-left: 4px solid {COLOURS["fake"]}; padding-left: .5em; white-space: pre-wrap' if error else 'opacity: .75'
+    return f'<div role="{"alert" if error else "status"}" style="{style}">{html.escape(text)}</div>'
 
 @contextlib.contextmanager
 def working(
@@ -190,6 +190,15 @@ def working(
     except Exception: status.value = said(traceback.format_exc(), error=True)
 
 # %% ../nbs/65_counterfactual.ipynb #b03bcf03
+def stops_of(
+    known,        # a perturbation with values
+    value=None,   # one that has to be among them
+) -> tuple:
+    "Where a slider can stand, its own values and the one asked for."
+    if value in (None, *known.choices): return known.choices
+    between = sorted({*known.values, value}, reverse=known.values[0] > known.values[-1])
+    return (None, *between) if None in known.choices else tuple(between)
+
 def make_control(
     bench: Bench,
     name: str,    # of a perturbation
@@ -203,9 +212,9 @@ def make_control(
         path = widgets.Combobox(options=list(map(str, bench.sounds)), value=str(value or ''), ensure_option=False,
                                 placeholder='path of a video or sound file', **look)
         return path, lambda: path.value.strip() or None
-    start = known.choices.index(known.neutral if value is None else value)
-    slider = widgets.SelectionSlider(options=[worded(v) for v in known.choices], index=start, **look)
-    return slider, lambda: known.choices[slider.index]
+    stops = stops_of(known, value)
+    slider = widgets.SelectionSlider(options=[worded(v) for v in stops], index=stops.index(known.neutral if value is None else value), **look)
+    return slider, lambda: stops[slider.index]
 
 class Panel:
     "The controls of a bench, and below them what they lead to. `box` is the widget to display."
@@ -240,10 +249,11 @@ class Panel:
     def sweep(self):
         "Try every value and draw what they lead to."
         name, values = self.name.value, (None, *map(str, self.bench.sounds)) if self.name.value == 'swap' else None
+        table = None
         with working(self.status, f'{name}: all values'):
             table = self.bench.sweep(name, values, lambda text: setattr(self.status, 'value', said(f'{text} …')))
             if len(table): show(self.figure, live(sweep_figure(table)))
-        if failed := table.attrs['problems']: self.status.value = said('\n'.join(p['message'] for p in failed), error=True)
+        if table is not None and (failed := table.attrs['problems']): self.status.value = said('\n'.join(p['message'] for p in failed), error=True)
 
 def aligned(
     table: str,   # HTML
@@ -299,16 +309,27 @@ def show_sweep(
     "Display a sweep."
     show_either(lambda: live(sweep_figure(table)), lambda: plot_sweep(table))
 
+def first_value(
+    name: str,    # of a perturbation
+    value=None,
+):                # the value; raises `BadArgument` if it has no such
+    "How far, to begin with."
+    known = perturbation(name)
+    if value is None: return 5 if name == 'shift' else None
+    if known.allows(value): return value
+    raise BadArgument(f'{name}={value!r}', f'that is no value for "{known.says}"', known.advice)
+
 def bench(
     video,           # a video with sound
     weights=None,    # `Weights`, a weights file or 'seeded'
     name='shift',    # what is changed at first
-    value=5,         # and how far
+    value=None,      # and how far; None: not at all, of 'shift' 5 frames
     face: int = 0,   # number of the face track
     span=None,       # (from, to) in seconds; the whole of the face by default, if that is short enough
     device='cpu',    # where to compute
 ) -> Bench:          # displays itself; raises the errors of `footage_of`
     "The counterfactual bench for one face of a video."
+    value = first_value(name, value)
     weights = weights if isinstance(weights, Weights) else find_weights(weights)
     footage = footage_of(video, weights.preprocess, face, span)
     others = (path for path in sorted(Path(video).parent.iterdir()) if path.suffix.lower() in SOUND_FILES and path != Path(video))

@@ -475,7 +475,10 @@ def _splits_csv(root, table):
     "Splits from splits.csv, errors for what it does not name; None if there is no such file."
     path = Path(root)/'splits.csv'
     if not path.exists(): return None
-    named = dict(line[:2] for line in _table(path, 'Its columns are path and split.')[1:])
+    lines = _table(path, 'Its columns are path and split.')[1:]
+    short = next((i for i, line in enumerate(lines, 2) if len(line) < 2), None)
+    if short: raise BadManifest(path, f'line {short} has no second column', 'Write path,split with a comma between.')
+    named = dict(line[:2] for line in lines)
     splits = [named.get(p) for p in table.path]
     unnamed = BadManifest(path.name, f'it names no split for {splits.count(None)} videos', 'They are in none.')
     return splits, [unnamed] if None in splits else []
@@ -606,7 +609,7 @@ def cmdfd_index(
     match: Param('Only files whose path contains this', str) = '',
     probe: Param('Measure frames, rate, seconds of sound and the hash of every file', store_true) = False,
     workers: Param('Processes that measure (default: one per core)', int) = None,
-) -> int:  # 0 all files are in it, 1 some could not be used, 2 no manifest was written
+) -> int:  # 0 all that the layout names could be read, 1 some are missing, unreadable or mute, 2 no manifest was written
     "Make the manifest of a data set: one row per video."
     try:
         table = index(kind, root, lists, seed, match, probe, os.cpu_count() if workers is None else workers)

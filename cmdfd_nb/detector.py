@@ -69,7 +69,7 @@ def detector_config(
         tiny=replace(paper, visual_widths=(16, 24, 32, 48), visual_hidden=48, temporal_blocks=2, audio_filters=(8, 16, 24, 32),
                      audio_blocks=(1, 1, 1, 1), heads=4, region=(24, 48, 88, 112), highpass=2.5))
     if preset not in presets: raise BadArgument(preset, 'no such preset', f'Presets are {", ".join(presets)}.')
-    return replace(presets[preset], preset=preset, **changes)
+    return DetectorConfig.from_dict(presets[preset].to_dict() | changes | dict(preset=preset), 'the settings of the detector')
 
 # %% ../nbs/31_detector.ipynb #870732f3
 class AttentionLayer(nn.Module):

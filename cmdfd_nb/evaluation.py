@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = ['METRICS', 'UNITS', 'LEAST', 'MEANS', 'SCORED', 'LOOKS', 'SAVE_EVERY', 'tally', 'ranking', 'decisions',
-           'calibration_error', 'measures', 'draws', 'resamples', 'comparisons', 'with_mean', 'replicate', 'one_split',
-           'one_threshold', 'sizes', 'with_intervals', 'evaluate', 'cell', 'readable', 'per_video', 'write_scores',
-           'read_scores', 'read_clip', 'forward', 'score_batch', 'score_group', 'groups_of', 'score_groups', 'joined',
-           'scored_before', 'both', 'score_clips', 'summary', 'printed', 'scores_from', 'cmdfd_evaluate']
+           'calibration_error', 'measures', 'draws', 'check_resamples', 'resamples', 'comparisons', 'with_mean',
+           'replicate', 'one_split', 'one_threshold', 'sizes', 'with_intervals', 'evaluate', 'cell', 'readable',
+           'per_video', 'write_scores', 'read_scores', 'read_clip', 'forward', 'score_batch', 'score_group',
+           'groups_of', 'score_groups', 'joined', 'scored_before', 'both', 'score_clips', 'summary', 'printed',
+           'scores_from', 'cmdfd_evaluate']
 
 # %% ../nbs/51_evaluation.ipynb #d60614f3
 import json, sys, tempfile
@@ -111,6 +112,12 @@ def draws(
         counts[:, members] = rng.multinomial(len(members), np.full(len(members), 1 / len(members)), n)
     return counts[:, where]
 
+def check_resamples(
+    n: int,   # how many are asked for
+):            # raises `BadArgument`
+    "An interval needs some."
+    if n < 1: raise BadArgument(f'resamples={n}', 'no interval comes of that', 'Give 1 or more; 1000 for intervals that can be trusted.')
+
 def resamples(
     table,                   # data frame with label, category, identity
     unit: str = 'identity',  # what is drawn, one of `UNITS`
@@ -118,6 +125,7 @@ def resamples(
     seed: int = 0,
 ):                           # (n, N); raises `BadArgument`
     "Resamples of a table of scores."
+    check_resamples(n)
     if unit not in UNITS: raise BadArgument(f'unit={unit!r}', 'nothing to draw', f'Draw one of {", ".join(UNITS)}.')
     if unit == 'clip': return draws(np.arange(len(table)), table.category.to_numpy(str), n, seed)
     kinds = table.groupby('identity').label.transform(lambda labels: labels.min() + 2 * labels.max())
@@ -505,7 +513,9 @@ def cmdfd_evaluate(
 ) -> int:  # 0 all scored, 1 some failed, 2 not started
     "Score preprocessed clips and say, per forgery, how well they are found: AUC, AP, EER, recalls, calibration, with intervals."
     split = None if split == 'all' else split
-    try: report = summary(scores_from(clips, weights, out, split, device, workers), split, threshold, unit, resamples)
+    try:
+        check_resamples(resamples)
+        report = summary(scores_from(clips, weights, out, split, device, workers), split, threshold, unit, resamples)
     except CmdfdError as e:
         print(e, file=sys.stderr)
         return 2

@@ -45,7 +45,7 @@ class Size(Settings):
     seconds: float   # average length of a clip
     epochs: int      # of every training run
 
-SIZES = dict(default=Size(90, 45, 2., 5), smoke=Size(6, 0, 1.5, 1))
+SIZES = dict(default=Size(72, 36, 2., 5), smoke=Size(6, 0, 1.5, 1))
 WORLD = 42   # seed of the miniature
 
 @dataclass(frozen=True)
@@ -441,7 +441,7 @@ def cost(
     "What the teachers add to a score."
     import pandas as pd
     plain = replace(weights.detector.config, evidence='none')
-    bare = replace(weights, detector=type(weights.detector)(plain), asr=None, vsr=None, lips=None)
+    bare = replace(weights, detector=type(weights.detector)(plain).eval(), asr=None, vsr=None, lips=None)
     def seconds(w):
         start = time.perf_counter()
         score_batch(clips, w)

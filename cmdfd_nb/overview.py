@@ -56,6 +56,11 @@ class Overview:
         whole = self.results[path]
         return replace(whole, tracks=sorted(whole.tracks, key=lambda track: track.track != face))
 
+    @property
+    def notes(self):  # sentences
+        "What limits these numbers, and what is not among them."
+        return [*self.warnings, *[f'Files that could not be scored: {len(self.problems)}.'] * bool(self.problems)]
+
     def map(self):  # (n, 2)
         "Where the clips lie."
         if self.points is None: self.points = embedding_map(self.table.embedding)
@@ -164,9 +169,9 @@ def curve_cell(
     return f'{number}&ensp;{"" if values is None else sparkline(values, COLOURS[name], NAMES[name], level)}'
 
 def verdict_cell(row, track):
-    "What the detector says, in the colour of what it says."
+    "What the detector says, behind a mark in the colour of what it says."
     label = None if track is None else track.label
-    return '' if label is None else f'<span style="color: {COLOURS["fake" if label == FAKE else "real"]}">{VERDICTS[label]}</span>'
+    return '' if label is None else f'<span aria-hidden="true" style="color: {COLOURS["fake" if label == FAKE else "real"]}">●</span> {VERDICTS[label]}'
 
 HEAD = ('clip', 'category', 'verdict', 'p_fake', 'Sync', 'Cont')
 
@@ -177,16 +182,17 @@ def batch_table(
     chosen: int = None,                # number of the row that is open
 ) -> str:                              # HTML
     "The first clips in an order, with their curves."
-    cell = lambda text, tag='td', style='': f'<{tag} style="text-align: left; padding: .1em .8em; white-space: nowrap; {style}">{text}</{tag}>'
+    cell = lambda text, tag='td', style='', more='': f'<{tag} {more} style="text-align: left; padding: .1em .8em; white-space: nowrap; {style}">{text}</{tag}>'
     rows = []
     for k in ordered(seen.table, order)[:n]:
         row, result = seen.table.iloc[k], seen.results.get(seen.table.path.iloc[k])
         track = result and next(t for t in result.tracks if t.track == row.track)
-        name = html.escape(str(row.path)) + (f', face {row.track}' if row.track else '')
-        texts = [name, html.escape(row.category), verdict_cell(row, track), *(curve_cell(track, row, c) for c in ('frame_p_fake', 'sync', 'cont'))]
-        rows.append(f'<tr>{"".join(cell(t, style="font-weight: bold" * (k == chosen)) for t in texts)}</tr>')
+        texts = [html.escape(str(row.path)) + (f', face {row.track}' if row.track else ''), html.escape(row.category), verdict_cell(row, track), *(curve_cell(track, row, c) for c in ('frame_p_fake', 'sync', 'cont'))]
+        name, *others = texts
+        cells = cell(name, 'th', f'font-weight: {"bold" if k == chosen else "normal"}', 'scope="row"') + ''.join(map(cell, others))
+        rows.append(f'<tr{" aria-current=true" * (k == chosen)}>{cells}</tr>')
     note = f'<p style="opacity: .75">{n} of {len(seen.table)} clips</p>' if len(seen.table) > n else ''
-    head = ''.join(cell(h, 'th') for h in HEAD)
+    head = ''.join(cell(h, 'th', more='scope="col"') for h in HEAD)
     return f'<div style="overflow-x: auto"><table style="font-variant-numeric: tabular-nums"><tr>{head}</tr>{"".join(rows)}</table>{note}</div>'
 
 # %% ../nbs/66_overview.ipynb #83187706
@@ -220,7 +226,7 @@ class Panel:
         self.by.observe(lambda _: self.draw(), 'value')
         self.order.observe(lambda _: self.list(), 'value')
         self.draw(), self.list(), show(self.spread, live(distribution_figure(self.seen.table)))
-        self.status.value = said(' '.join(['Click a point, or choose a clip.', *self.seen.warnings] + [f'{len(self.seen.problems)} files could not be scored.'] * bool(self.seen.problems)))
+        self.status.value = said(' '.join(['Click a point, or choose a clip.', *self.seen.notes]))
 
     def draw(self):
         "The map, each of whose points opens its clip."
@@ -298,7 +304,7 @@ def from_scores(
 @patch
 def stills(self: Overview):
     "Map and distributions as matplotlib figures."
-    notes = ' '.join(self.warnings)
+    notes = ' '.join(self.notes)
     figures = [plot_embedding(self.map(), self.table), plot_distributions(self.table)]
     if notes: figures[-1].supxlabel(notes, fontsize=8, color='#777777')
     return figures

@@ -114,7 +114,7 @@ def speakers(
     "The clips of a split that a recogniser can learn from."
     remedy = 'Give clips with transcripts: cmdfd_synth --kind lrs2 makes such a data set.'
     if 'text' not in table: raise BadManifest('the table of clips', 'it has no column text', remedy)
-    rows = table[(table.split == split) & (table.label == REAL) & table.text.notna()]
+    rows = table[(table.split == split) & (table.label == REAL) & table.text.fillna('').map(lambda text: bool(to_symbols(text)))]
     if not len(rows): raise BadManifest('the table of clips', f'no real clip with words is for {split}', remedy)
     return rows
 
@@ -443,7 +443,9 @@ def lesson(
     **options,     # fields; None: not given
 ) -> LessonConfig: # raises `BadArgument`
     "The settings that somebody asked for."
-    try: written = json.loads(Path(file).read_text()) if file else {}
+    try:
+        written = json.loads(Path(file).read_text()) if file else {}
+        if not isinstance(written, dict): raise ValueError('it holds no object')
     except (OSError, ValueError) as e:
         raise BadArgument(file, f'it is no JSON file ({e})', 'Write settings as {"listen": 30, "lr": 0.001}.') from e
     return LessonConfig.from_dict(written | {k: v for k, v in options.items() if v is not None}, file or 'the settings')

@@ -42,8 +42,10 @@ def table(
     head=(),    # cells
 ) -> str:       # HTML
     "A table of anything that has a text."
-    line = lambda cells, tag: '<tr>' + ''.join(f'<{tag}>{html.escape(str(c))}</{tag}>' for c in cells) + '</tr>'
-    return '<table>' + ''.join([line(head, 'th')] * bool(head) + [line(r, 'td') for r in rows]) + '</table>'
+    cell = lambda c, tag='td', scope='': f'<{tag}{scope}>{html.escape(str(c))}</{tag}>'
+    top = ''.join(cell(c, 'th', ' scope="col"') for c in head)
+    lines = [cell(first, 'th', ' scope="row"') + ''.join(map(cell, others)) for first, *others in rows]
+    return '<table>' + ''.join(f'<tr>{line}</tr>' for line in [top] * bool(head) + lines) + '</table>'
 
 # %% ../nbs/62_report.ipynb #58637a98
 def verdict(
@@ -129,7 +131,7 @@ def writable(
 def cmdfd_report(
     video: Param('A video file with sound', str),
     out: Param("HTML file to write (default: the video's name, in the current folder)", str, action=Initial) = None,
-    weights: Param('Weights file, or seeded[:tiny|paper|official] to see the machinery without a verdict', str) = None,
+    weights: Param("Weights file, or seeded[:tiny|paper|official] to see the machinery without a verdict (default: the kit's own, for computed people only)", str) = None,
     device: Param('Where to compute: auto, cpu, cuda, cuda:1, mps', str) = 'auto',
     faces: Param("track: find and follow faces; whole: the file is cropped to a face (default: the weights' own)", str) = None,
     span: Param('Seconds that can be scrubbed, from and to (default: the first two minutes)', float, nargs=2) = None,

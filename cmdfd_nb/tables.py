@@ -243,6 +243,7 @@ def gains(
     "The difference of each row to the first."
     import pandas as pd
     base, *others = results
+    if not others: raise BadArgument(base, 'there is nothing to compare it with', 'Name two rows or more.')
     against = lambda name: compare(results[name], results[base], draws).assign(row=f'{name} − {base}', seeds=len(results[name]))
     return pd.concat(map(against, others), ignore_index=True)
 

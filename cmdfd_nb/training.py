@@ -6,10 +6,11 @@
 __all__ = ['CHOICES', 'PACKAGES', 'TrainConfig', 'train_config', 'rate_at', 'parts_of', 'clip_set', 'batches_of',
            'first_detector', 'seed_step', 'in_full', 'forward', 'step', 'accelerator_for', 'validate', 'verdict',
            'Progress', 'save_state', 'load_state', 'identity_of', 'claim', 'versions', 'peak_memory', 'weights_of',
-           'Run', 'line_about', 'train', 'settings', 'heard_and_seen', 'cmdfd_train']
+           'Run', 'line_about', 'train', 'settings', 'heard_and_seen', 'kept_cont', 'cmdfd_train']
 
 # %% ../nbs/50_training.ipynb #c98b696e
-import json, os, platform, resource, sys, time
+import json, os, platform, sys, time
+from copy import deepcopy
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from importlib.metadata import version
@@ -24,7 +25,7 @@ from .batches import AUTHORS, ClipSet, draws, epoch_batches, frame_batches, load
 from .calibration import calibrate
 from .clip import load_clip
 from .core import (FAKE, REAL, BadArgument, BadManifest, BadWeights, CmdfdError, Settings, atomic_path, content_key,
-                           seed_everything)
+                           pick_device, seed_everything)
 from .detector import Detector, DetectorOutput, detector_config
 from .losses import TERMS, total
 from .manifest import read_clips
@@ -57,8 +58,9 @@ class TrainConfig(Settings):
         for name, known in CHOICES.items():
             if not set(np.atleast_1d(getattr(self, name))) <= set(known):
                 raise BadArgument(f'{name}={getattr(self, name)!r}', 'no such choice', f'Choose from {", ".join(known)}.')
-        if self.epochs < 1 or self.lr <= 0:
-            raise BadArgument(f'epochs={self.epochs}, lr={self.lr}', 'nothing would be learned', 'Both are above 0.')
+        for name in ('epochs', 'lr', 'budget', 'window'):
+            if not (name == 'window' and self.window is None or isinstance(value := getattr(self, name), (int, float)) and value > 0):
+                raise BadArgument(f'{name}={getattr(self, name)!r}', 'nothing would be learned', 'Give a number above 0.')
 
 CHOICES = dict(terms=TERMS, schedule=('decay', 'one_cycle'), precision=('no', 'bf16', 'fp16'))
 
@@ -71,7 +73,7 @@ def train_config(
                    tiny=dict(epochs=12, lr=2e-3, schedule='one_cycle', weight_decay=.01, clip_norm=5., budget=400, window=25,
                              sampling='paired', augment=('none', 'flip', 'exposure')))
     if preset not in presets: raise BadArgument(preset, 'no such preset', f'Presets are {", ".join(presets)}.')
-    return TrainConfig(preset, **presets[preset] | changes)
+    return TrainConfig.from_dict(presets[preset] | changes | dict(preset=preset))
 
 # %% ../nbs/50_training.ipynb #0b517614
 def rate_at(
@@ -197,9 +199,11 @@ def accelerator_for(
     config: TrainConfig,
     out,                # folder of the run
     device='auto',      # 'auto', or 'cpu'
-):                      # `accelerate.Accelerator`
+):                      # `accelerate.Accelerator`; raises `BadArgument`
     "What runs the network."
     from accelerate import Accelerator
+    if device not in ('auto', 'cpu'):
+        raise BadArgument(device, 'training takes no such device', 'Use auto or cpu; CUDA_VISIBLE_DEVICES chooses among GPUs.')
     from accelerate.state import AcceleratorState
     make = partial(Accelerator, mixed_precision=config.precision, cpu=device == 'cpu', log_with='tensorboard', project_dir=str(out))
     try: return make()
@@ -234,6 +238,7 @@ def verdict(
 ) -> dict:    # AUC and the fields of `Calibration`
     "What validation says about an epoch."
     from sklearn.metrics import roc_auc_score
+    if not np.isfinite(logit).all(): raise BadArgument('validation', 'logits are no numbers any more', 'Lower lr, or set clip_norm.')
     return dict(auc=float(roc_auc_score(labels, logit)), **calibrate(logit, labels).to_dict())
 
 # %% ../nbs/50_training.ipynb #a2fe160c
@@ -246,6 +251,7 @@ class Progress:
     sums: dict = field(default_factory=dict)       # losses, summed over the steps of this epoch
     history: list = field(default_factory=list)    # what there is to say of each epoch
     seconds: float = 0.                            # of work, interruptions left out
+    processes: int = 0                             # that share the batches
 
     @property
     def best(self):   # record of an epoch; the first of equals
@@ -359,15 +365,22 @@ class Run:
     def enter(self):   # raises `BadArgument` if the folder holds another run
         "Claim the folder and go to where the run was."
         if self.main: claim(self.out, self.identity)
-        for half in self.out.glob('.state-*.pt') if self.main else (): half.unlink()   # a kill may have come while it was written
+        for half in self.out.glob('.*-*.*') if self.main else (): half.unlink()   # a kill may have come while it was written
         self.accelerator.wait_for_everyone()
         self.progress = load_state(self.out/'state.pt', self.accelerator, self.model, self.optimizer)
+        begun, self.progress.processes = self.progress.processes, self.accelerator.num_processes
+        if begun not in (0, self.progress.processes):   # batches are dealt to processes
+            raise BadArgument(self.out, f'its run was begun with {begun} processes', 'Start as many, or name another folder with --out.')
         self.since = time.perf_counter()
+
+    def tick(self):
+        "Count the seconds up to now."
+        now = time.perf_counter()
+        self.progress.seconds, self.since = self.progress.seconds + now - self.since, now
 
     def save(self):
         "Write where the run is."
-        now = time.perf_counter()
-        self.progress.seconds, self.since = self.progress.seconds + now - self.since, now
+        self.tick()
         if self.main: save_state(self.out/'state.pt', self.progress, self.accelerator, self.model, self.optimizer)
 
 # %% ../nbs/50_training.ipynb #00792a35
@@ -423,9 +436,9 @@ def keep(self: Run,
         weights = weights_of(self.accelerator.unwrap_model(self.model), about, self.identity, self.table, self.teachers)
         for name in ['last', 'best'][:1 + (about is self.progress.best)]: save_weights(self.out/f'{name}.safetensors', weights)
         self.model.train()
-    self.save()
-    if self.main:
+        self.tick()
         with atomic_path(self.out/'record.json') as part: part.write_text(json.dumps(self.record(command), indent=1))
+    self.save()
     self.accelerator.wait_for_everyone()
 
 @patch
@@ -479,7 +492,9 @@ def settings(
     **options,             # fields; None: not given
 ) -> TrainConfig:          # raises `BadArgument`
     "The settings that somebody asked for."
-    try: written = json.loads(Path(file).read_text()) if file else {}
+    try:
+        written = json.loads(Path(file).read_text()) if file else {}
+        if not isinstance(written, dict): raise ValueError('it holds no object')
     except (OSError, ValueError) as e:
         raise BadArgument(file, f'it is no JSON file ({e})', 'Write settings as {"epochs": 20, "lr": 0.001}.') from e
     given = written | {k: v for k, v in options.items() if v is not None}
@@ -493,14 +508,30 @@ def heard_and_seen(
     teachers: Weights,       # with both teachers
     divergence: str = 'js',
     blank: str = 'keep',
+    device='cpu',
 ) -> dict:                   # name of a clip: Cont (T,); raises `BadWeights` if a teacher is missing
-    "Cont of every clip, computed once: the teachers are frozen."
+    "Cont of every clip; the teachers are frozen."
     if not teachers.has_teachers: raise BadWeights(teachers.name, 'a teacher is missing', 'Give weights with both teachers and the lip front end.')
-    batch = lambda x: torch.as_tensor(x)[None]
-    def of(clip):
-        heard, seen = teachers.asr(batch(clip.stft)), teachers.vsr(teachers.lips(batch(clip.lips)))
-        return agreement(heard, seen, divergence, blank)[0].numpy()
+    asr, vsr, lips = (deepcopy(part).to(device) for part in (teachers.asr, teachers.vsr, teachers.lips))
+    batch = lambda x: torch.as_tensor(x)[None].to(device)
+    of = lambda clip: agreement(asr(batch(clip.stft)), vsr(lips(batch(clip.lips))), divergence, blank)[0].cpu().numpy()
     return {name: of(load_clip(Path(folder)/name)) for name in table['clip']}
+
+def kept_cont(
+    folder,              # to keep it in
+    table,               # of clips, with `.attrs` root
+    teachers: Weights,
+    config,              # of the detector, which says how Cont is computed
+    device='cpu',
+) -> dict:               # name of a clip: Cont (T,)
+    "Cont of all clips, asked for once."
+    from safetensors.numpy import load_file, save_file
+    about = teachers.sha256, config.divergence, config.blank
+    path = Path(folder)/f'cont-{content_key(*about, sorted(table["clip"]))[:8]}.safetensors'
+    if not path.exists():
+        found = heard_and_seen(table, table.attrs['root'], teachers, config.divergence, config.blank, device)
+        with atomic_path(path) as part: save_file(found, part)
+    return load_file(path)
 
 @call_parse
 def cmdfd_train(
@@ -512,15 +543,15 @@ def cmdfd_train(
     terms: Param('Terms of the loss, separated by commas', str) = None,
     epochs: Param('How often the clips are gone through', int) = None,
     seed: Param('Another seed, another run', int) = None,
-    device: Param('auto or cpu', str) = 'auto',
+    device: Param('auto or cpu', str, choices=('auto', 'cpu')) = 'auto',
     workers: Param('Processes that load clips', int) = 0,
 ) -> int:  # 0 trained, 2 not started
     "Train a detector on preprocessed clips."
     try:
         chosen = settings(preset, config, terms=terms and tuple(terms.split(',')), epochs=epochs, seed=seed)
         table, taught = read_clips(Path(clips)/'clips.parquet'), load_weights(teachers) if teachers else None
-        asked = detector_config(chosen.preset, **chosen.detector)
-        cont = heard_and_seen(table, clips, taught, asked.divergence, asked.blank) if taught else None
+        asked, learned = detector_config(chosen.preset, **chosen.detector), table[table.split.isin(('train', 'val'))]
+        cont = kept_cont(out, learned, taught, asked, pick_device(device)) if taught else None
         record = train(table, out, chosen, command=' '.join(sys.argv), teachers=taught, cont=cont, device=device, workers=workers)
     except CmdfdError as e:
         print(e, file=sys.stderr)

@@ -142,11 +142,12 @@ def stretch(
     seconds: float,     # of the video
     span=None,          # (from, to) in seconds, or None
 ) -> tuple[int, int]:   # first frame, number of frames
-    "The frames to show: those asked for, or the first two minutes, where need be from the first face on."
-    begins = 0 if seconds <= MAX_SECONDS else min(track.start_s for track in result.tracks)
+    "The frames to show: those asked for, or two minutes, of a long video from where the first face of the list appears."
+    begins = 0 if seconds <= MAX_SECONDS else result.tracks[0].start_s
     begin, end = (begins, begins + MAX_SECONDS) if span is None else span
-    if not 0 <= begin < end: raise BadArgument(f'span={span}', 'it ends before it begins', 'Give (from, to) in seconds.')
-    return int(begin * FPS), round(end * FPS) - int(begin * FPS)
+    first, stop = int(begin * FPS), round(end * FPS)
+    if not 0 <= first < stop: raise BadArgument(f'span={span}', 'there is no frame between', 'Give (from, to) in seconds, from 0 on.')
+    return first, stop - first
 
 def _notes(result, first, count, seconds):
     cut = first > 0 or (first + count) / FPS < seconds - 1

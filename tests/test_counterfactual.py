@@ -64,7 +64,7 @@ def test_errors_are_seen_and_the_last_picture_stays(trial, monkeypatch):
     monkeypatch.setattr(counterfactual, 'views', lambda *args: 1 / 0)
     shown, drawn = panel.screen.children, panel.figure.children
     panel.control.value = ''
-    assert 'ZeroDivisionError' in panel.status.value and 'role="status"' in panel.status.value
+    assert 'ZeroDivisionError' in panel.status.value and 'role="alert"' in panel.status.value
     assert (panel.screen.children, panel.figure.children) == (shown, drawn)
     monkeypatch.undo()
     panel.name.value = 'shift'
@@ -152,5 +152,5 @@ def test_bench_in_jupyterlab(browser, lab):
     page.locator('.widget-dropdown select').select_option(label='swap (sound)')
     page.get_by_placeholder('path of a video').fill('absent.wav')
     page.keyboard.press('Enter')
-    page.get_by_role('status').get_by_text('absent.wav: there is no such file').wait_for()
+    page.get_by_role('alert').get_by_text('absent.wav: there is no such file').wait_for()
     context.close()

@@ -47,7 +47,7 @@ def test_keys_move_the_frame_and_its_description(browser, numbered):
             assert position(page) == frame
             settled(page, frame)
         text = slider.get_attribute('aria-valuetext')
-        assert re.fullmatch(r'frame 25 of 100, 1\.00 s, Sync 0\.\d\d, Cont 0\.\d\d, p_fake 0\.\d\d', text), text
+        assert re.fullmatch(r'frame 25 of 0 to 99, 1\.00 s, Sync 0\.\d\d, Cont 0\.\d\d, p_fake 0\.\d\d', text), text
 
 
 @pytest.mark.parametrize('place', ['.curves', '.picture'])

@@ -98,7 +98,7 @@ def test_a_stretch_counts_frames_of_the_video(browser, short, tmp_path):
         assert position(page) == number(page) == 25
         page.get_by_role('slider').press('End')
         settled(page, 49)
-        assert page.locator('.values strong').inner_text() == '1.96 s, frame 49 of 50'
+        assert page.locator('.values strong').inner_text() == '1.96 s, frame 49 (0 to 49)'
 
 
 def test_one_face_of_two(browser, short, tmp_path):

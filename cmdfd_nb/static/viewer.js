@@ -229,6 +229,13 @@ class Plot {
     }
     this.bottom = top - GAP;
     this.drawAxis(pen);
+    this.drawn.ariaLabel = ['Curves over time', ...this.flags()].join('; ');
+  }
+
+  /** Flagged stretches in words: who listens does not see the shading. */
+  flags() {
+    return this.clips.flatMap(({ letter, track, view }) => track.flagged.map(([from, to]) =>
+      `${letter ? `${letter}: ` : ''}p_fake stays above the threshold from ${digits(from / view.fps)} to ${digits(to / view.fps)} s`));
   }
 
   drawBand(pen, band) {
@@ -443,7 +450,7 @@ class Viewer {
       const [from, to] = [start, start + sync.length].map(frame => digits(frame / clip.view.fps));
       return element('option', { value }, `face ${face}: ${from} to ${to} s`);
     };
-    const select = element('select', { ariaLabel: 'Face' }, ...clip.view.tracks.map(option));
+    const select = element('select', { ariaLabel: clip.letter ? `Face in ${clip.letter}` : 'Face' }, ...clip.view.tracks.map(option));
     select.onchange = () => { clip.track = clip.view.tracks[select.value]; this.redraw(); };
     return select;
   }
@@ -532,8 +539,8 @@ class Viewer {
     const values = clip => QUANTITIES.map(name => clip.value(name, position));
     range.value = frame;
     for (const clip of clips) clip.cells.forEach((cell, k) => { cell.textContent = digits(values(clip)[k]); });
-    this.place.textContent = `${digits(frame / fps)} s, frame ${frame} of ${first + plot.frames}`;
-    range.ariaValueText = `frame ${frame} of ${first + plot.frames}, ${digits(frame / fps)} s` + clips.map(clip =>
+    this.place.textContent = `${digits(frame / fps)} s, frame ${frame} (${first} to ${first + plot.frames - 1})`;
+    range.ariaValueText = `frame ${frame} of ${first} to ${first + plot.frames - 1}, ${digits(frame / fps)} s` + clips.map(clip =>
       `${clip.letter && `; ${clip.letter}`}, Sync ${digits(values(clip)[0])}, Cont ${digits(values(clip)[1])}, p_fake ${digits(values(clip)[3])}`).join('');
     if (!this.ink) return;                                 // hidden so far: `redraw` draws when there is room
     plot.drawHead(position);

@@ -192,7 +192,10 @@ def render(
     request = [espeak_paths(), [f'{voice.accent}+{voice.variant}', parameters, text]]
     program = '\n'.join([inspect.getsource(load_espeak), inspect.getsource(utter), CHILD])
     done = subprocess.run([sys.executable, '-I', '-S', '-c', program], input=json.dumps(request).encode(),
-                          capture_output=True, check=True)
+                          capture_output=True)
+    if done.returncode:
+        said = (done.stderr.decode(errors='replace').splitlines() or [f'exit code {done.returncode}'])[-1]
+        raise BadArgument(repr(text), f'espeak-ng could not say it ({said})', 'Install it again: pip install --force-reinstall espeakng-loader.')
     head, sound = done.stdout.split(b'\n', 1)
     events = json.loads(head)
     if all(mnemonic.startswith('_') for mnemonic, _ in events):
