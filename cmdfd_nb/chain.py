@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['CHAINS', 'FACES', 'UNSEEN', 'CARD', 'Chain', 'worlds', 'Stages', 'clips_of', 'judged', 'mean_auc', 'teachers_of',
-           'promises', 'chain_of', 'as_table', 'reals_kept', 'card', 'ship', 'cmdfd_chain']
+           'promises', 'chain_of', 'as_table', 'reals_kept', 'card', 'plot_promises', 'ship', 'cmdfd_chain']
 
 # %% ../nbs/54_chain.ipynb #95538675
 import json, os, sys, time
@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from fastcore.script import Param, call_parse, store_true
 
-from .calibration import ece, p_fake_of
+from .calibration import ece, p_fake_of, reliability
 from .core import BadManifest, CmdfdError, Settings, atomic_path
 from .datasets import index
 from .detector import detector_config
@@ -225,16 +225,30 @@ def card(
         frames=match['auc_frames'], blank=blank, stages=words({k: round(v) for k, v in done['seconds'].items()}, ' s'),
         memory=done['memory']['main'], versions=words(w.provenance['versions']))
 
+def plot_promises(
+    promises: dict,   # from `promises`
+):                    # matplotlib figure
+    "Share of fakes against p_fake, in fifths of the scale; on the dotted line, promises were kept."
+    import matplotlib.pyplot as plt
+    fig, ax = plt.subplots(figsize=(4.6, 4), layout='constrained')
+    ax.plot([0, 1], [0, 1], 'k:', lw=.8)
+    for (name, (p_fake, label)), look in zip(promises.items(), (('#999999', '--'), ('#555555', '-'), ('#d55e00', '-'))):
+        promised, came, n = reliability(p_fake, label, 5).T
+        ax.plot(promised, came, color=look[0], ls=look[1], label=f'{name}, {len(label)} clips')
+        ax.scatter(promised, came, s=8 + 200 * n / n.sum(), color=look[0], lw=0)
+    ax.legend(frameon=False, fontsize=8, loc='upper left')
+    ax.set(xlabel='p_fake, mean of a fifth', ylabel='share of fakes', ylim=(-.04, 1.35), yticks=[0, .5, 1])
+    return fig
+
 def ship(
     done: dict,           # from `chain_of`
     path=PRETRAINED,      # weights file to write; the card goes beside it as README.md, its figure as calibration.png
 ):
     "Put weights and card where the kit looks for them."
-    from cmdfd_nb.plots import plot_reliability
     beside = Path(path).with_name
     save_weights(path, done['weights'])
     with atomic_path(beside('README.md')) as part: part.write_text(card(done))
-    with atomic_path(beside('calibration.png')) as part: plot_reliability(done['promises'], 10).savefig(part, format='png', dpi=80)
+    with atomic_path(beside('calibration.png')) as part: plot_promises(done['promises']).savefig(part, format='png', dpi=80)
 
 # %% ../nbs/54_chain.ipynb #37ef8d7e
 @call_parse
