@@ -1,4 +1,4 @@
-"Take the state of widgets and views of them out of notebooks: `nbdev_clean` keeps `metadata.widgets`, whatever settings.ini allows."
+"Take the state of widgets, views of them and progress bars out of notebooks: `nbdev_clean` keeps all three, whatever settings.ini allows."
 import json, sys
 from pathlib import Path
 
@@ -10,5 +10,6 @@ for path in map(Path, sys.argv[1:]):
     notebook['metadata'].pop('widgets', None)
     for cell in notebook['cells']:
         for output in cell.get('outputs', []): output.get('data', {}).pop(VIEW, None)
+        if 'outputs' in cell: cell['outputs'] = [output for output in cell['outputs'] if output.get('name') != 'stderr']
     cleaned = json.dumps(notebook, indent=1, ensure_ascii=False) + '\n'
     if json.loads(text) != notebook: path.write_text(cleaned, 'utf-8')
