@@ -48,7 +48,7 @@ def plot_curves(
     low.axhline(track.p_fake, color='black', lw=.8, ls=':', label=f'clip: {track.p_fake:.3f}')
     tidy(top, ylim=(0, 1), ylabel='Sync, Cont', title=title)
     tidy(low, ylim=(0, 1), ylabel='p_fake', xlabel='time (s)', xlim=(t[0], t[-1]))
-    for ax in (top, low): ax.legend(frameon=False, ncols=3, loc='lower right', fontsize=8)
+    for ax in (top, low): ax.legend(framealpha=.8, edgecolor='none', ncols=3, loc='lower right', fontsize=8)
     if note: fig.supxlabel(note, fontsize=8, color='#777777')
     return fig
 

@@ -153,7 +153,7 @@ def inputs(tmp_path_factory):
 
 @pytest.mark.parametrize('video, options, code, phrase', [
     ('mute.mp4', {}, 1, 'mute.mp4: it has no audio stream'), ('absent.mp4', {}, 1, 'there is no such file'),
-    ('good.mp4', dict(span=[3, 1]), 1, 'ends before it begins'), ('good.mp4', dict(out='file/r.html'), 2, 'its folder cannot be made'),
+    ('good.mp4', dict(span=[3, 1]), 1, 'there is no frame between'), ('good.mp4', dict(out='file/r.html'), 2, 'its folder cannot be made'),
     ('good.mp4', dict(out='.'), 2, 'no file can be written'), ('good.mp4', dict(device='abacus'), 2, 'cannot compute'),
     ('good.mp4', dict(weights='absent.safetensors'), 2, 'no such file')])
 def test_bad_input_becomes_a_message(inputs, video, options, code, phrase, capsys, monkeypatch):
