@@ -40,17 +40,18 @@ class Chain(Settings):
     teachers: dict = field(default_factory=dict)  # fields of `LessonConfig` to change
     detector: dict = field(default_factory=lambda: dict(epochs=9))   # fields of `TrainConfig` to change
 
-CHAINS = dict(default=Chain(), smoke=Chain(speakers=6, people=6, reals=0, unseen=4, seconds=1.5, teachers=dict(sentences=0, listen=1, read=1), detector=dict(epochs=1)))
+CHAINS = dict(default=Chain(), smoke=Chain(speakers=6, people=6, reals=0, unseen=4, seconds=1.5, detector=dict(epochs=1),
+                                           teachers=dict(sentences=0, listen=1, read=1)))
 
 def worlds(
     chain: Chain,
 ) -> dict:      # name: `World`, people who are forged, splits that are made, further people
     "What has to be made."
-    of, fresh = (lambda kind: World(kind, chain.seed, seconds=chain.seconds)), lambda kind: World(kind, chain.unseen_seed, seconds=chain.seconds)
+    of = lambda kind, seed: World(kind, seed, seconds=chain.seconds)
     return dict(speakers=(World('lrs2', chain.seed), chain.speakers, ('train', 'val', 'test'), 0),
-                people=(of('fakeavceleb'), chain.people, ('train', 'val'), chain.reals),
-                unseen_fakeavceleb=(fresh('fakeavceleb'), chain.unseen, ('test',), 0),
-                unseen_cmdfd=(fresh('cmdfd'), chain.unseen, ('test',), 0))
+                people=(of('fakeavceleb', chain.seed), chain.people, ('train', 'val'), chain.reals),
+                unseen_fakeavceleb=(of('fakeavceleb', chain.unseen_seed), chain.unseen, ('test',), 0),
+                unseen_cmdfd=(of('cmdfd', chain.unseen_seed), chain.unseen, ('test',), 0))
 
 # %% ../nbs/54_chain.ipynb #a1f08ac2
 class Stages:

@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['MEASURES', 'FEW_DOTS', 'WIDTH', 'HEIGHT', 'POINTS', 'CURVES', 'ORDERS', 'HEAD', 'row_of', 'Overview', 'from_results',
            'ranges', 'distribution_figure', 'plot_distributions', 'sparkline', 'ordered', 'curve_cell', 'verdict_cell',
-           'batch_table', 'ring', 'Panel', 'kinds_in', 'from_folder', 'from_scores', 'display_panel', 'overview']
+           'table_cell', 'batch_row', 'batch_table', 'ring', 'Panel', 'kinds_in', 'from_folder', 'from_scores',
+           'display_panel', 'overview']
 
 # %% ../nbs/66_overview.ipynb #cd9722b3
 import html, sys
@@ -175,6 +176,28 @@ def verdict_cell(row, track):
 
 HEAD = ('clip', 'category', 'verdict', 'p_fake', 'Sync', 'Cont')
 
+def table_cell(
+    text: str,          # HTML
+    tag: str = 'td',    # with attributes, if there are any
+    style: str = '',
+) -> str:
+    "A cell; the front end's own style would have it at the right."
+    return f'<{tag} style="text-align: left; padding: .1em .8em; white-space: nowrap; {style}">{text}</{tag.split()[0]}>'
+
+def batch_row(
+    seen: Overview,
+    k: int,         # number of the row
+    chosen: bool,   # whether its clip is open
+) -> str:
+    "A clip and its curves."
+    row, result = seen.table.iloc[k], seen.results.get(seen.table.path.iloc[k])
+    track = result and next(t for t in result.tracks if t.track == row.track)
+    name = html.escape(str(row.path)) + (f', face {row.track}' if row.track else '')
+    curves = [curve_cell(track, row, curve) for curve in ('frame_p_fake', 'sync', 'cont')]
+    cells = [table_cell(text) for text in (html.escape(row.category), verdict_cell(row, track), *curves)]
+    first = table_cell(name, 'th scope="row"', f'font-weight: {"bold" if chosen else "normal"}')
+    return f'<tr{" aria-current=true" * chosen}>{first}{"".join(cells)}</tr>'
+
 def batch_table(
     seen: Overview,
     order: str = next(iter(ORDERS)),   # one of `ORDERS`
@@ -182,17 +205,9 @@ def batch_table(
     chosen: int = None,                # number of the row that is open
 ) -> str:                              # HTML
     "The first clips in an order, with their curves."
-    cell = lambda text, tag='td', style='', more='': f'<{tag} {more} style="text-align: left; padding: .1em .8em; white-space: nowrap; {style}">{text}</{tag}>'
-    rows = []
-    for k in ordered(seen.table, order)[:n]:
-        row, result = seen.table.iloc[k], seen.results.get(seen.table.path.iloc[k])
-        track = result and next(t for t in result.tracks if t.track == row.track)
-        texts = [html.escape(str(row.path)) + (f', face {row.track}' if row.track else ''), html.escape(row.category), verdict_cell(row, track), *(curve_cell(track, row, c) for c in ('frame_p_fake', 'sync', 'cont'))]
-        name, *others = texts
-        cells = cell(name, 'th', f'font-weight: {"bold" if k == chosen else "normal"}', 'scope="row"') + ''.join(map(cell, others))
-        rows.append(f'<tr{" aria-current=true" * (k == chosen)}>{cells}</tr>')
+    rows = [batch_row(seen, k, k == chosen) for k in ordered(seen.table, order)[:n]]
     note = f'<p style="opacity: .75">{n} of {len(seen.table)} clips</p>' if len(seen.table) > n else ''
-    head = ''.join(cell(h, 'th', more='scope="col"') for h in HEAD)
+    head = ''.join(table_cell(h, 'th scope="col"') for h in HEAD)
     return f'<div style="overflow-x: auto"><table style="font-variant-numeric: tabular-nums"><tr>{head}</tr>{"".join(rows)}</table>{note}</div>'
 
 # %% ../nbs/66_overview.ipynb #83187706
