@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['CHAINS', 'FACES', 'UNSEEN', 'CARD', 'Chain', 'worlds', 'Stages', 'clips_of', 'judged', 'mean_auc', 'teachers_of',
-           'promises', 'chain_of', 'as_table', 'reals_kept', 'card', 'plot_promises', 'ship', 'cmdfd_chain']
+           'promises', 'learned', 'chain_of', 'as_table', 'reals_kept', 'card', 'plot_promises', 'ship', 'cmdfd_chain']
 
 # %% ../nbs/54_chain.ipynb #95538675
 import json, os, sys, time
@@ -137,6 +137,22 @@ def promises(
     return {'validation, as trained': (p_fake_of(val.logit, 1), val.label), 'validation, calibrated': (val.p_fake, val.label),
             'people never met': (unseen.p_fake, unseen.label)}
 
+def learned(
+    work: Path,        # folder of the chain
+    chain: Chain,
+    stage: Stages,
+    workers: int,      # processes
+    command: str,      # for the record
+) -> tuple:            # `Weights` of detector and teachers, and the clips of the people that taught and validated
+    "Worlds to learn from, teachers, and a detector."
+    speakers, people = (clips_of(work, name, chain, stage, workers) for name in ('speakers', 'people'))
+    taught = stage('teachers', lambda: teachers_of(work/'teachers.safetensors', speakers, LessonConfig.from_dict(chain.teachers), workers))
+    config = train_config('tiny', **chain.detector)
+    cont = stage('Cont', lambda: kept_cont(work, people, taught, detector_config('tiny', **config.detector)))
+    stage('detector', lambda: train(people, work/'detector', config, teachers=taught, cont=cont, command=command))
+    weights = load_weights(work/'detector'/'best.safetensors')
+    return replace(weights, provenance=dict(weights.provenance, command=command, teachers=taught.provenance)), people
+
 def chain_of(
     work,                      # folder of the chain, new or begun
     chain: Chain = Chain(),
@@ -144,19 +160,14 @@ def chain_of(
     command: str = 'chain',    # how it was started, for the record
 ) -> dict:                     # weights, seconds of each stage, memory, the judgement as a data frame, and `promises`
     "From nothing to weights that score."
-    stage, work = Stages(Path(work)/'seconds.json'), Path(work)
-    speakers, people = (clips_of(work, name, chain, stage, workers) for name in ('speakers', 'people'))
-    taught = stage('teachers', lambda: teachers_of(work/'teachers.safetensors', speakers, LessonConfig.from_dict(chain.teachers), workers))
-    config = train_config('tiny', **chain.detector)
-    form = detector_config('tiny', **config.detector)
-    cont = stage('Cont', lambda: kept_cont(work, people, taught, form))
-    stage('detector', lambda: train(people, work/'detector', config, teachers=taught, cont=cont, command=command))
-    weights = load_weights(work/'detector'/'best.safetensors')
+    work, stage = Path(work), Stages(Path(work)/'seconds.json')
+    weights, people = learned(work, chain, stage, workers, command)
     asked = {name: clips_of(work, name, chain, stage, workers) for name in UNSEEN} | dict(validation=people[people.split == 'val'])
-    scores = {name: stage(f'score {name}', lambda: score_clips(clips, clips.attrs['root'], weights, work/f'{name}.parquet', workers=workers))
-              for name, clips in asked.items()}
-    return dict(chain=chain, command=command, weights=replace(weights, provenance=dict(weights.provenance, command=command, teachers=taught.provenance)),
-                seconds=stage.seconds, memory=peak_memory(torch.device('cpu')), found=judged([scores[name] for name in UNSEEN], set(people.category)), promises=promises(scores))
+    score = lambda name, clips: score_clips(clips, clips.attrs['root'], weights, work/f'{name}.parquet', workers=workers)
+    scores = {name: stage(f'score {name}', lambda: score(name, clips)) for name, clips in asked.items()}
+    found = judged([scores[name] for name in UNSEEN], set(people.category))
+    return dict(chain=chain, command=command, weights=weights, seconds=stage.seconds, memory=peak_memory(torch.device('cpu')),
+                found=found, promises=promises(scores))
 
 # %% ../nbs/54_chain.ipynb #d4e94e6c
 CARD = """# Weights that come with the kit
