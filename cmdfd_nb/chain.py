@@ -40,7 +40,7 @@ class Chain(Settings):
     teachers: dict = field(default_factory=dict)  # fields of `LessonConfig` to change
     detector: dict = field(default_factory=lambda: dict(epochs=9))   # fields of `TrainConfig` to change
 
-CHAINS = dict(default=Chain(), smoke=Chain(speakers=6, people=6, reals=0, unseen=4, seconds=1.5, detector=dict(epochs=1),
+CHAINS = dict(default=Chain(), smoke=Chain(speakers=6, people=6, reals=0, unseen=3, seconds=1.2, detector=dict(epochs=1),
                                            teachers=dict(sentences=0, listen=1, read=1)))
 
 def worlds(

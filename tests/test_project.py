@@ -1,5 +1,5 @@
 "The project around the notebooks: a wheel that works elsewhere, a README that is its notebook, files that tools read."
-import configparser, importlib, re, shutil, subprocess, sys, zipfile
+import configparser, importlib, os, re, shutil, subprocess, sys, zipfile
 from pathlib import Path
 
 import pytest
@@ -59,6 +59,13 @@ def test_commands_exist(wheel):
     entries.read_string(text)
     for module, function in (target.split(':') for target in entries['console_scripts'].values()):
         assert callable(getattr(importlib.import_module(module), function))
+    written = '\n'.join(path.read_text('utf-8') for path in (ROOT/'cmdfd_nb').rglob('[!_]*.py'))
+    assert set(entries['console_scripts']) == set(re.findall(r'^@call_parse\ndef (cmdfd_\w+)\(', written, re.M))   # every command is installed
+
+
+def test_files_share_a_process(request):
+    "pytest-xdist 3.8 loses its groups under pytest 9.2: fixtures are made twice then, and kernels race for ports."
+    assert 'PYTEST_XDIST_WORKER' not in os.environ or request.node.nodeid.endswith('@test_project')
 
 
 def lines(path): return [line.rstrip() for line in path.read_text('utf-8').splitlines() if line.strip()]

@@ -153,7 +153,11 @@ def test_two_clips_share_a_playhead(browser, short, other, tmp_path):
 
 
 GROUND = 'getComputedStyle(document.querySelector(".cmdfd")).backgroundColor'
-DARK_INK = """() => { const c = document.querySelector('.curves canvas'), d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;
+DARK_INK = """() => { const c = document.querySelector('.curves canvas');
+  if (!c.width || !c.height) return false;
+  const pen = new OffscreenCanvas(c.width, c.height).getContext('2d', { willReadFrequently: true });  // Chromium complains of reading the canvas itself again and again
+  pen.drawImage(c, 0, 0);
+  const d = pen.getImageData(0, 0, c.width, c.height).data;
   return Array.from({ length: d.length / 4 }, (_, i) => d.slice(4 * i, 4 * i + 4)).some(p => p[0] < 50 && p[1] < 50 && p[2] < 50 && p[3] > 250) }"""
 
 
