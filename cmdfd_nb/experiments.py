@@ -5,15 +5,15 @@
 # %% auto #0
 __all__ = ['SIZES', 'WORLD', 'SETS', 'MISPAIRED', 'SHIFTS', 'BAND', 'ALONE', 'PAPER', 'METHODS', 'Size', 'Study', 'teachers_of',
            'make_set', 'root_of', 'manifest_of', 'clips_of', 'mispair', 'shift_of', 'mispaired_row', 'with_mispaired',
-           'hear_and_see', 'cont_of', 'Method', 'Job', 'material', 'rows_of', 'keep_scores', 'trained', 'finish',
-           'cont_numbers', 'cont_alone', 'finish_all', 'jobs_of', 'across', 'left_out', 'said_of', 'conclusion',
-           'described', 'publish', 'cost']
+           'cont_of', 'Method', 'Job', 'material', 'rows_of', 'keep_scores', 'trained', 'finish', 'cont_numbers',
+           'cont_alone', 'finish_all', 'jobs_of', 'across', 'left_out', 'said_of', 'conclusion', 'described', 'publish',
+           'cost']
 
 # %% ../nbs/53_experiments.ipynb #b43a7586
 import os, sys, time
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field, replace
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +33,7 @@ from .protocols import FOLDS, VARIANTS, Cross
 from .score import warnings_for
 from .synth.world import World, build
 from .tables import compare, cross_numbers, load_runs, only, shared_draws
-from .training import clip_set, forward, heard_and_seen, train, train_config
+from .training import clip_set, forward, kept_cont, train, train_config
 from .weights import Weights, find_weights, load_weights
 
 # %% ../nbs/53_experiments.ipynb #f07da101
@@ -45,7 +45,7 @@ class Size(Settings):
     seconds: float   # average length of a clip
     epochs: int      # of every training run
 
-SIZES = dict(default=Size(72, 36, 2., 5), smoke=Size(6, 0, 1.5, 1))
+SIZES = dict(default=Size(72, 36, 2., 8), smoke=Size(6, 0, 1.5, 1))
 WORLD = 42   # seed of the miniature
 
 @dataclass(frozen=True)
@@ -165,33 +165,13 @@ def with_mispaired(
     return both
 
 # %% ../nbs/53_experiments.ipynb #3ce879f9
-def hear_and_see(
-    folder,         # of the clips
-    source: str,    # of the teachers
-    config,         # of the detector, which says how Cont is computed
-    names: list,    # of clips
-) -> dict:          # name: Cont (T,)
-    "Cont of some clips."
-    import pandas as pd
-    return heard_and_seen(pd.DataFrame(dict(clip=names)), folder, teachers_of(source), config.divergence, config.blank)
-
 def cont_of(
     study: Study,
-    name: str,      # one of `SETS`
-    table,          # its clips
+    table,          # clips of a data set, with `.attrs` root
 ) -> dict:          # name of a clip: Cont (T,)
     "Cont of all clips of a data set, asked for once."
-    from safetensors.numpy import load_file, save_file
     config = detector_config(study.preset, **study.training.get('detector', {}))
-    mark = content_key(teachers_of(study.teachers).sha256, study.teachers, config.divergence, config.blank, sorted(table['clip']))
-    path = study.home/'cont'/f'{name}-{mark[:6]}.safetensors'
-    if not path.exists():
-        names = table['clip'].drop_duplicates().tolist()
-        ask = partial(hear_and_see, table.attrs['root'], study.teachers, config)
-        groups = [names[i:i + 16] for i in range(0, len(names), 16)]
-        found = {k: v for some in in_parallel(ask, groups, study.processes) for k, v in some.items()}
-        with atomic_path(path) as part: save_file(found, part)
-    return load_file(path)
+    return kept_cont(study.home/'cont', table.drop_duplicates('clip'), teachers_of(study.teachers), config, pick_device(study.device))
 
 # %% ../nbs/53_experiments.ipynb #5e655a91
 @dataclass(frozen=True)
@@ -241,13 +221,13 @@ def material(
     import pandas as pd
     study, protocol, crossing = job.study, job.protocol, isinstance(job.protocol, Cross)
     home = with_mispaired(clips_of(study, 'FakeAVCeleb'))
-    cont = cont_of(study, 'FakeAVCeleb', home)
+    cont = cont_of(study, home)
     if not METHODS[job.method].mispaired: home = home[home.category != MISPAIRED]
     away = clips_of(study, 'CMDFD') if crossing else home
     tables = protocol.tables(home, away) if crossing else protocol.tables(home)
     learned = pd.concat([tables.train, tables.val], ignore_index=True)
     learned.attrs, tables.test.attrs = home.attrs, away.attrs
-    return learned, tables.test, cont | (cont_of(study, 'CMDFD', away) if crossing else {})
+    return learned, tables.test, cont | (cont_of(study, away) if crossing else {})
 
 # %% ../nbs/53_experiments.ipynb #acaf2ad1
 @torch.inference_mode()

@@ -526,7 +526,7 @@ def kept_cont(
 ) -> dict:               # name of a clip: Cont (T,)
     "Cont of all clips, asked for once."
     from safetensors.numpy import load_file, save_file
-    about = teachers.sha256, config.divergence, config.blank
+    about = teachers.sha256 or teachers.name, config.divergence, config.blank
     path = Path(folder)/f'cont-{content_key(*about, sorted(table["clip"]))[:8]}.safetensors'
     if not path.exists():
         found = heard_and_seen(table, table.attrs['root'], teachers, config.divergence, config.blank, device)
