@@ -18,7 +18,6 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
-import torch
 
 # %% ../nbs/00_core.ipynb #bdb7604b
 FPS = 25                                # frames per second
@@ -111,14 +110,16 @@ def seed_everything(
     seed: int,  # same seed, same run (on the same machine and library versions)
 ):
     "Seed Python, NumPy and PyTorch."
+    import torch
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.manual_seed(seed)
 
 def pick_device(
     name: str = 'auto',  # 'auto', 'cpu', 'cuda', 'cuda:1', 'mps', ...
-) -> torch.device:       # 'auto' takes a GPU when there is one
+):                       # `torch.device`; 'auto' takes a GPU when there is one
     "The device to compute on; `BadArgument` if this machine does not have it."
+    import torch
     if name == 'auto': name = 'cuda' if torch.cuda.is_available() else 'cpu'
     try:
         torch.empty(0, device=name)
@@ -132,7 +133,8 @@ def one_thread():
     "As many processes as cores already, so one thread in each."
     import cv2
     cv2.setNumThreads(1)
-    torch.set_num_threads(1)
+    os.environ['OMP_NUM_THREADS'] = '1'                                # for a PyTorch that comes later
+    if 'torch' in sys.modules: sys.modules['torch'].set_num_threads(1)
 
 def _pool(workers): return ProcessPoolExecutor(workers, get_context('spawn'), one_thread)
 
