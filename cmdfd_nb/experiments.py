@@ -45,7 +45,7 @@ class Size(Settings):
     seconds: float   # average length of a clip
     epochs: int      # of every training run
 
-SIZES = dict(default=Size(72, 36, 2., 8), smoke=Size(6, 0, 1.5, 1))
+SIZES = dict(default=Size(72, 36, 2., 5), smoke=Size(6, 0, 1.5, 1))
 WORLD = 42   # seed of the miniature
 
 @dataclass(frozen=True)
