@@ -37,7 +37,7 @@ test: export OMP_NUM_THREADS ?= 1
 test: .venv/.dev  ## check that notebooks are in sync and clean, run each of them, run tests/
 	$(BIN)/pytest -qq tests/test_notebooks.py
 	$(BIN)/nbdev_test
-	$(BIN)/pytest -n auto --maxprocesses 8 --dist loadgroup tests
+	$(BIN)/pytest -n auto --maxprocesses 8 --dist loadgroup --ignore tests/test_notebooks.py tests
 
 lab: .venv/.kit  ## open JupyterLab on the quickstart; as root in a container: make lab LAB=--allow-root
 	JUPYTER_PATH= $(BIN)/jupyter-lab $(LAB) --notebook-dir=nbs --LabApp.default_url=/lab/tree/tutorials/quickstart.ipynb
