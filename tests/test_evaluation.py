@@ -156,7 +156,10 @@ def test_command(clips, tmp_path, capsys):
     for source, options, said in ((folder, {}, 'no file for the scores'), (folder, dict(out=str(out), weights='absent'), 'absent: no such file'),
                                  (out, dict(split='val'), 'none of')):
         assert cmdfd_evaluate(str(source), **options) == 2
-        assert said in capsys.readouterr().err
+        printed = capsys.readouterr()
+        assert said in printed.err and not printed.out
+    failed = command(out, '--unit', 'frame', cwd=tmp_path)
+    assert failed.returncode == 2 and 'invalid choice' in failed.stderr and not failed.stdout
 
 
 def test_command_lists_clips_that_cannot_be_read(clips, tmp_path):

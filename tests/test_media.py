@@ -90,4 +90,4 @@ def test_memory_does_not_grow_with_length(tmp_path):
     (n_short, short), (n_long, long) = (map(int, out[:2]), map(int, out[2:]))
     assert (n_short, n_long) == (750, 3750)
     print(f'{short} MB in half a minute, {long} MB in two and a half, ratio {long / short:.3f}')
-    assert long < short + 64  # kept in memory, the pictures of the further two minutes would be 165 MB
+    assert long < short + 24  # kept in memory, the pictures of the further two minutes would be 165 MB

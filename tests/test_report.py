@@ -163,9 +163,10 @@ def test_bad_input_becomes_a_message(inputs, video, options, code, phrase, capsy
     assert sorted(p.name for p in inputs.iterdir()) == ['file', 'good.mp4', 'mute.mp4']
 
 
-def test_bad_usage(tmp_path):
-    done = report('x.mp4', '--to', 'x', cwd=tmp_path)
-    assert done.returncode == 2 and 'unrecognized' in done.stderr and not done.stdout
+@pytest.mark.parametrize('args, phrase', [([], 'required'), (['x.mp4', '--to', 'x'], 'unrecognized')])
+def test_bad_usage(args, phrase, tmp_path):
+    done = report(*args, cwd=tmp_path)
+    assert done.returncode == 2 and phrase in done.stderr and not done.stdout
 
 
 def test_settings_versions_and_hashes_are_in_it(numbered):

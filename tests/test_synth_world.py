@@ -108,12 +108,12 @@ def test_the_detector_finds_every_face(roots):
 
 
 def test_no_single_number_gives_fakes_away(tmp_path):
-    "The limits of 200 clips per type, widened by two standard errors for eight."
+    "The limits of 200 clips per type, widened by two standard errors for ten."
     world = w.World('cmdfd', SEED, seconds=SECONDS)
-    chosen = [s for s in w.shots(world, 8) if s.type in ('real', 'wav2lip_Self', 'VideoReTalk', 'MakeItTalk')]
+    chosen = [s for s in w.shots(world, 10) if s.type in ('real', 'wav2lip_Self', 'VideoReTalk', 'MakeItTalk')]
     assert not any(error for _, error in w.in_parallel(functools.partial(w.attempt, str(tmp_path), world), chosen, 2, 5))
     table = w.numbers_of(tmp_path, 2)
-    assert len(table) == 32 and table.type.nunique() == 4
+    assert len(table) == 40 and table.type.nunique() == 4
     assert w.leaks(table) == {}
     silent = table.assign(leading_silence=table.leading_silence - (table.type == 'VideoReTalk'))
     assert w.leaks(silent) == {('leading_silence', 'VideoReTalk'): 1.}

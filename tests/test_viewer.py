@@ -154,7 +154,6 @@ def test_two_clips_share_a_playhead(browser, short, other, tmp_path):
 
 GROUND = 'getComputedStyle(document.querySelector(".cmdfd")).backgroundColor'
 DARK_INK = """() => { const c = document.querySelector('.curves canvas');
-  if (!c.width || !c.height) return false;
   const pen = new OffscreenCanvas(c.width, c.height).getContext('2d', { willReadFrequently: true });  // Chromium complains of reading the canvas itself again and again
   pen.drawImage(c, 0, 0);
   const d = pen.getImageData(0, 0, c.width, c.height).data;
