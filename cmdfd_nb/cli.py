@@ -5,17 +5,20 @@
 # %% auto #0
 __all__ = ['refuse', 'out_names', 'out_folder', 'shown_names', 'table', 'save_result', 'cmdfd_score', 'cmdfd_weights']
 
-# %% ../nbs/90_cli.ipynb #d6277030
+# %% ../nbs/90_cli.ipynb #efa1e2ae
 import glob, itertools, json, os, sys
 from dataclasses import replace
 from pathlib import Path
 
 from fastcore.script import Param, call_parse, store_true
 
-from .core import BadArgument, CmdfdError, atomic_path, pick_device
-from .plots import plot_curves
-from .score import TrackScore, score_or_error
-from .weights import find_weights, load_official, save_weights
+from .core import BadArgument, CmdfdError, pick_device
+from .store import atomic_path
+from .models.checkpoint import save_weights
+from .models.official import load_official
+from .models.weights import find_weights
+from .judge.score import TrackScore, score_or_error
+from .show.plots import plot_curves
 
 # %% ../nbs/90_cli.ipynb #78985fa2
 def refuse(

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import numpy as np
 
-from cmdfd_nb.clip import PreprocessConfig
-from cmdfd_nb.core import sha256_of
-from cmdfd_nb.media import write_video
-from cmdfd_nb.report import escaped_json
-from cmdfd_nb.score import Result, TrackScore
-from cmdfd_nb.viewer import STATIC
+from cmdfd_nb.media.clip import PreprocessConfig
+from cmdfd_nb.store import sha256_of
+from cmdfd_nb.media.write import write_video
+from cmdfd_nb.show.report import escaped_json
+from cmdfd_nb.judge.score import Result, TrackScore
+from cmdfd_nb.show.viewer import STATIC
 
 BITS = 12
 

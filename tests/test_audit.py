@@ -7,10 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cmdfd_nb import audit as a
+from cmdfd_nb.data.audit.findings import GRAVE
+from cmdfd_nb.data.audit.report import as_html, audit, cmdfd_audit
+from cmdfd_nb.data.audit.shortcuts import media_numbers
 from cmdfd_nb.core import sample
-from cmdfd_nb.datasets import cmdfd_index, index, video_row
-from cmdfd_nb.manifest import read_manifest, typed
+from cmdfd_nb.data.layouts.files import video_row
+from cmdfd_nb.data.index import cmdfd_index, index
+from cmdfd_nb.data.manifest import read_manifest, typed
 
 
 @pytest.fixture(scope='session')
@@ -32,7 +35,7 @@ def lists(official_lists, tmp_path_factory):
 
 
 @pytest.fixture(scope='session')
-def findings(lists): return a.audit(read_manifest(lists))
+def findings(lists): return audit(read_manifest(lists))
 
 
 def of(findings, check, text=''): return next(f for f in findings if f.check == check and text in f.found)
@@ -55,7 +58,7 @@ def test_the_lists_are_read_as_they_are(lists):
 
 def test_files_that_are_trained_on_and_tested(findings):
     f = of(findings, 'files', 'also in train')
-    assert f.grave == a.GRAVE and '784 of 4,266' in f.found
+    assert f.grave == GRAVE and '784 of 4,266' in f.found
     assert f.table.files.to_dict() == {'FVRA-W2L': 400, 'FVFA-GAN': 197, 'FVFA-FS': 96, 'FVRA-FS': 80, 'RVFA': 10, 'FVRA-GAN': 1}
 
 
@@ -96,7 +99,7 @@ class Page(HTMLParser):
 
 
 def test_page_and_json(lists, tmp_path, capsys):
-    assert a.cmdfd_audit(str(lists), json=True, html=str(tmp_path/'audit.html')) == 1
+    assert cmdfd_audit(str(lists), json=True, html=str(tmp_path/'audit.html')) == 1
     told = json.loads(capsys.readouterr().out)
     page = Page()
     source = (tmp_path/'audit.html').read_text()
@@ -118,7 +121,7 @@ def made(n=40, seed=0, **of_fakes):
     return typed(table)
 
 
-def test_a_fair_set_passes(): assert max(f.grave for f in a.audit(made())) < a.GRAVE
+def test_a_fair_set_passes(): assert max(f.grave for f in audit(made())) < GRAVE
 
 
 @pytest.mark.parametrize('check, changes', [
@@ -126,26 +129,26 @@ def test_a_fair_set_passes(): assert max(f.grave for f in a.audit(made())) < a.G
     ('sound', dict(has_audio=lambda s: False)),
     ('labels', dict(visual_label=lambda s: 0)), ('labels', dict(label=lambda s: 0))])
 def test_one_fault_is_found(check, changes):
-    assert check in {f.check for f in a.audit(made(**changes)) if f.grave == a.GRAVE}
+    assert check in {f.check for f in audit(made(**changes)) if f.grave == GRAVE}
 
 
 def test_another_manifest_with_the_same_people_or_files():
     one, other = made(), made(seed=1)
-    assert {f.check for f in a.audit(one, other) if f.grave == a.GRAVE} == {'files', 'people'}       # the hashes are the same
+    assert {f.check for f in audit(one, other) if f.grave == GRAVE} == {'files', 'people'}       # the hashes are the same
     strangers = other.assign(identity=other.identity + 'x', sha256=other.sha256.str.replace('0', 'f'))
-    assert not [f for f in a.audit(one, strangers) if f.grave == a.GRAVE]
+    assert not [f for f in audit(one, strangers) if f.grave == GRAVE]
 
 
 def test_names_cannot_break_the_page():
     table = made().assign(source='<script>alert(1)</script>', identity='"><img>')
-    page = a.as_html(a.audit(table), '</title>')
+    page = as_html(audit(table), '</title>')
     assert '<script' not in page and '<img' not in page and html.escape('<script>') in page
 
 
 def test_opened_files_of_the_sample_data():
     table = index('fakeavceleb', sample('fakeavceleb'))
-    opened, errors = a.media_numbers(table, 1)
+    opened, errors = media_numbers(table, 1)
     assert not errors and opened['leading silence'].notna().sum() == 8 and (opened.resolution.dropna() == 224 * 224).all()
     gone = table.assign(path=['absent.mp4', *table.path[1:]])
     gone.attrs = table.attrs
-    assert [type(e).__name__ for e in a.media_numbers(gone, 9)[1]] == ['UnreadableMedia']
+    assert [type(e).__name__ for e in media_numbers(gone, 9)[1]] == ['UnreadableMedia']

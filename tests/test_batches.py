@@ -5,9 +5,11 @@ import numpy as np
 import pytest
 import torch
 
-from cmdfd_nb.batches import KINDS, ClipSet, augment, collate, draws, epoch_batches, frame_batches, loader, window
-from cmdfd_nb.clip import SHAPES, Clip, load_clip, save_clip
-from cmdfd_nb.detector import Detector, detector_config
+from cmdfd_nb.data.batches import (KINDS, ClipSet, augment, collate, draws, epoch_batches, frame_batches, loader,
+                                   window)
+from cmdfd_nb.media.clip import SHAPES, Clip
+from cmdfd_nb.media.preprocess import load_clip, save_clip
+from cmdfd_nb.models.correlation import Detector, detector_config
 
 
 def make_clip(n, seed):

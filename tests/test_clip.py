@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 
 from cmdfd_nb.bench import lengthened
-from cmdfd_nb.clip import PreprocessConfig, clips, load_clip, preprocess
+from cmdfd_nb.media.clip import PreprocessConfig, clips
+from cmdfd_nb.media.preprocess import load_clip, preprocess
 from cmdfd_nb.core import NoAudioStream
-from cmdfd_nb.features import mfcc, stft
-from cmdfd_nb.media import read_audio
+from cmdfd_nb.media.features import mfcc, stft
+from cmdfd_nb.media.sound import read_audio
 
 FRAMES = {'h264_700px_30fps_44k.mp4': 164, 'hevc_1080x1920_small_face.mp4': 250, 'mpeg4_512px.mp4': 200, 'vox_a.mp4': 174,
           'vox_b.mp4': 130, 'vox_c.mp4': 244, 'vox_d.mp4': 158, 'vox_e.mp4': 346, 'wide_844px_25fps.mp4': 125}
@@ -60,7 +61,7 @@ def test_parts_of_a_real_clip_join_seamlessly(files):
 MEMORY = '''
 import psutil, sys
 from cmdfd_nb.bench import lengthened
-from cmdfd_nb.clip import PreprocessConfig, clips
+from cmdfd_nb.media.clip import PreprocessConfig, clips
 for path in sys.argv[1:]:
     n, most = 0, 0
     for clip in clips(path, PreprocessConfig(max_frames=250)):

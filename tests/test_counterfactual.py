@@ -5,13 +5,14 @@ import nbformat
 import numpy as np
 import pytest
 
-from cmdfd_nb import counterfactual
-from cmdfd_nb.clip import PreprocessConfig
-from cmdfd_nb.counterfactual import Bench, Panel, bench, plot_change, plot_sweep, sweep_figure, views
-from cmdfd_nb.media import write_wav
-from cmdfd_nb.perturb import PERTURBATIONS, footage_of, perturbed
-from cmdfd_nb.viewer import shown_picture
-from cmdfd_nb.weights import seeded_weights
+
+from cmdfd_nb.media.clip import PreprocessConfig
+from cmdfd_nb.show import counterfactual
+from cmdfd_nb.show.counterfactual import Bench, Panel, bench, plot_change, plot_sweep, sweep_figure, views
+from cmdfd_nb.media.write import write_wav
+from cmdfd_nb.show.perturb import PERTURBATIONS, footage_of, perturbed
+from cmdfd_nb.show.viewer import shown_picture
+from cmdfd_nb.models.weights import seeded_weights
 
 from screen import film, number, settled
 from test_lab import PATIENT
@@ -105,9 +106,9 @@ def test_figures_without_teachers(tmp_path):
 
 
 CELL = """from dataclasses import replace
-from cmdfd_nb.clip import PreprocessConfig
-from cmdfd_nb.counterfactual import bench
-from cmdfd_nb.weights import seeded_weights
+from cmdfd_nb.media.clip import PreprocessConfig
+from cmdfd_nb.show.counterfactual import bench
+from cmdfd_nb.models.weights import seeded_weights
 bench('film.mp4', replace(seeded_weights('tiny'), preprocess=PreprocessConfig(faces='whole')))"""
 
 

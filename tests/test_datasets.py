@@ -3,10 +3,15 @@ import csv, json
 
 import pytest
 
-from cmdfd_nb import datasets as d
+from cmdfd_nb.data.index import cmdfd_index, index
+from cmdfd_nb.data.layouts.authors import clip_identity
+from cmdfd_nb.data.layouts.fakeavceleb import NAMES, one_spelling
+from cmdfd_nb.data.splits import people_in
 from cmdfd_nb.core import BadManifest, sample
-from cmdfd_nb.manifest import read_manifest
-from cmdfd_nb.synth import world as w
+from cmdfd_nb.data.manifest import read_manifest
+from cmdfd_nb.world.build import write_table, write_tables
+from cmdfd_nb.world.people import person
+from cmdfd_nb.world.plan import WITH_WAV, World, shots
 
 
 @pytest.fixture
@@ -21,10 +26,10 @@ def tree(tmp_path):
     return make
 
 
-def plan(kind, clips=12): return w.shots(w.World(kind, 5), clips)
+def plan(kind, clips=12): return shots(World(kind, 5), clips)
 
 
-def every_wav(kind, shots): return [s.path[:-4] + '.wav' for s in shots if kind == 'cmdfd' and s.path.split('/')[0] in w.WITH_WAV]
+def every_wav(kind, shots): return [s.path[:-4] + '.wav' for s in shots if kind == 'cmdfd' and s.path.split('/')[0] in WITH_WAV]
 
 
 @pytest.fixture(params=['fakeavceleb', 'cmdfd'])
@@ -32,34 +37,34 @@ def planned(request, tree):
     "A data set of the procedural world without pictures, and its plan."
     kind, shots = request.param, plan(request.param)
     root = tree(*(s.path for s in shots), *every_wav(kind, shots))
-    w.write_tables(root, w.World(kind, 5), shots)
+    write_tables(root, World(kind, 5), shots)
     return kind, root, shots
 
 
 def test_the_procedural_layouts_become_what_they_are(planned):
     kind, root, shots = planned
-    table = d.index(kind, root).set_index('path')
+    table = index(kind, root).set_index('path')
     assert not table.attrs['problems'] and len(table) == len(shots)
     for s in shots:
-        row, one, heard = table.loc[s.path], w.person(5, s.person).name, w.person(5, s.voice).name
+        row, one, heard = table.loc[s.path], person(5, s.person).name, person(5, s.voice).name
         assert (row.split, row.identity, row.label) == (s.split, one, int(s.type != 'real')) and row.has_audio
-        if kind == 'fakeavceleb': assert row.category == d.NAMES[s.category, s.method]
+        if kind == 'fakeavceleb': assert row.category == NAMES[s.category, s.method]
         elif s.type != 'real':
             assert row.target == heard and row.own_voice == (one == heard) == row.category.endswith('_Self')
-            beside = s.path.split('/')[0] in w.WITH_WAV
+            beside = s.path.split('/')[0] in WITH_WAV
             assert row.audio_path.startswith(s.path[:-4] if beside else f'origin/{heard}_')
 
 
 def test_without_splits_csv_people_are_dealt_and_cmdfd_is_for_testing(planned):
     kind, root, shots = planned
     (root/'splits.csv').unlink()
-    table = d.index(kind, root)
+    table = index(kind, root)
     if kind == 'cmdfd': assert set(table.split) == {'test'}
     else:
-        people = {split: set().union(*map(d.people_in, part.itertuples())) for split, part in table.groupby('split')}
+        people = {split: set().union(*map(people_in, part.itertuples())) for split, part in table.groupby('split')}
         assert set(people) == {'train', 'val', 'test'} and sum(map(len, people.values())) == len(set().union(*people.values()))
         assert f'meet in {table.split.isna().sum()} videos' in table.attrs['problems'][0]['message']
-        assert d.index(kind, root).split.equals(table.split) and not d.index(kind, root, seed=1).split.equals(table.split)
+        assert index(kind, root).split.equals(table.split) and not index(kind, root, seed=1).split.equals(table.split)
 
 
 def test_lrs2_of_the_procedural_world(tree):
@@ -68,34 +73,34 @@ def test_lrs2_of_the_procedural_world(tree):
     for s in shots: (root/s.path).with_suffix('.txt').write_text('Text:  WE MEET AGAIN\nConf:  3\n')
     for split in ('train', 'val', 'test'):
         (root/f'{split}.txt').write_text('\n'.join(s.path[5:-4] for s in shots if s.split == split))
-    table = d.index('lrs2', root)
+    table = index('lrs2', root)
     assert not table.attrs['problems'] and set(table.text) == {'WE MEET AGAIN'} and set(table.label) == {0}
     assert table.set_index('path').split.to_dict() == {s.path: s.split for s in shots}
 
 
 def test_fakeavceleb_in_either_spelling(tree):
     shots = plan('fakeavceleb')
-    root = tree(*(d.one_spelling(s.path) for s in shots))
-    w.write_tables(root, w.World('fakeavceleb', 5), shots)
+    root = tree(*(one_spelling(s.path) for s in shots))
+    write_tables(root, World('fakeavceleb', 5), shots)
     (root/'splits.csv').unlink()
-    table = d.index('fakeavceleb', root)
+    table = index('fakeavceleb', root)
     assert len(table) == len(shots) and not table.path.str.contains(r'\(').any()
 
 
 def test_nothing_is_dropped_without_a_word(tree):
     shots = plan('fakeavceleb', 2)
     root = tree(*(s.path for s in shots))
-    w.write_tables(root, w.World('fakeavceleb', 5), shots)
+    write_tables(root, World('fakeavceleb', 5), shots)
     (root/shots[3].path).unlink()
     tree('RealVideo-RealAudio/African/men/id09999/00001.mp4')
     rows = list(csv.reader((root/'meta_data.csv').open()))
     twice = next(r for r in rows if r[3] == 'fsgan-wav2lip')
     new = ['id1', '-', '-', 'new method', 'C', '', '', '', 'x.mp4', 'FakeAVCeleb/x']
     rows += [[*twice[:3], 'wav2lip', *twice[4:]], twice, new]
-    w.write_table(root/'meta_data.csv', rows)
-    table = d.index('fakeavceleb', root)
+    write_table(root/'meta_data.csv', rows)
+    table = index('fakeavceleb', root)
     problems = table.attrs['problems']
-    assert sum(p['type'] == 'UnreadableMedia' and p['file'] == d.one_spelling(shots[3].path) for p in problems) == 1
+    assert sum(p['type'] == 'UnreadableMedia' and p['file'] == one_spelling(shots[3].path) for p in problems) == 1
     assert sum('nothing says what it is' in p['message'] for p in problems) == 1
     assert sum('3 lines' in p['message'] and 'fsgan-wav2lip and wav2lip' in p['message'] for p in problems) == 1
     assert sum('unknown method new method' in p['message'] for p in problems) == 1
@@ -106,15 +111,15 @@ def test_nothing_is_dropped_without_a_word(tree):
 def test_a_damaged_table_is_named(tree, name, text):
     root = tree('RealVideo-RealAudio/x.mp4')
     (root/name).write_bytes(text.encode('latin-1'))
-    with pytest.raises(BadManifest, match='meta_data.csv'): d.index('fakeavceleb', root)
+    with pytest.raises(BadManifest, match='meta_data.csv'): index('fakeavceleb', root)
 
 
 def test_sets_that_publish_nothing_get_splits_of_strangers(tree):
     fakes, pairs = 'manipulated_sequences/DeepFakeDetection/raw/videos', [(i, j) for i in range(28) for j in range(28) if i != j]
     names = [f'{fakes}/{i:02}_{j:02}__walk__X.mp4' for i, j in pairs]
-    table = d.index('dfd', tree(*names, *(f'original_sequences/actors/raw/videos/{i:02}__walk.mp4' for i in range(28))))
+    table = index('dfd', tree(*names, *(f'original_sequences/actors/raw/videos/{i:02}__walk.mp4' for i in range(28))))
     assert not table.has_audio.any() and set(table.split.dropna()) == {'train', 'val', 'test'}
-    people = [set().union(*map(d.people_in, part.itertuples())) for _, part in table.groupby('split')]
+    people = [set().union(*map(people_in, part.itertuples())) for _, part in table.groupby('split')]
     assert sum(map(len, people)) == len(set().union(*people)) == 28
 
 
@@ -123,13 +128,13 @@ def test_dfdc_keeps_a_fake_beside_its_original(tree):
     part |= {f'r{k}.mp4': dict(label='REAL') for k in range(9)}
     root = tree(*(f'train/dfdc_train_part_0/{name}' for name in part))
     (root/'train/dfdc_train_part_0/metadata.json').write_text(json.dumps(part))
-    table = d.index('dfdc', root)
+    table = index('dfdc', root)
     assert set(table.split) <= {'train', 'val'} and (table.groupby('identity').split.nunique() == 1).all()
     assert table.groupby('label').size().to_dict() == {0: 9, 1: 40}
 
 
 def test_a_file_below_the_root_keeps_its_capitals_and_spaces(tree):
-    table = d.index('folder', tree('real/A b.MP4', 'fake/My Type/c.mov', 'fake/My Type/c.wav'))
+    table = index('folder', tree('real/A b.MP4', 'fake/My Type/c.mov', 'fake/My Type/c.wav'))
     assert table.set_index('path').category.to_dict() == {'real/A b.MP4': 'real', 'fake/My Type/c.mov': 'My Type'}
     assert table.audio_path.tolist() == ['fake/My Type/c.wav', None]
 
@@ -138,7 +143,7 @@ def test_probing_measures_what_is_there_and_reports_the_rest(tmp_path):
     (tmp_path/'real').mkdir(); (tmp_path/'fake').mkdir()
     (tmp_path/'real'/'speaker.mp4').write_bytes(sample('speaker.mp4').read_bytes())
     (tmp_path/'fake'/'cut.mp4').write_bytes(sample('speaker.mp4').read_bytes()[:3000])
-    table = d.index('folder', tmp_path, probe_files=True)
+    table = index('folder', tmp_path, probe_files=True)
     row, = table.itertuples()
     assert (row.frames, row.rate, len(row.sha256)) == (117, 25, 64)
     assert [(p['file'], p['type']) for p in table.attrs['problems']] == [('fake/cut.mp4', 'UnreadableMedia')]
@@ -146,13 +151,13 @@ def test_probing_measures_what_is_there_and_reports_the_rest(tmp_path):
 
 def test_the_command_says_how_it_went(tmp_path, capsys):
     out = tmp_path/'m.parquet'
-    assert d.cmdfd_index('fakeavceleb', str(sample('fakeavceleb')), str(out)) == 0
+    assert cmdfd_index('fakeavceleb', str(sample('fakeavceleb')), str(out)) == 0
     assert len(read_manifest(out)) == 9 and 'FVFA-GAN' in capsys.readouterr().out
-    assert d.cmdfd_index('cmdfd', str(sample('cmdfd')), str(out), lists='x') == 2
+    assert cmdfd_index('cmdfd', str(sample('cmdfd')), str(out), lists='x') == 2
     assert 'needs no lists' in capsys.readouterr().err
     (tmp_path/'cm'/'wav2lip').mkdir(parents=True)
     (tmp_path/'cm'/'wav2lip'/'id1-id2.mp4').write_text('')
-    assert d.cmdfd_index('cmdfd', str(tmp_path/'cm'), str(out)) == 1
+    assert cmdfd_index('cmdfd', str(tmp_path/'cm'), str(out)) == 1
     assert 'NoAudioStream: no wav file beside it' in capsys.readouterr().err
 
 
@@ -161,5 +166,5 @@ def test_the_command_says_how_it_went(tmp_path, capsys):
     ('FAKE_FACESWAP_D_W2L', 'id00001_faceswap_id00001_wavtolip.mp4')])
 def test_names_of_both_releases_lead_to_each_other(folder, name):
     v1 = f'00286_{name.replace("id00001", "id00001_8rSKsBhAaDo")}'
-    v1 = d.clip_identity(f'DATA/TRAIN/ARRANGED_RAW_VIDEO/{folder}/AFRICANAMERICAN/MEN/id00076/GlRjXq1wWKk/{v1}')
-    assert v1 and v1 == d.clip_identity(f'FakeVideo-FakeAudio/African/men/id00076/00286_{name}')
+    v1 = clip_identity(f'DATA/TRAIN/ARRANGED_RAW_VIDEO/{folder}/AFRICANAMERICAN/MEN/id00076/GlRjXq1wWKk/{v1}')
+    assert v1 and v1 == clip_identity(f'FakeVideo-FakeAudio/African/men/id00076/00286_{name}')

@@ -8,15 +8,18 @@ import pandas as pd
 import pytest
 from sklearn import metrics
 
-from cmdfd_nb import evaluation
-from cmdfd_nb.calibration import p_fake_of
+from cmdfd_nb.judge import evaluate as evaluation
+from cmdfd_nb.judge.scores import read_scores
+from cmdfd_nb.learn.calibration import p_fake_of
 from cmdfd_nb.core import sample
-from cmdfd_nb.datasets import index
-from cmdfd_nb.detector import Detector, detector_config
-from cmdfd_nb.evaluation import (METRICS, cmdfd_evaluate, evaluate, groups_of, measures, per_video, read_clip, resamples, score_batch,
-                                 score_clips)
-from cmdfd_nb.manifest import preprocess_all
-from cmdfd_nb.weights import seeded_weights
+from cmdfd_nb.data.index import index
+from cmdfd_nb.models.correlation import Detector, detector_config
+from cmdfd_nb.judge.metrics import METRICS, measures
+from cmdfd_nb.judge.resampling import evaluate, resamples
+from cmdfd_nb.judge.scores import per_video
+from cmdfd_nb.judge.evaluate import cmdfd_evaluate, groups_of, read_clip, score_batch, score_clips
+from cmdfd_nb.data.clips import preprocess_all
+from cmdfd_nb.models.weights import seeded_weights
 
 
 def people(rng, n=20, clips=6, spread=.7, apart=1.):
@@ -102,7 +105,7 @@ def test_a_run_that_was_stopped_goes_on_and_ends_the_same(clips, tmp_path, monke
     with monkeypatch.context() as m, pytest.raises(KeyboardInterrupt):
         m.setattr(evaluation, 'score_group', stops)
         score_clips(table, folder, weights, tmp_path/'halves.parquet', budget=60)
-    assert len(evaluation.read_scores(tmp_path/'halves.parquet')) == 4
+    assert len(read_scores(tmp_path/'halves.parquet')) == 4
     same(score_clips(table, folder, weights, tmp_path/'halves.parquet', budget=60), whole)
 
 

@@ -8,10 +8,13 @@ import matplotlib
 import papermill
 import pytest
 
-from cmdfd_nb.clip import PreprocessConfig, clips
+from cmdfd_nb.media.clip import PreprocessConfig, clips
 from cmdfd_nb.core import BadArgument, sample
-from cmdfd_nb.experiments import ALONE, Job, Study, conclusion, mispair, shift_of
-from cmdfd_nb.protocols import CATEGORIES, Cross
+from cmdfd_nb.paper.studies import Study
+from cmdfd_nb.paper.mispair import mispair, shift_of
+from cmdfd_nb.paper.jobs import ALONE, Job
+from cmdfd_nb.paper.conclusions import conclusion
+from cmdfd_nb.data.protocols import CATEGORIES, Cross
 
 matplotlib.use('Agg')
 NOTEBOOKS = Path(__file__).parents[1]/'nbs'/'experiments'

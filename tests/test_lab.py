@@ -10,7 +10,7 @@ from screen import film, made_up, number, position, settled
 CELLS = ["""import sys
 sys.path.insert(0, {tests!r})
 from screen import made_up
-from cmdfd_nb.viewer import scrub
+from cmdfd_nb.show.viewer import scrub
 widget = scrub(made_up('film.mp4', 100))
 heard = []
 widget.observe(lambda change: heard.append(change['new']), 'frame')
@@ -20,7 +20,7 @@ MAP = ["""import sys
 sys.path.insert(0, {tests!r})
 import numpy as np
 from screen import made_up
-from cmdfd_nb.overview import Panel, from_results
+from cmdfd_nb.show.overview import Panel, from_results
 results = [made_up(f'{{kind}}/{{k}}.mp4', 40, seed=k) for kind, ks in dict(real=(1, 2), fake=(3, 4)).items() for k in ks]
 for k, result in enumerate(results): result.tracks[0].embedding = np.float32([k, k * k, 1])
 panel = Panel(from_results(results, lambda path: (path.split('/')[0], int(path[0] == 'f'))))

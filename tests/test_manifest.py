@@ -6,11 +6,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from cmdfd_nb.clip import PreprocessConfig
+from cmdfd_nb.media.clip import PreprocessConfig
 from cmdfd_nb.core import BadManifest, sample
-from cmdfd_nb.datasets import index, video_row
-from cmdfd_nb.manifest import CLIP, VIDEO, preprocess_all, read_clips, read_manifest, typed, write_manifest
-from cmdfd_nb.media import write_wav
+from cmdfd_nb.data.layouts.files import video_row
+from cmdfd_nb.data.index import index
+from cmdfd_nb.data.manifest import VIDEO, read_manifest, typed, write_manifest
+from cmdfd_nb.data.clips import CLIP, preprocess_all, read_clips
+from cmdfd_nb.media.write import write_wav
 
 WHOLE = PreprocessConfig(faces='whole')
 

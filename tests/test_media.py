@@ -5,7 +5,10 @@ import numpy as np
 import pytest
 
 from cmdfd_nb.core import NoAudioStream, UnreadableMedia
-from cmdfd_nb.media import frames, lockstep, probe, read_audio, windows, write_video
+from cmdfd_nb.media.read import frames, probe
+from cmdfd_nb.media.sound import read_audio
+from cmdfd_nb.media.lockstep import lockstep, windows
+from cmdfd_nb.media.write import write_video
 
 FRAMES = {'h264_700px_30fps_44k.mp4': 164, 'hevc_1080x1920_small_face.mp4': 250, 'mpeg4_512px.mp4': 200, 'vox_a.mp4': 174,
           'vox_b.mp4': 130, 'vox_c.mp4': 244, 'vox_d.mp4': 158, 'vox_e.mp4': 346, 'wide_844px_25fps.mp4': 125}
@@ -69,7 +72,7 @@ def test_noise_in_the_middle_is_not_scored(tmp_path):
 
 MEMORY = '''
 import psutil, sys
-from cmdfd_nb.media import windows
+from cmdfd_nb.media.lockstep import windows
 for path in sys.argv[1:]:
     n, most = 0, 0
     for window in windows(path):

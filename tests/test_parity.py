@@ -1,7 +1,7 @@
 """The authors' code and ours agree: golden numbers computed from their modules with weights made by a rule.
 
 `tests/parity/README.md` states the rule and what each array is. The rule is written out here once more, apart from
-`cmdfd_nb.weights.seeded_tensor`, so that a mistake in one of the two shows.
+`cmdfd_nb.models.weights.seeded_tensor`, so that a mistake in one of the two shows.
 """
 import json, zlib
 from math import prod
@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 import torch
 
-from cmdfd_nb import losses, teachers
+from cmdfd_nb.models.agreement import cont
+from cmdfd_nb.models.losses import total
 from cmdfd_nb.core import BadWeights
-from cmdfd_nb.weights import load_lip_frontend, load_official, load_talknet, seeded_weights
+from cmdfd_nb.models.official import load_lip_frontend, load_official, load_talknet
+from cmdfd_nb.models.weights import seeded_weights
 
 PARITY = Path(__file__).parent/'parity'
 
@@ -74,12 +76,12 @@ def test_teachers(official, golden):
     with torch.no_grad(): p_audio, p_visual = official.asr(golden['stft']), official.vsr(golden['lip_features'])
     torch.testing.assert_close(p_audio, golden['asr_posterior'], atol=1e-4, rtol=0)
     torch.testing.assert_close(p_visual, golden['vsr_posterior'], atol=1e-4, rtol=0)
-    torch.testing.assert_close(1 - teachers.cont(p_audio, p_visual, 'mean_kl'), golden['official_divergence'], atol=1e-4, rtol=0)
+    torch.testing.assert_close(1 - cont(p_audio, p_visual, 'mean_kl'), golden['official_divergence'], atol=1e-4, rtol=0)
 
 
 def test_losses(official, outputs, golden):
-    cont = teachers.cont(golden['asr_posterior'], golden['vsr_posterior'], official.detector.config.divergence)
-    found = losses.total(outputs, golden['labels'][:, 0], cont, official.detector.config)
+    agreement = cont(golden['asr_posterior'], golden['vsr_posterior'], official.detector.config.divergence)
+    found = total(outputs, golden['labels'][:, 0], agreement, official.detector.config)
     for ours, theirs in dict(classification='classification_loss', distillation='official_distill_loss',
                              contrastive='official_contrastive_loss').items():
         torch.testing.assert_close(found[ours], golden[theirs], atol=0, rtol=1e-4, check_dtype=False)

@@ -1,14 +1,16 @@
 "Perturbations: what they change, what they leave alone, and that the clip is cut as ever."
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from cmdfd_nb import perturb
-from cmdfd_nb.clip import SHAPES, PreprocessConfig, clips
+from cmdfd_nb.show import perturb
+from cmdfd_nb.media.clip import SHAPES, PreprocessConfig, clips
 from cmdfd_nb.core import BadArgument, CmdfdError, TooShort
-from cmdfd_nb.media import write_video, write_wav
-from cmdfd_nb.perturb import (PERTURBATIONS, Footage, clip_of, face_boxes, footage_of, frame_rate, freeze, mask, mute, noise, perturbed,
-                              reencode, scores_under, shift, swap)
-from cmdfd_nb.weights import seeded_weights
+from cmdfd_nb.media.write import write_video, write_wav
+from cmdfd_nb.show.perturb import (PERTURBATIONS, Footage, clip_of, face_boxes, footage_of, frame_rate, freeze, mask,
+                                   mute, noise, perturbed, reencode, scores_under, shift, swap)
+from cmdfd_nb.models.weights import seeded_weights
 
 WHOLE = PreprocessConfig(faces='whole')
 
@@ -90,7 +92,7 @@ def test_coarser_quantisation_costs_more(footage):
 
 @pytest.mark.parametrize('faces', ['track', 'whole'])
 def test_a_mask_stays_within_the_face(footage, faces):
-    footage = perturb.replace(footage, settings=PreprocessConfig(faces=faces))
+    footage = replace(footage, settings=PreprocessConfig(faces=faces))
     for area in perturb.AREAS:
         after = mask(footage, area)
         for k, (x0, y0, x1, y1) in enumerate(face_boxes(footage)):
@@ -99,13 +101,13 @@ def test_a_mask_stays_within_the_face(footage, faces):
 
 
 def test_a_mask_outside_the_picture_covers_nothing(footage):
-    away = perturb.replace(footage, boxes=footage.boxes - 100)
+    away = replace(footage, boxes=footage.boxes - 100)
     np.testing.assert_array_equal(mask(away, 'eyes').frames, footage.frames)
 
 
 @pytest.mark.parametrize('fps', [1, 3, 7, 12, 24, 25])
 def test_a_slower_camera_shows_fewer_pictures_and_none_too_early(footage, fps):
-    numbered = perturb.replace(footage, frames=np.arange(60, dtype=np.uint8)[:, None, None, None] + np.zeros((1, 8, 8, 3), np.uint8))
+    numbered = replace(footage, frames=np.arange(60, dtype=np.uint8)[:, None, None, None] + np.zeros((1, 8, 8, 3), np.uint8))
     shown = frame_rate(numbered, fps).frames[:, 0, 0, 0].astype(int)
     assert len(set(shown)) == 59 * fps // 25 + 1
     assert (shown <= np.arange(60)).all() and (np.arange(60) - shown < 25 / fps + 1).all()

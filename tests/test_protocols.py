@@ -3,10 +3,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cmdfd_nb import protocols as p
+from cmdfd_nb.data.protocols import FOLDS, LeaveOneOut, SWAPS, everybody, with_validation
 from cmdfd_nb.core import BadManifest
-from cmdfd_nb.datasets import NAMES, video_row
-from cmdfd_nb.manifest import typed
+from cmdfd_nb.data.layouts.files import video_row
+from cmdfd_nb.data.layouts.fakeavceleb import NAMES
+from cmdfd_nb.data.manifest import typed
 
 
 def fakeavceleb(seed, people=60, fakes=1200, split_by='people'):
@@ -23,14 +24,14 @@ def fakeavceleb(seed, people=60, fakes=1200, split_by='people'):
 
 
 @pytest.mark.parametrize('seed', range(3))
-@pytest.mark.parametrize('fold', p.FOLDS, ids=lambda fold: fold.held_out)
+@pytest.mark.parametrize('fold', FOLDS, ids=lambda fold: fold.held_out)
 def test_nobody_is_on_two_sides_and_the_forgery_is_unseen(fold, seed):
     manifest = fakeavceleb(seed)
     tables = fold.tables(manifest)
-    people = [p.everybody(t) for t in (tables.train, tables.val, tables.test)]
+    people = [everybody(t) for t in (tables.train, tables.val, tables.test)]
     assert sum(map(len, people)) == len(set().union(*people))
     assert set(tables.test.category) == {'real', fold.held_out}
-    assert not {fold.held_out, p.SWAPS.get(fold.held_out)} & {*tables.train.category, *tables.val.category}
+    assert not {fold.held_out, SWAPS.get(fold.held_out)} & {*tables.train.category, *tables.val.category}
     candidates = manifest[manifest.split.isin(['train', 'val']) & ~manifest.category.isin(fold.unseen)]
     tested = manifest[(manifest.split == 'test') & manifest.category.isin(['real', fold.held_out])]
     assert sum(map(len, (tables.train, tables.val, tables.test))) + sum(tables.left_out.values()) == len(candidates) + len(tested)
@@ -40,13 +41,13 @@ def test_nobody_is_on_two_sides_and_the_forgery_is_unseen(fold, seed):
 
 def test_a_random_split_of_files_is_refused():
     with pytest.raises(BadManifest, match="left out: from train, for people.*people='as listed'"):
-        p.LeaveOneOut('RVFA').tables(fakeavceleb(0, split_by='files'))
+        LeaveOneOut('RVFA').tables(fakeavceleb(0, split_by='files'))
 
 
 def test_validation_from_training_keeps_the_test_set():
     manifest = fakeavceleb(1)
     manifest.loc[manifest.split == 'val', 'split'] = 'train'
-    made = p.with_validation(manifest, .2, seed=3)
+    made = with_validation(manifest, .2, seed=3)
     assert made.path[made.split == 'test'].equals(manifest.path[manifest.split == 'test'])
-    assert not p.everybody(made[made.split == 'val']) & p.everybody(made[made.split == 'train'])
-    assert made.split.equals(p.with_validation(manifest, .2, seed=3).split)
+    assert not everybody(made[made.split == 'val']) & everybody(made[made.split == 'train'])
+    assert made.split.equals(with_validation(manifest, .2, seed=3).split)

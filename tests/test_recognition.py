@@ -9,15 +9,19 @@ import pytest
 import torch
 from test_batches import make_clip
 
-from cmdfd_nb.batches import collate
-from cmdfd_nb.clip import load_clip, save_clip
+from cmdfd_nb.data.batches import collate
+from cmdfd_nb.media.preprocess import load_clip, save_clip
 from cmdfd_nb.core import BadArgument, BadManifest
-from cmdfd_nb.recognition import (LessonConfig, Lips, Sounds, beam_search, cmdfd_teach, collapse, ctc_loss, edits, error_rate, follow, greedy,
-                                  lesson, listening, match_test, speakers, spelled, teach, teach_listener, to_text)
-from cmdfd_nb.score import clip_curves
-from cmdfd_nb.teachers import ASR, cont, teacher_config, to_symbols
-from cmdfd_nb.training import heard_and_seen
-from cmdfd_nb.weights import load_weights, seeded_weights
+from cmdfd_nb.learn.ctc import beam_search, collapse, ctc_loss, edits, error_rate, greedy, to_text
+from cmdfd_nb.learn.sentences import Sounds, speakers, spelled
+from cmdfd_nb.learn.teach import LessonConfig, Lips, follow, listening, teach_listener
+from cmdfd_nb.learn.match import cmdfd_teach, lesson, match_test, teach
+from cmdfd_nb.judge.score import clip_curves
+from cmdfd_nb.models.teachers import ASR, teacher_config, to_symbols
+from cmdfd_nb.models.agreement import cont
+from cmdfd_nb.learn.loop import heard_and_seen
+from cmdfd_nb.models.checkpoint import load_weights
+from cmdfd_nb.models.weights import seeded_weights
 
 SHORT = LessonConfig(listen=1, read=1, sentences=0, budget=80)
 
@@ -152,7 +156,7 @@ def test_what_cannot_be_learned_from_is_refused(table):
 
 
 def test_command(table, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr('cmdfd_nb.recognition.read_clips', lambda path: table)
+    monkeypatch.setattr('cmdfd_nb.learn.match.read_clips', lambda path: table)
     out = tmp_path/'t.safetensors'
     (tmp_path/'c.json').write_text(json.dumps(SHORT.to_dict()))
     assert cmdfd_teach('clips', str(out), config=str(tmp_path/'c.json'), seed=5) == 0

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from cmdfd_nb.core import sample
-from cmdfd_nb.media import write_video
-from cmdfd_nb.report import cmdfd_report, page, write_report
+from cmdfd_nb.media.write import write_video
+from cmdfd_nb.show.report import cmdfd_report, page, write_report
 from screen import AT, Opened, barcode, film, made_up, number, position, settled, until
 
 COMMAND = Path(sys.executable).with_name('cmdfd_report')

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from cmdfd_nb.core import sample
-from cmdfd_nb.media import frames, read_audio, write_video
+from cmdfd_nb.media.read import frames
+from cmdfd_nb.media.sound import read_audio
+from cmdfd_nb.media.write import write_video
 
 COMMAND = Path(sys.executable).with_name('cmdfd_score')
 

@@ -3,11 +3,16 @@ import numpy as np
 import pytest
 
 from cmdfd_nb.core import SAMPLES_PER_FRAME, BadArgument
-from cmdfd_nb.media import frames, read_audio
-from cmdfd_nb.synth.face import random_identity
-from cmdfd_nb.synth.forge import (METHODS, STRENGTHS, Take, act, audio2head, estimate_landmarks, forge, known, makeittalk,
-                                  mouth_from_audio, sync_correlation, videoretalk, wav2lip)
-from cmdfd_nb.synth.speech import random_voice, sentence
+from cmdfd_nb.media.read import frames
+from cmdfd_nb.media.sound import read_audio
+from cmdfd_nb.world.face.identity import random_identity
+from cmdfd_nb.world.forge.take import Take, act, mouth_from_audio
+from cmdfd_nb.world.forge.find import estimate_landmarks, known, sync_correlation
+from cmdfd_nb.world.forge.lipsync import STRENGTHS, videoretalk, wav2lip
+from cmdfd_nb.world.forge.talkinghead import audio2head, makeittalk
+from cmdfd_nb.world.forge.methods import METHODS, forge
+from cmdfd_nb.world.text import sentence
+from cmdfd_nb.world.voice import random_voice
 
 SWAPS, STILLS = ('faceswap', 'fsgan'), ('audio2head', 'makeittalk')
 

@@ -6,8 +6,9 @@ import pytest
 import torch  # noqa: F401  speech must work where torch runs its threads
 
 from cmdfd_nb.core import SAMPLE_RATE, SAMPLES_PER_FRAME, BadArgument
-from cmdfd_nb.synth.speech import (ACCENTS, NOISES, PHONEMES, VARIANTS, Recording, Voice, noise, random_recording,
-                                   random_voice, record, sentence, speak)
+from cmdfd_nb.world.text import sentence
+from cmdfd_nb.world.voice import ACCENTS, PHONEMES, VARIANTS, Voice, random_voice, speak
+from cmdfd_nb.world.recording import NOISES, Recording, noise, random_recording, record
 
 TEXTS = ['The pilot took a copper teapot.', 'She chose fresh fish.', 'Five of us paid the judge.']
 

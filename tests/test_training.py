@@ -8,10 +8,13 @@ import pytest
 import torch
 from test_batches import make_clip
 
-from cmdfd_nb.clip import save_clip
+from cmdfd_nb.media.preprocess import save_clip
 from cmdfd_nb.core import BadArgument, BadManifest
-from cmdfd_nb.training import TrainConfig, batches_of, cmdfd_train, parts_of, rate_at, settings, train, train_config
-from cmdfd_nb.weights import load_weights, save_weights, seeded_weights
+from cmdfd_nb.learn.config import TrainConfig, rate_at, train_config
+from cmdfd_nb.learn.optimise import batches_of, parts_of
+from cmdfd_nb.learn.loop import cmdfd_train, settings, train
+from cmdfd_nb.models.checkpoint import load_weights, save_weights
+from cmdfd_nb.models.weights import seeded_weights
 
 QUICK = train_config('tiny', terms=('classification',), epochs=2, budget=24, window=12)  # four steps an epoch
 
@@ -38,7 +41,8 @@ pytestmark = pytest.mark.usefixtures('one_thread')
 SCRIPT = '''
 import sys
 import pandas as pd, torch
-from cmdfd_nb.training import TrainConfig, train
+from cmdfd_nb.learn.config import TrainConfig
+from cmdfd_nb.learn.loop import train
 torch.set_num_threads(1)
 table = pd.read_json({table!r}, orient='split', dtype=dict(clip=str, identity=str))
 table.attrs = dict(root={root!r}, domain='synthetic')

@@ -5,7 +5,7 @@ from pathlib import Path
 import papermill, pytest
 
 from cmdfd_nb.core import sample
-from cmdfd_nb.weights import load_weights
+from cmdfd_nb.models.checkpoint import load_weights
 
 TUTORIALS = Path(__file__).parents[1]/'nbs'/'tutorials'
 

@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 
 from cmdfd_nb.core import BadArgument, sample
-from cmdfd_nb.media import lockstep
-from cmdfd_nb.viewer import attended, compare, fit, flagged, paint_times, scrub, shown_picture, still, view
-from cmdfd_nb.weights import seeded_weights
+from cmdfd_nb.media.lockstep import lockstep
+from cmdfd_nb.show.footage import fit
+from cmdfd_nb.show.viewer import attended, compare, flagged, paint_times, scrub, shown_picture, still, view
+from cmdfd_nb.models.weights import seeded_weights
 from screen import AT, Opened, bare, film, made_up, number, position, settled, until
 
 
