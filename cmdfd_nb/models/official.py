@@ -18,7 +18,8 @@ from ..core import BadWeights
 from ..store import sha256_of
 from ..media.clip import PreprocessConfig
 from .encoders import VisualFrontend
-from .correlation import Detector, DetectorConfig, detector_config
+from .detectors import configure
+from .correlation import CorrelationConfig, CorrelationDetector
 from .teachers import ASR, VSR, lip_frontend, teacher_config
 from .checkpoint import Weights, check_fit
 
@@ -117,7 +118,7 @@ def load_official(
 ) -> Weights:         # domain `real`, configured as `official`
     "The authors' model."
     config = teacher_config('official')
-    parts = dict(detector=Detector(detector_config('official')), asr=ASR(config), vsr=VSR(config))
+    parts = dict(detector=CorrelationDetector(configure('correlation', 'official')), asr=ASR(config), vsr=VSR(config))
     adopt(parts, read_foreign(path), path, OFFICIAL_UNUSED)
     if lips_path: parts['lips'] = load_lip_frontend(lips_path)
     return Weights(Path(path).name, 'real', **parts, preprocess=PreprocessConfig(faces='whole'),
@@ -125,10 +126,10 @@ def load_official(
 
 def load_talknet(
     path,                                        # TalkNet's pretrain_TalkSet.model
-    config: DetectorConfig = DetectorConfig(),   # of the paper's sizes
-) -> Detector:                                   # a fresh classifier on TalkNet's encoders
+    config: CorrelationConfig = CorrelationConfig(),   # of the paper's sizes
+) -> CorrelationDetector:                                   # a fresh classifier on TalkNet's encoders
     "A detector that starts from TalkNet, as the authors' training does."
-    detector = Detector(config)
+    detector = CorrelationDetector(config)
     tensors = read_foreign(path)
     if not detector.fusion: tensors = {k: v for k, v in tensors.items() if not k.startswith('model.selfAV.')}
     adopt(dict(detector=detector), tensors, path, TALKNET_UNUSED, lambda k: not k.startswith('detector.classify'))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from ..core import FACE_SIZE, BadArgument, Settings
+from ..core import FACE_SIZE, Settings, choice, one_of
 from ..media.features import mel_bank
 from .encoders import VisualFrontend, frame_mask, hide
 
@@ -50,12 +50,8 @@ class TeacherConfig(Settings):
     lip_widths: tuple = (64, 128, 256, 512)      # of the front end; the last feeds the VSR teacher
     local: int = 0                               # convolutions over five frames before the Transformer, of both
     places: bool = True                          # whether positions are added to the frames
-    sound: str = 'stft'                          # what the ASR teacher hears of it: 'stft', or 'mel': logarithms in 40 bands
+    sound: str = choice('stft', 'mel')           # what the ASR teacher hears: magnitudes, or logarithms in 40 mel bands
     region: tuple = (0, 0, FACE_SIZE, FACE_SIZE) # part of the mouth crop that is looked at: x0, y0, x1, y1
-
-    def __post_init__(self):
-        for name in ('lip_widths', 'region'): object.__setattr__(self, name, tuple(getattr(self, name)))  # JSON has lists only
-        if self.sound not in ('stft', 'mel'): raise BadArgument(f'sound={self.sound!r}', 'no such choice', 'Use stft or mel.')
 
 def teacher_config(
     preset: str = 'paper',  # 'paper', 'official' (the same sizes) or 'tiny'
@@ -64,8 +60,7 @@ def teacher_config(
     tiny = dict(size=64, heads=4, layers=1, feedforward=128, lip_widths=(16, 24, 32, 64), local=4, places=False, sound='mel',
                 region=(24, 48, 88, 112))
     sizes = dict(paper={}, official={}, tiny=tiny)
-    if preset not in sizes: raise BadArgument(preset, 'no such preset', f'Presets are {", ".join(sizes)}.')
-    return TeacherConfig(preset, **sizes[preset])
+    return TeacherConfig(one_of('preset', preset, sizes), **sizes[preset])
 
 # %% ../../nbs/models/34_teachers.ipynb #3ecdbcc6
 class Neighbours(nn.Module):
