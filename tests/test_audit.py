@@ -42,7 +42,8 @@ def of(findings, check, text=''): return next(f for f in findings if f.check == 
 
 
 def test_the_lists_are_read_as_they_are(lists):
-    table = read_manifest(lists)
+    manifest = read_manifest(lists)
+    table = manifest.rows
     assert table.groupby(['source', 'split']).size().to_dict() == {
         ('CMDFD', 'test'): 8792, ('FakeAVCeleb 1.0', 'test'): 4266, ('FakeAVCeleb 1.0', 'train'): 14987}
     cmdfd, fav = (table[table.source.str.startswith(s)] for s in ('CMDFD', 'Fake'))
@@ -51,9 +52,9 @@ def test_the_lists_are_read_as_they_are(lists):
     counts = {c: (s['test'], s['train']) for c, s in fav.groupby(['category', 'split']).size().unstack().T.items()}
     assert counts == {'real': (99, 390), 'RVFA': (99, 360), 'FVRA-FS': (99, 450), 'FVRA-GAN': (440, 1884),
                       'FVRA-W2L': (1400, 3900), 'FVFA-FS': (528, 2256), 'FVFA-GAN': (601, 1847), 'FVFA-W2L': (1000, 3900)}
-    missing = {p['file'] for p in table.attrs['problems'] if 'published loader' in p['message']}
+    missing = {p['file'] for p in manifest.problems if 'published loader' in p['message']}
     assert missing == {'My_test.csv', 'FAV_train.csv'}
-    assert not [p for p in table.attrs['problems'] if 'says otherwise' in p['message']]
+    assert not [p for p in manifest.problems if 'says otherwise' in p['message']]
 
 
 def test_files_that_are_trained_on_and_tested(findings):
@@ -116,9 +117,7 @@ def made(n=40, seed=0, **of_fakes):
         facts = dict(frames=round(25 * seconds), rate=25., audio_s=seconds, split='test', source='made', has_audio=True)
         if k >= n: facts |= {key: f(seconds) for key, f in of_fakes.items()}
         rows.append(video_row(f'{k}.mp4', 'real' if k < n else 'W2L', f'id{k}', sha256=f'{k:064}') | facts)
-    table = pd.DataFrame(rows, dtype=object)
-    table.attrs = dict(root='nowhere', problems=[])
-    return typed(table)
+    return typed(pd.DataFrame(rows, dtype=object), 'nowhere')
 
 
 def test_a_fair_set_passes(): assert max(f.grave for f in audit(made())) < GRAVE
@@ -135,13 +134,15 @@ def test_one_fault_is_found(check, changes):
 def test_another_manifest_with_the_same_people_or_files():
     one, other = made(), made(seed=1)
     assert {f.check for f in audit(one, other) if f.grave == GRAVE} == {'files', 'people'}       # the hashes are the same
-    strangers = other.assign(identity=other.identity + 'x', sha256=other.sha256.str.replace('0', 'f'))
+    rows = other.rows
+    strangers = other.where(rows.assign(identity=rows.identity + 'x', sha256=rows.sha256.str.replace('0', 'f')))
     assert not [f for f in audit(one, strangers) if f.grave == GRAVE]
 
 
 def test_names_cannot_break_the_page():
-    table = made().assign(source='<script>alert(1)</script>', identity='"><img>')
-    page = as_html(audit(table), '</title>')
+    fair = made()
+    named = fair.where(fair.rows.assign(source='<script>alert(1)</script>', identity='"><img>'))
+    page = as_html(audit(named), '</title>')
     assert '<script' not in page and '<img' not in page and html.escape('<script>') in page
 
 
@@ -149,6 +150,5 @@ def test_opened_files_of_the_sample_data():
     table = index('fakeavceleb', sample('fakeavceleb'))
     opened, errors = media_numbers(table, 1)
     assert not errors and opened['leading silence'].notna().sum() == 8 and (opened.resolution.dropna() == 224 * 224).all()
-    gone = table.assign(path=['absent.mp4', *table.path[1:]])
-    gone.attrs = table.attrs
+    gone = table.where(table.rows.assign(path=['absent.mp4', *table.rows.path[1:]]))
     assert [type(e).__name__ for e in media_numbers(gone, 9)[1]] == ['UnreadableMedia']

@@ -10,7 +10,7 @@ from cmdfd_nb.media.clip import PreprocessConfig
 from cmdfd_nb.core import BadManifest, sample
 from cmdfd_nb.data.layouts.files import video_row
 from cmdfd_nb.data.index import index
-from cmdfd_nb.data.manifest import VIDEO, read_manifest, typed, write_manifest
+from cmdfd_nb.data.manifest import VIDEO, Manifest, read_manifest, typed, write_manifest
 from cmdfd_nb.data.clips import CLIP, preprocess_all, read_clips
 from cmdfd_nb.media.write import write_wav
 
@@ -25,7 +25,7 @@ def table(n=3, **changes):
 @pytest.mark.parametrize('column', VIDEO)
 def test_every_column_is_needed(column, tmp_path):
     with pytest.raises(BadManifest, match=f'column {column} is missing'):
-        write_manifest(tmp_path/'m.parquet', table().drop(columns=column), dict(root='.'))
+        write_manifest(tmp_path/'m.parquet', Manifest(table().drop(columns=column), '.'))
     assert not list(tmp_path.iterdir())
 
 
@@ -37,29 +37,30 @@ def test_every_column_is_needed(column, tmp_path):
     (dict(own_voice='yes'), 'own_voice is not bool'), (dict(identity=7), 'identity is not string'),
     (dict(has_audio=None), 'has_audio has no value')])
 def test_nonsense_is_refused(changes, said, tmp_path):
-    with pytest.raises(BadManifest, match=said): write_manifest(tmp_path/'m.parquet', table(**changes), dict(root='.'))
+    with pytest.raises(BadManifest, match=said): write_manifest(tmp_path/'m.parquet', Manifest(table(**changes), '.'))
 
 
 def test_types_survive(tmp_path):
     full = table(audio_path=['a.wav', None, None], own_voice=[True, None, False], frames=[10, None, 30], rate=[25., None, 29.97],
                  mine=[1, 2, 3])
-    write_manifest(tmp_path/'m.parquet', full, dict(root=tmp_path, kind='toy', problems=[]))
+    write_manifest(tmp_path/'m.parquet', Manifest(full, tmp_path, 'toy'))
     schema = pq.read_schema(tmp_path/'m.parquet')
     assert {n: str(schema.field(n).type) for n in VIDEO} == {n: kind.rstrip('?') for n, kind in VIDEO.items()}
-    read = read_manifest(tmp_path/'m.parquet')
+    manifest = read_manifest(tmp_path/'m.parquet')
+    read = manifest.rows
     assert read.audio_path.tolist() == ['a.wav', None, None] and read.mine.tolist() == [1, 2, 3]
     assert read.own_voice.isna().tolist() == read.frames.isna().tolist() == read.rate.isna().tolist() == [False, True, False]
-    write_manifest(tmp_path/'again.parquet', read, read.attrs)
-    pd.testing.assert_frame_equal(read_manifest(tmp_path/'again.parquet'), read)
-    assert json.loads(schema.metadata[b'cmdfd']) == dict(root='.', kind='toy', problems=[], version=1)
+    write_manifest(tmp_path/'again.parquet', manifest)
+    pd.testing.assert_frame_equal(read_manifest(tmp_path/'again.parquet').rows, read)
+    assert json.loads(schema.metadata[b'cmdfd']) == dict(root='.', kind='toy', domain='real', problems=[], version=1)
 
 
 def test_wider_types_of_other_libraries_are_taken(tmp_path):
     wide = pa.Table.from_pandas(table(frames=5), preserve_index=False)
     wide = wide.set_column(wide.column_names.index('path'), 'path', wide['path'].cast(pa.large_string()))
     pq.write_table(wide, tmp_path/'wide.parquet')
-    assert read_manifest(tmp_path/'wide.parquet').frames.tolist() == [5, 5, 5]
-    assert read_manifest(tmp_path/'wide.parquet').attrs['root'] == str(tmp_path.resolve())
+    assert read_manifest(tmp_path/'wide.parquet').rows.frames.tolist() == [5, 5, 5]
+    assert read_manifest(tmp_path/'wide.parquet').root == str(tmp_path.resolve())
 
 
 def test_a_newer_format_is_refused(tmp_path):
@@ -68,7 +69,7 @@ def test_a_newer_format_is_refused(tmp_path):
 
 
 def test_pandas_own_missing_words_become_none():
-    assert typed(table(target=['a', float('nan'), None])).target.tolist() == ['a', None, None]
+    assert typed(table(target=['a', float('nan'), None])).rows.target.tolist() == ['a', None, None]
 
 
 def test_preprocessing_takes_the_named_sound_and_survives_bad_files(tmp_path):
@@ -78,12 +79,13 @@ def test_preprocessing_takes_the_named_sound_and_survives_bad_files(tmp_path):
     write_wav(tmp_path/'brief.wav', [.1] * 3200)
     odd = [video_row(str(tmp_path/name), 'real', 'x', source='x', has_audio=True) for name in (*bad, 'absent.mp4')]
     odd += [video_row(str(sample('speaker.mp4')), 'real', 'x', source='x', has_audio=True, audio_path=str(tmp_path/'brief.wav'))]
-    both = pd.concat([videos, pd.DataFrame(odd, dtype=object)], ignore_index=True)
-    both.attrs = videos.attrs
-    clips = preprocess_all(both, tmp_path/'clips', WHOLE, workers=2)
-    assert clips.path.tolist() == videos.path.tolist() and list(clips)[:len(CLIP)] == list(CLIP)
-    problems = {p['file'].split('/')[-1]: p['type'] for p in clips.attrs['problems']}
+    both = pd.concat([videos.rows, pd.DataFrame(odd, dtype=object)], ignore_index=True)
+    both = videos.where(both)
+    made = preprocess_all(both, tmp_path/'clips', WHOLE, workers=2)
+    clips = made.rows
+    assert clips.path.tolist() == videos.rows.path.tolist() and list(clips)[:len(CLIP)] == list(CLIP)
+    problems = {p['file'].split('/')[-1]: p['type'] for p in made.problems}
     assert problems == dict.fromkeys([*bad, 'absent.mp4'], 'UnreadableMedia') | {'speaker.mp4': 'TooShort'}
-    pd.testing.assert_frame_equal(read_clips(tmp_path/'clips'/'clips.parquet'), clips)
-    assert clips.attrs['root'] == str((tmp_path/'clips').resolve())
-    pd.testing.assert_frame_equal(preprocess_all(both, tmp_path/'one', WHOLE), clips)     # whatever the number of processes
+    pd.testing.assert_frame_equal(read_clips(tmp_path/'clips'/'clips.parquet').rows, clips)
+    assert made.root == str((tmp_path/'clips').resolve())
+    pd.testing.assert_frame_equal(preprocess_all(both, tmp_path/'one', WHOLE).rows, clips)     # whatever the number of processes

@@ -28,14 +28,15 @@ def fakeavceleb(seed, people=60, fakes=1200, split_by='people'):
 def test_nobody_is_on_two_sides_and_the_forgery_is_unseen(fold, seed):
     manifest = fakeavceleb(seed)
     tables = fold.tables(manifest)
-    people = [everybody(t) for t in (tables.train, tables.val, tables.test)]
+    people = [everybody(t.rows) for t in (tables.train, tables.val, tables.test)]
     assert sum(map(len, people)) == len(set().union(*people))
-    assert set(tables.test.category) == {'real', fold.held_out}
-    assert not {fold.held_out, SWAPS.get(fold.held_out)} & {*tables.train.category, *tables.val.category}
-    candidates = manifest[manifest.split.isin(['train', 'val']) & ~manifest.category.isin(fold.unseen)]
-    tested = manifest[(manifest.split == 'test') & manifest.category.isin(['real', fold.held_out])]
+    assert set(tables.test.rows.category) == {'real', fold.held_out}
+    assert not {fold.held_out, SWAPS.get(fold.held_out)} & {*tables.train.rows.category, *tables.val.rows.category}
+    rows = manifest.rows
+    candidates = rows[rows.split.isin(['train', 'val']) & ~rows.category.isin(fold.unseen)]
+    tested = rows[(rows.split == 'test') & rows.category.isin(['real', fold.held_out])]
     assert sum(map(len, (tables.train, tables.val, tables.test))) + sum(tables.left_out.values()) == len(candidates) + len(tested)
-    real = manifest[manifest.label == 0].split.value_counts()
+    real = rows[rows.label == 0].split.value_counts()
     assert tables.counts().loc['real'].tolist() == [real[split] for split in ('train', 'val', 'test')]
 
 
@@ -46,8 +47,8 @@ def test_a_random_split_of_files_is_refused():
 
 def test_validation_from_training_keeps_the_test_set():
     manifest = fakeavceleb(1)
-    manifest.loc[manifest.split == 'val', 'split'] = 'train'
-    made = with_validation(manifest, .2, seed=3)
-    assert made.path[made.split == 'test'].equals(manifest.path[manifest.split == 'test'])
+    manifest.rows.loc[manifest.rows.split == 'val', 'split'] = 'train'
+    made = with_validation(manifest, .2, seed=3).rows
+    assert made.path[made.split == 'test'].equals(manifest.rows.path[manifest.rows.split == 'test'])
     assert not everybody(made[made.split == 'val']) & everybody(made[made.split == 'train'])
-    assert made.split.equals(with_validation(manifest, .2, seed=3).split)
+    assert made.split.equals(with_validation(manifest, .2, seed=3).rows.split)

@@ -20,7 +20,7 @@ from ..core import BadArgument, BadManifest, CmdfdError, Initial, NoVideoStream,
 from ..store import sha256_of
 from ..pool import in_parallel
 from ..media.read import opened, probe
-from .manifest import typed, write_manifest
+from .manifest import Manifest, typed, write_manifest
 from .clips import media_of, problem
 from .layouts.files import _table
 from .layouts.fakeavceleb import fakeavceleb_rows
@@ -159,7 +159,7 @@ def index(
     match: str = '',      # only files whose path contains this
     probe_files=False,    # whether to measure frames, rate, seconds of sound and hash
     workers=1,            # processes that measure, or an executor of `concurrent.futures`
-):                        # data frame with `.attrs` root, kind, problems; raises `BadArgument`, `BadManifest`
+) -> Manifest:            # raises `BadArgument`, `BadManifest`
     "The manifest of a data set."
     import pandas as pd
     layout = _layout(kind, root, lists)
@@ -170,16 +170,16 @@ def index(
     _not_said(table, layout)
     errors += with_splits(table, root, seed, dict(layout.parts))
     if probe_files: table, unread = measured(table, root, workers); errors += unread
-    table.attrs = dict(root=str(Path(root).resolve()), kind=kind, domain=domain_of(root), problems=[problem(e.file, e) for e in errors])
-    return typed(table, root)
+    return typed(table, root, root, kind=kind, domain=domain_of(root), problems=[problem(e.file, e) for e in errors])
 
 # %% ../../nbs/data/44_index.ipynb #b15b9163
 def counts(
-    table,     # a manifest
+    manifest: Manifest,
 ) -> str:      # a line per category
     "How many videos of what category are for what."
     import pandas as pd
-    return pd.crosstab(table.category, table.split.fillna('none'), margins=True, margins_name='all').to_string()
+    rows = manifest.rows
+    return pd.crosstab(rows.category, rows.split.fillna('none'), margins=True, margins_name='all').to_string()
 
 def grouped(
     problems,   # records of file, type, message
@@ -203,11 +203,11 @@ def cmdfd_index(
     "Make the manifest of a data set: one row per video."
     try:
         table = index(kind, root, lists, seed, match, probe, os.cpu_count() if workers is None else workers)
-        write_manifest(out, table, table.attrs)
+        write_manifest(out, table)
     except (BadArgument, BadManifest) as error:
         print(error, file=sys.stderr)
         return 2
-    problems = table.attrs['problems']
+    problems = table.problems
     print(counts(table), f'\nWrote {len(table)} rows to {out}; {len(problems)} problems.')
     if problems: print(grouped(problems), file=sys.stderr)
     return int(any(p['type'] in ('UnreadableMedia', 'NoAudioStream', 'NoVideoStream') for p in problems))

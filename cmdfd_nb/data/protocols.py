@@ -22,7 +22,7 @@ from .splits import identity_splits, people_in
 class Tables:
     "What a protocol cuts out of a manifest."
     name: str             # of the protocol
-    train: object         # data frame, rows of a manifest
+    train: object         # `Manifest` or `ClipTable`, as the protocol was given
     val: object           # for choosing the epoch and the threshold
     test: object
     categories: tuple     # forgeries that are tested, each against the reals of `test`, in the order of the paper's table
@@ -30,15 +30,15 @@ class Tables:
 
     def __post_init__(self):
         for category in self.categories:
-            if not (self.test.category == category).any(): raise _nothing(self, category, 'test')
+            if not (self.test.rows.category == category).any(): raise _nothing(self, category, 'test')
         for split in ('train', 'val', 'test'):
             for label, what in enumerate(('real', 'fake')):
-                if not (getattr(self, split).label == label).any(): raise _nothing(self, what, split)
+                if not (getattr(self, split).rows.label == label).any(): raise _nothing(self, what, split)
 
     def counts(self):   # data frame, a row per category, a column per split
         "How many videos of each category are in each table."
         import pandas as pd
-        return pd.DataFrame({s: getattr(self, s).category.value_counts() for s in ('train', 'val', 'test')}).fillna(0).astype(int)
+        return pd.DataFrame({s: getattr(self, s).rows.category.value_counts() for s in ('train', 'val', 'test')}).fillna(0).astype(int)
 
 def _nothing(tables, what, split):
     "Why tables cannot be used."
@@ -53,28 +53,28 @@ def _nothing(tables, what, split):
 PEOPLE = ('disjoint', 'as listed')
 
 def everybody(
-    table,    # rows of a manifest
+    rows,     # of a manifest
 ) -> set:     # of names
     "All who are in the videos of a table."
-    return set().union(*map(people_in, table.itertuples()))
+    return set().union(*map(people_in, rows.itertuples()))
 
 def owners(
-    tables: dict,   # rows by split: train, val, test
+    tables: dict,   # `Manifest` or `ClipTable` by split: train, val, test
 ) -> dict:          # name: split
     "Which table everybody belongs to: being seen counts before lending, test before val before train."
     owner = {}
-    for people in everybody, lambda table: set(table.identity):
-        for split in ('train', 'val', 'test'): owner |= dict.fromkeys(people(tables[split]), split)
+    for people in everybody, lambda rows: set(rows.identity):
+        for split in ('train', 'val', 'test'): owner |= dict.fromkeys(people(tables[split].rows), split)
     return owner
 
 def apart(
-    tables: dict,   # rows by split: train, val, test
+    tables: dict,   # `Manifest` or `ClipTable` by split: train, val, test
     people: str,    # one of `PEOPLE`
 ) -> tuple:         # the tables, and how many rows of each were left out
     "Tables with nobody in two of them."
     if people == 'as listed': return tables, {}
     owner = owners(tables)
-    kept = {split: table[np.array([{owner[name] for name in people_in(row)} == {split} for row in table.itertuples()], bool)]
+    kept = {split: table.where(np.array([{owner[name] for name in people_in(row)} == {split} for row in table.rows.itertuples()], bool))
             for split, table in tables.items()}
     lost = {split: len(tables[split]) - len(kept[split]) for split in tables}
     return kept, {f'from {split}, for people of another table': n for split, n in lost.items() if n}
@@ -89,7 +89,7 @@ SWAPS = {'FVFA-FS': 'FVRA-FS', 'FVFA-GAN': 'FVRA-GAN'}                # a catego
 
 def _splits_of(manifest, name):
     "Rows by split; `BadManifest` if none are for training."
-    tables = {split: manifest[manifest.split == split] for split in ('train', 'val', 'test')}
+    tables = {split: manifest.of_split(split) for split in ('train', 'val', 'test')}
     if not len(tables['train']): raise BadManifest(name, 'no video is for training', 'cmdfd_index makes splits.')
     return tables
 
@@ -118,8 +118,8 @@ class LeaveOneOut(Settings):
     ) -> Tables:        # raises `BadManifest`
         "Cut up a manifest."
         of = _splits_of(manifest, self.name)
-        for split in ('train', 'val'): of[split] = of[split][~of[split].category.isin(self.unseen)]
-        of['test'] = of['test'][of['test'].category.isin(('real', self.held_out))]
+        for split in ('train', 'val'): of[split] = of[split].where(~of[split].rows.category.isin(self.unseen))
+        of['test'] = of['test'].where(of['test'].rows.category.isin(('real', self.held_out)))
         of, lost = apart(of, self.people)
         return Tables(self.name, **of, categories=(self.held_out,), left_out=lost)
 
@@ -143,7 +143,7 @@ class Cross(Settings):
     ) -> Tables:     # raises `BadManifest`
         "Cut up two manifests."
         of = _splits_of(manifest, self.name)
-        of['test'] = target[(target.split == 'test') & target.category.isin(('real', *self.types))]
+        of['test'] = target.where((target.rows.split == 'test') & target.rows.category.isin(('real', *self.types)))
         of, lost = apart(of, self.people)
         return Tables(self.name, **of, categories=self.types, left_out=lost)
 
@@ -171,9 +171,9 @@ def with_validation(
     seed: int = 42,
 ):                       # the manifest with rows for val
     "A manifest in which some people of training validate instead."
-    if (manifest.split == 'val').any(): raise BadManifest('the manifest', 'it has videos for val', 'Use it as it is.')
+    if (manifest.rows.split == 'val').any(): raise BadManifest('the manifest', 'it has videos for val', 'Use it as it is.')
     if not 0 < share < 1: raise BadArgument(f'share={share}', 'no share of people', 'Give a number between 0 and 1.')
-    made, train = manifest.copy(), manifest.split == 'train'
+    made, train = manifest.rows.copy(), manifest.rows.split == 'train'
     made['split'] = made.split.astype(object)
-    made.loc[train, 'split'] = identity_splits(manifest[train], seed, dict(train=1 - share, val=share))
-    return made
+    made.loc[train, 'split'] = identity_splits(made[train], seed, dict(train=1 - share, val=share))
+    return manifest.where(made)

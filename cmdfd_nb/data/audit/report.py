@@ -15,7 +15,7 @@ from fastcore.script import Param, call_parse, store_true
 
 from ...core import BadArgument, BadManifest
 from ...store import atomic_path
-from ..manifest import read_manifest
+from ..manifest import Manifest, read_manifest
 from ..clips import media_of
 from .findings import FINE, GRAVE, NOTE, Finding, finding, share
 from .files import check_files, check_hashes, check_labels, check_people
@@ -23,41 +23,43 @@ from .streams import check_balance, check_negatives, check_rates, check_short, c
 from .shortcuts import check_looks, check_shortcuts, list_numbers, media_numbers
 
 # %% ../../../nbs/data/audit/475_report.ipynb #60a13edd
-def check_index(table, against=None):
+def check_index(manifest):
     "Problems met while the manifest was made."
     import pandas as pd
-    met = pd.DataFrame(table.attrs.get('problems', []), columns=['file', 'type', 'message'])
+    met = pd.DataFrame(manifest.problems, columns=['file', 'type', 'message'])
     met['problem'] = [message.removeprefix(f'{file}: ') for file, message in zip(met.file, met.message)]
     absent = ' and '.join(sorted(file for file, cause in zip(met.file, met.problem) if 'published loader' in cause))
     lines = met.groupby('problem').file.agg(['size', 'first']).sort_values('size', ascending=False)
     if not len(met): yield finding('index', FINE, 'Nothing was missing or twice when the manifest was made.')
     else: yield finding('index', NOTE, f'{len(met):,} problems were met when the manifest was made'
                         f'{f", {absent} among what is missing" if absent else ""}.', lines)
-    if nowhere := int(table.split.isna().sum()):
-        yield finding('splits', NOTE, f'{share(nowhere, len(table))} videos are in no split.')
+    if nowhere := int(manifest.rows.split.isna().sum()):
+        yield finding('splits', NOTE, f'{share(nowhere, len(manifest))} videos are in no split.')
 
 CHECKS = (check_files, check_people, check_labels, check_hashes, check_rates, check_sound, check_short, check_balance,
-          check_negatives, check_index)
+          check_negatives)
 
-def _at_hand(table):
+def _at_hand(manifest):
     "Whether any file of a manifest can be opened."
-    return any(Path(media_of(row, table.attrs['root'])[0]).exists() for row in table.head(50).itertuples())
+    return any(Path(media_of(row, manifest.root)[0]).exists() for row in manifest.rows.head(50).itertuples())
 
 def audit(
-    table,              # a manifest, from `read_manifest` or `index`
-    against=None,       # another manifest that must have nothing in common with it, e.g. what was trained on
+    manifest: Manifest, # from `read_manifest` or `index`
+    against=None,       # another `Manifest` that must have nothing in common with it, e.g. what was trained on
     most: int = 200,    # files of each category to open, if they are there
     workers=1,          # processes, or an executor of `concurrent.futures`
 ) -> list[Finding]:     # the gravest first
     "Look at a data set as a suspicious reader would."
-    numbers, found = list_numbers(table), [f for check in CHECKS for f in check(table, against)]
-    if most and _at_hand(table):
-        opened, errors = media_numbers(table, most, workers)
-        found += check_looks(table, opened.pop('look'))
+    rows, other = manifest.rows, None if against is None else against.rows
+    numbers, found = list_numbers(rows), [f for check in CHECKS for f in check(rows, other)]
+    found += check_index(manifest)
+    if most and _at_hand(manifest):
+        opened, errors = media_numbers(manifest, most, workers)
+        found += check_looks(rows, opened.pop('look'))
         numbers = numbers.join(opened.astype(float))
         if errors: found.append(finding('unopened', NOTE, f'{len(errors):,} files cannot be opened.', None, f'One: {errors[0]}'))
     else: found.append(finding('unopened', NOTE, 'No file was opened.'))
-    found += check_shortcuts(table, numbers)
+    found += check_shortcuts(rows, numbers)
     return sorted(found, key=lambda f: -f.grave)
 
 # %% ../../../nbs/data/audit/475_report.ipynb #ae455b6d

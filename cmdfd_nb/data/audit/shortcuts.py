@@ -104,17 +104,17 @@ def _sampled(table, most):
     return table.iloc[np.argsort([content_key(path) for path in table.path])].groupby('category').head(most).sort_index()
 
 def media_numbers(
-    table,              # a manifest with a root in `.attrs`
+    manifest,           # `Manifest`
     most: int = 200,    # files of each category
     workers=1,          # processes, or an executor of `concurrent.futures`
-) -> tuple:             # data frame with the index of the table, nan where a file was not opened; errors
+) -> tuple:             # data frame with the index of the rows, nan where a file was not opened; errors
     "Numbers that are known once files have been opened."
     import pandas as pd
     from tqdm import tqdm
-    jobs = [(row.path, *media_of(row, table.attrs['root'])) for row in _sampled(table, most).itertuples()]
+    jobs = [(row.path, *media_of(row, manifest.root)) for row in _sampled(manifest.rows, most).itertuples()]
     results = list(tqdm(in_parallel(file_numbers, jobs, workers, 8), 'look', len(jobs), unit='video', file=sys.stderr))
     found = pd.DataFrame({name: numbers for name, numbers, _ in results if numbers}).T
-    return found.reindex(table.path).set_index(table.index), [error for _, _, error in results if error]
+    return found.reindex(manifest.rows.path).set_index(manifest.rows.index), [error for _, _, error in results if error]
 
 # %% ../../../nbs/data/audit/473_shortcuts.ipynb #0fe3cdf1
 STRONG, WEAK = .75, .6   # AUCs that spoil a comparison, and that are worth knowing

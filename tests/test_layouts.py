@@ -43,8 +43,9 @@ def planned(request, tree):
 
 def test_the_procedural_layouts_become_what_they_are(planned):
     kind, root, shots = planned
-    table = index(kind, root).set_index('path')
-    assert not table.attrs['problems'] and len(table) == len(shots)
+    made = index(kind, root)
+    table = made.rows.set_index('path')
+    assert not made.problems and len(table) == len(shots)
     for s in shots:
         row, one, heard = table.loc[s.path], person(5, s.person).name, person(5, s.voice).name
         assert (row.split, row.identity, row.label) == (s.split, one, int(s.type != 'real')) and row.has_audio
@@ -58,13 +59,14 @@ def test_the_procedural_layouts_become_what_they_are(planned):
 def test_without_splits_csv_people_are_dealt_and_cmdfd_is_for_testing(planned):
     kind, root, shots = planned
     (root/'splits.csv').unlink()
-    table = index(kind, root)
+    made = index(kind, root)
+    table = made.rows
     if kind == 'cmdfd': assert set(table.split) == {'test'}
     else:
         people = {split: set().union(*map(people_in, part.itertuples())) for split, part in table.groupby('split')}
         assert set(people) == {'train', 'val', 'test'} and sum(map(len, people.values())) == len(set().union(*people.values()))
-        assert f'meet in {table.split.isna().sum()} videos' in table.attrs['problems'][0]['message']
-        assert index(kind, root).split.equals(table.split) and not index(kind, root, seed=1).split.equals(table.split)
+        assert f'meet in {table.split.isna().sum()} videos' in made.problems[0]['message']
+        assert index(kind, root).rows.split.equals(table.split) and not index(kind, root, seed=1).rows.split.equals(table.split)
 
 
 def test_lrs2_of_the_procedural_world(tree):
@@ -73,8 +75,9 @@ def test_lrs2_of_the_procedural_world(tree):
     for s in shots: (root/s.path).with_suffix('.txt').write_text('Text:  WE MEET AGAIN\nConf:  3\n')
     for split in ('train', 'val', 'test'):
         (root/f'{split}.txt').write_text('\n'.join(s.path[5:-4] for s in shots if s.split == split))
-    table = index('lrs2', root)
-    assert not table.attrs['problems'] and set(table.text) == {'WE MEET AGAIN'} and set(table.label) == {0}
+    made = index('lrs2', root)
+    table = made.rows
+    assert not made.problems and set(table.text) == {'WE MEET AGAIN'} and set(table.label) == {0}
     assert table.set_index('path').split.to_dict() == {s.path: s.split for s in shots}
 
 
@@ -83,7 +86,7 @@ def test_fakeavceleb_in_either_spelling(tree):
     root = tree(*(one_spelling(s.path) for s in shots))
     write_tables(root, World('fakeavceleb', 5), shots)
     (root/'splits.csv').unlink()
-    table = index('fakeavceleb', root)
+    table = index('fakeavceleb', root).rows
     assert len(table) == len(shots) and not table.path.str.contains(r'\(').any()
 
 
@@ -98,8 +101,8 @@ def test_nothing_is_dropped_without_a_word(tree):
     new = ['id1', '-', '-', 'new method', 'C', '', '', '', 'x.mp4', 'FakeAVCeleb/x']
     rows += [[*twice[:3], 'wav2lip', *twice[4:]], twice, new]
     write_table(root/'meta_data.csv', rows)
-    table = index('fakeavceleb', root)
-    problems = table.attrs['problems']
+    made = index('fakeavceleb', root)
+    table, problems = made.rows, made.problems
     assert sum(p['type'] == 'UnreadableMedia' and p['file'] == one_spelling(shots[3].path) for p in problems) == 1
     assert sum('nothing says what it is' in p['message'] for p in problems) == 1
     assert sum('3 lines' in p['message'] and 'fsgan-wav2lip and wav2lip' in p['message'] for p in problems) == 1
@@ -117,7 +120,7 @@ def test_a_damaged_table_is_named(tree, name, text):
 def test_sets_that_publish_nothing_get_splits_of_strangers(tree):
     fakes, pairs = 'manipulated_sequences/DeepFakeDetection/raw/videos', [(i, j) for i in range(28) for j in range(28) if i != j]
     names = [f'{fakes}/{i:02}_{j:02}__walk__X.mp4' for i, j in pairs]
-    table = index('dfd', tree(*names, *(f'original_sequences/actors/raw/videos/{i:02}__walk.mp4' for i in range(28))))
+    table = index('dfd', tree(*names, *(f'original_sequences/actors/raw/videos/{i:02}__walk.mp4' for i in range(28)))).rows
     assert not table.has_audio.any() and set(table.split.dropna()) == {'train', 'val', 'test'}
     people = [set().union(*map(people_in, part.itertuples())) for _, part in table.groupby('split')]
     assert sum(map(len, people)) == len(set().union(*people)) == 28
@@ -128,13 +131,13 @@ def test_dfdc_keeps_a_fake_beside_its_original(tree):
     part |= {f'r{k}.mp4': dict(label='REAL') for k in range(9)}
     root = tree(*(f'train/dfdc_train_part_0/{name}' for name in part))
     (root/'train/dfdc_train_part_0/metadata.json').write_text(json.dumps(part))
-    table = index('dfdc', root)
+    table = index('dfdc', root).rows
     assert set(table.split) <= {'train', 'val'} and (table.groupby('identity').split.nunique() == 1).all()
     assert table.groupby('label').size().to_dict() == {0: 9, 1: 40}
 
 
 def test_a_file_below_the_root_keeps_its_capitals_and_spaces(tree):
-    table = index('folder', tree('real/A b.MP4', 'fake/My Type/c.mov', 'fake/My Type/c.wav'))
+    table = index('folder', tree('real/A b.MP4', 'fake/My Type/c.mov', 'fake/My Type/c.wav')).rows
     assert table.set_index('path').category.to_dict() == {'real/A b.MP4': 'real', 'fake/My Type/c.mov': 'My Type'}
     assert table.audio_path.tolist() == ['fake/My Type/c.wav', None]
 
@@ -143,10 +146,10 @@ def test_probing_measures_what_is_there_and_reports_the_rest(tmp_path):
     (tmp_path/'real').mkdir(); (tmp_path/'fake').mkdir()
     (tmp_path/'real'/'speaker.mp4').write_bytes(sample('speaker.mp4').read_bytes())
     (tmp_path/'fake'/'cut.mp4').write_bytes(sample('speaker.mp4').read_bytes()[:3000])
-    table = index('folder', tmp_path, probe_files=True)
-    row, = table.itertuples()
+    made = index('folder', tmp_path, probe_files=True)
+    row, = made.rows.itertuples()
     assert (row.frames, row.rate, len(row.sha256)) == (117, 25, 64)
-    assert [(p['file'], p['type']) for p in table.attrs['problems']] == [('fake/cut.mp4', 'UnreadableMedia')]
+    assert [(p['file'], p['type']) for p in made.problems] == [('fake/cut.mp4', 'UnreadableMedia')]
 
 
 def test_the_command_says_how_it_went(tmp_path, capsys):
