@@ -46,7 +46,7 @@ def quadratic(
 @register
 class ContAlone(Detector):
     "A quadratic decision by mean and spread of Cont."
-    kind, reads = 'cont_alone', ('cont',)
+    kind, reads, shows = 'cont_alone', ('cont',), ('cont',)
     config_class, presets = ContAloneConfig, dict(paper={}, official={}, tiny={})
     says = 'A quadratic rule on mean and spread of Cont; a baseline of this kit.'
     licence, source = 'Apache-2.0', 'this kit'

@@ -197,7 +197,7 @@ def hide_rows(
 @register
 class CorrelationDetector(Detector):
     "The paper's detector: cross-attention between sound and face, with Sync on the side."
-    kind, reads, terms = 'correlation', ('faces', 'mfcc'), TERMS
+    kind, reads, shows, terms = 'correlation', ('faces', 'mfcc'), ('sync', 'cont'), TERMS
     config_class, presets = CorrelationConfig, PRESETS
     says = 'Cross-attention between sound and face; Sync is distilled towards Cont (Yu et al. 2024).'
     licence = 'none stated for the published weights'

@@ -76,6 +76,7 @@ class Detector(nn.Module, ABC):
     "Base class of all detectors."
     kind = ''               # name in the registry
     reads = ()              # names of views, and 'cont' if it cannot do without Cont
+    shows = ()              # names of the curves in its verdicts
     learns_from = 'pairs'   # 'pairs': real and fake clips; 'reals': real clips only
     terms = ('classification',)   # of its loss, by name
     config_class = Settings   # frozen dataclass with a field `preset`
