@@ -48,7 +48,7 @@ notebooks: .venv/.dev  ## clean the notebooks, of widget state too, and write th
 	$(BIN)/nbdev_export
 
 picture: .venv/.dev  ## take the README's picture of the viewer (needs Chromium)
-	$(BIN)/python -c 'from cmdfd_nb.report import photograph; print(photograph("nbs/images/viewer.png"))'
+	$(BIN)/python -c 'from cmdfd_nb.show.browser import photograph; print(photograph("nbs/images/viewer.png"))'
 
 readme: .venv/.dev  ## write README.md from nbs/index.ipynb, its relative links seen from here
 	$(BIN)/jupyter-nbconvert --to markdown --output-dir out --output README nbs/index.ipynb

@@ -8,7 +8,7 @@ from cmdfd_nb.media.clip import PreprocessConfig
 from cmdfd_nb.store import sha256_of
 from cmdfd_nb.media.write import write_video
 from cmdfd_nb.show.report import escaped_json
-from cmdfd_nb.judge.score import Result, TrackScore
+from cmdfd_nb.judge.score import VERDICTS, Result, TrackScore
 from cmdfd_nb.show.viewer import STATIC
 
 BITS = 12
@@ -31,14 +31,18 @@ def made_up(path, n, faces=1, label=1, seed=0, divergence='js', teachers=True, s
     "A result of n frames per face for a film, its numbers drawn at random."
     rng, tracks = np.random.default_rng(seed), []
     for k in range(faces):
-        smooth = [np.convolve(rng.uniform(0, 1, n + 8), np.ones(9) / 9, 'valid') for _ in range(3)]
-        p = [rng.dirichlet(np.full(40, .1), n).astype(np.float32) if teachers else None for _ in range(2)]
+        curves = {name: np.convolve(rng.uniform(0, 1, n + 8), np.ones(9) / 9, 'valid') for name in ('p_fake', 'sync', 'cont')}
+        posteriors = [rng.dirichlet(np.full(40, .1), n).astype(np.float32) if teachers else None for _ in range(2)]
         begin = start + 10 * k
         boxes = np.tile(np.float32([10 + 100 * k, 20, 90 + 100 * k, 120]), (n - 10 * k, 1))
-        cut = [None if c is None else c[:n - 10 * k] for c in (*smooth, *p)]
-        tracks.append(TrackScore(k, begin / 25, (begin + len(boxes)) / 25, len(boxes), float(cut[0].mean()), label, cut[0], cut[1],
-                                 cut[2] if teachers else None, boxes, cut[3], cut[4]))
-    weights = dict(name='made up', domain='real', sha256='', temperature=1.5, threshold=threshold, divergence=divergence, blank='keep')
+        shown = ('sync', 'cont', 'p_fake') if teachers else ('sync', 'p_fake')
+        cut = {name: curves[name][:len(boxes)] for name in shown}
+        heard, seen = (None if p is None else p[:len(boxes)] for p in posteriors)
+        p_fake = float(cut['p_fake'].mean())
+        tracks.append(TrackScore(k, begin / 25, (begin + len(boxes)) / 25, len(boxes), boxes, 'correlation', 0., p_fake, label,
+                                 VERDICTS[label], None if label is None else threshold, cut, heard, seen))
+    weights = dict(name='made up', domain='real', sha256='', temperature=1.5, threshold=threshold, detector='correlation',
+                   divergence=divergence, blank='keep')
     return Result(str(path), sha256_of(path), PreprocessConfig(faces='whole').to_dict(), weights, tracks, [])
 
 

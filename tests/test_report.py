@@ -8,7 +8,8 @@ import pytest
 
 from cmdfd_nb.core import sample
 from cmdfd_nb.media.write import write_video
-from cmdfd_nb.show.report import cmdfd_report, page, write_report
+from cmdfd_nb.cli import cmdfd_report
+from cmdfd_nb.show.report import page, write_report
 from screen import AT, Opened, barcode, film, made_up, number, position, settled, until
 
 COMMAND = Path(sys.executable).with_name('cmdfd_report')
@@ -47,7 +48,7 @@ def test_keys_move_the_frame_and_its_description(browser, numbered):
             assert position(page) == frame
             settled(page, frame)
         text = slider.get_attribute('aria-valuetext')
-        assert re.fullmatch(r'frame 25 of 0 to 99, 1\.00 s, Sync 0\.\d\d, Cont 0\.\d\d, p_fake 0\.\d\d', text), text
+        assert re.fullmatch(r'frame 25 of 0 to 99, 1\.00 s, Sync 0\.\d\d, Cont 0\.\d\d, p_fake 0\.\d\d, \|Sync − Cont\| 0\.\d\d', text), text
 
 
 @pytest.mark.parametrize('place', ['.curves', '.picture'])

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['DIVERGENCES', 'TEACHER_VIEWS', 'js_divergence', 'mean_kl_divergence', 'given_character', 'cont', 'posteriors',
-           'cont_of', 'kept_cont']
+           'with_gap', 'cont_of', 'kept_cont']
 
 # %% ../../nbs/models/35_agreement.ipynb #971737aa
 from copy import copy, deepcopy
@@ -78,6 +78,17 @@ def posteriors(
     "Run both teachers over a batch."
     lengths = batch.get('lengths')
     return teachers.asr(batch['stft'], lengths), teachers.vsr(teachers.lips(batch['lips'], lengths), lengths)
+
+# %% ../../nbs/models/35_agreement.ipynb #d80682ee
+register_curve('gap', Curve('|Sync − Cont|', 'Distance of Sync and Cont: is what moves together also meant together?'))
+
+
+def with_gap(
+    curves: dict,   # name: (T,) arrays
+) -> dict:          # the same, and `gap` where there are `sync` and `cont`
+    "Add the distance of Sync and Cont to curves that have both."
+    if not {'sync', 'cont'} <= curves.keys(): return curves
+    return curves | dict(gap=abs(curves['sync'] - curves['cont']))
 
 # %% ../../nbs/models/35_agreement.ipynb #7fe4cbb1
 @torch.inference_mode()

@@ -2,21 +2,20 @@
 //
 // The same file serves JupyterLab, VS Code and Colab (anywidget calls `render`) and the self-contained report (which
 // calls `mount`). It needs no library, no build step, no kernel and no network. What a view holds is described in the
-// notebook nbs/61_viewer.ipynb. A position is a frame counted from the first one shown; times are in seconds.
+// notebook nbs/show/84_viewer.ipynb: the curves and the bands they are drawn in come with it. A position is a frame counted from the first one shown; times are in seconds.
 
 const CACHE = 64;          // decoded pictures kept per clip, about 50 MB
 const AHEAD = 8;           // pictures decoded in advance in the direction of travel
 const SETTLED = 150;       // milliseconds without a move after which the kernel hears of the frame
 const STEPS = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, PageDown: -25, PageUp: 25, Home: -Infinity, End: Infinity };
-const QUANTITIES = ['Sync', 'Cont', 'distance', 'p_fake'];
-const INKS = ['ink', 'muted', 'line', 'sync', 'cont', 'distance', 'p_fake', 'a', 'b'];  // custom properties of viewer.css
+const INKS = ['ink', 'muted', 'line', 'sync', 'cont', 'gap', 'p_fake', 'c0', 'c1', 'c2', 'c3', 'a', 'b'];  // custom properties of viewer.css
 const LEFT = 92, RIGHT = 12, AXIS = 22, GAP = 18;  // pixels around and between the bands of the plot
 const FONT = '12px system-ui, sans-serif';
 
 // ---------------------------------------------------------------------------------------------- small helpers
 
 const clamp = (x, low, high) => Math.min(Math.max(x, low), high);
-const digits = (x, n = 2) => x === undefined ? '–' : x.toFixed(n);
+const digits = (x, n = 2) => x == null ? '–' : x.toFixed(n);
 const bytes = data => new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 
 /** An element with properties and children. Text goes in as text, never as HTML. */
@@ -140,17 +139,15 @@ class Clip {
   /** The last picture stays when the other clip is longer. */
   held(position) { return Math.min(position, this.view.frames - 1); }
 
-  /** A value of the chosen face, undefined where it is not on screen. */
-  value(quantity, position) {
-    const k = this.view.first + position - this.track.start, { sync, cont, frame_p_fake } = this.track;
-    if (quantity === 'distance') return cont && k in sync ? Math.abs(sync[k] - cont[k]) : undefined;
-    return { Sync: sync, Cont: cont, p_fake: frame_p_fake }[quantity]?.[k];
+  /** A value of one of the chosen face's curves, undefined where it is not on screen. */
+  value(name, position) {
+    return this.track.curves[name]?.[this.view.first + position - this.track.start];
   }
 
   /** The 40 probabilities of a teacher, 'heard' or 'seen'. */
   probabilities(teacher, position) {
     const k = this.view.first + position - this.track.start, size = this.view.symbols.length;
-    if (!this.track[teacher] || !(k in this.track.sync)) return undefined;
+    if (!this.track[teacher] || !(k in this.track.boxes)) return undefined;
     return Array.from(bytes(this.track[teacher]).subarray(k * size, (k + 1) * size), x => x / 255);
   }
 
@@ -175,28 +172,35 @@ class Clip {
   }
 
   describe() {
-    const { track, view } = this, limit = { fake: ' ≥ ', real: ' < ' }[track.verdict];
-    this.score.textContent = `${track.verdict}, p_fake ${digits(track.p_fake)}${limit ? limit + digits(view.threshold) : ''}`;
+    const { track, view } = this, limit = { fake: ' ≥ ', real: ' < ' }[track.answer];
+    this.score.textContent = `${track.answer}, p_fake ${digits(track.p_fake)}${limit ? limit + digits(view.threshold) : ''}`;
     this.canvas.ariaLabel = `Picture of ${view.name} with the face that was scored`;
   }
 }
 
 // ----------------------------------------------------------------------------------------------------- curves
 
-/** What stands in the plot, from top to bottom: one clip's quantities, or one quantity of two clips at a time. */
+/** The curves of all clips by name, each with its label, explanation, range, ink and dash. */
+function curvesOf(clips) { return Object.assign({}, ...clips.map(clip => clip.view.curves)); }
+
+/** What stands in the plot, from top to bottom: the bands of one clip, or a band for each curve of two clips. */
 function bandsOf(clips) {
-  const [clip] = clips, curve = (clip, quantity, ink, dash = []) => ({ quantity, ink, dash, clip });
-  const both = quantity => [curve(clip, quantity, 'a'), curve(clips[1], quantity, 'b', [6, 4])];
+  const curves = curvesOf(clips), [clip] = clips;
+  const line = (clip, name, ink = curves[name].ink, dash = curves[name].dash) => ({ clip, name, ink, dash });
   const waves = clips.map(clip => ({ title: `sound ${clip.letter}`.trim(), height: 34, curves: [], wave: clip }));
-  if (clips.length === 2) {
-    const band = quantity => ({ title: quantity, height: 62, curves: both(quantity), flags: quantity === 'p_fake' && clips });
-    return [...QUANTITIES.map(band), ...waves];
+  if (clips.length === 1) {
+    const band = ({ names, ...look }) => ({ ...look, ...range(curves, names), curves: names.map(name => line(clip, name)),
+      flags: names.includes('p_fake') && clips, threshold: names.includes('p_fake') ? clip.view.threshold : undefined });
+    return [...clip.view.bands.map(band), ...waves];
   }
-  return [
-    { title: 'Sync, Cont', height: 116, curves: [curve(clip, 'Sync', 'sync'), curve(clip, 'Cont', 'cont', [6, 4])], between: true },
-    { title: 'distance', height: 44, curves: [curve(clip, 'distance', 'distance')], area: true },
-    { title: 'p_fake', height: 62, curves: [curve(clip, 'p_fake', 'p_fake')], flags: clips, threshold: clip.view.threshold },
-    ...waves];
+  const band = name => ({ title: curves[name].label, height: 62, ...range(curves, [name]), flags: name === 'p_fake' && clips,
+    curves: [line(clips[0], name, 'a', []), line(clips[1], name, 'b', [6, 4])] });
+  return [...Object.keys(curves).map(band), ...waves];
+}
+
+/** The limits of an axis on which some curves are drawn together. */
+function range(curves, names) {
+  return { low: Math.min(...names.map(name => curves[name].low)), high: Math.max(...names.map(name => curves[name].high)) };
 }
 
 /** Curves over a common time axis. They are drawn once; only the playhead, on a canvas above them, moves. */
@@ -223,7 +227,7 @@ class Plot {
     this.ink = ink;
     let top = GAP / 2;
     for (const band of this.bands) {
-      Object.assign(band, { top, y: value => band.top + (1 - value) * band.height });
+      Object.assign(band, { top, y: value => band.top + (band.high - value) / (band.high - band.low) * band.height });
       this.drawBand(pen, band);
       top += band.height + GAP;
     }
@@ -245,7 +249,7 @@ class Plot {
     if (band.flags) band.flags.forEach((clip, row) => this.drawFlags(pen, band, clip, row));
     if (band.between) this.fill(pen, band, ...band.curves);
     if (band.area) this.fill(pen, band, band.curves[0]);
-    if (band.threshold !== undefined) this.rule(pen, band.y(band.threshold), ink.muted, [2, 3]);
+    if (band.threshold != null) this.rule(pen, band.y(band.threshold), ink.muted, [2, 3]);
     for (const { dash, ink: name, ...curve } of band.curves) {
       trace(pen, this.points(band, curve));
       Object.assign(pen, { strokeStyle: ink[name], lineWidth: 1.6, lineJoin: 'round' });
@@ -255,15 +259,15 @@ class Plot {
   }
 
   /** The name of a band, what its axis counts, and its limits. */
-  frame(pen, { title, top, height, wave, y }) {
+  frame(pen, { title, top, height, wave, y, low, high }) {
     const { ink } = this;
     Object.assign(pen, { fillStyle: ink.ink, textBaseline: 'middle', textAlign: 'left' });
     pen.fillText(title, 0, top + height / 2);
-    this.rule(pen, wave ? top + height / 2 : y(0), ink.line);
+    this.rule(pen, wave ? top + height / 2 : y(low), ink.line);
     if (wave) return;
-    this.rule(pen, y(1), ink.line);
+    this.rule(pen, y(high), ink.line);
     Object.assign(pen, { fillStyle: ink.muted, textAlign: 'right' });
-    for (const tick of [0, 1]) pen.fillText(tick, LEFT - 8, y(tick));
+    for (const tick of [low, high]) pen.fillText(tick, LEFT - 8, y(tick));
   }
 
   rule(pen, y, style, dash = []) {
@@ -273,9 +277,9 @@ class Plot {
     pen.stroke();
   }
 
-  points(band, { clip, quantity }) {
+  points(band, { clip, name }) {
     return Array.from({ length: clip.view.frames }, (_, i) => {
-      const value = clip.value(quantity, i);
+      const value = clip.value(name, i);
       return value === undefined ? undefined : [this.x(i), band.y(value)];
     });
   }
@@ -283,10 +287,10 @@ class Plot {
   /** The surface between two curves, or under one. */
   fill(pen, band, upper, lower) {
     const above = this.points(band, upper).filter(Boolean);
-    const below = lower ? this.points(band, lower).filter(Boolean) : above.map(([x]) => [x, band.y(0)]);
+    const below = lower ? this.points(band, lower).filter(Boolean) : above.map(([x]) => [x, band.y(band.low)]);
     if (!below.length) return;
     trace(pen, [...above, ...below.reverse()]);
-    Object.assign(pen, { fillStyle: this.ink.distance, globalAlpha: .22 });
+    Object.assign(pen, { fillStyle: this.ink.gap, globalAlpha: .22 });
     pen.fill();
     pen.globalAlpha = 1;
   }
@@ -333,8 +337,8 @@ class Plot {
     Object.assign(pen, { strokeStyle: this.ink.ink, lineWidth: 1 });
     trace(pen, [[x, 0], [x, this.bottom]]);
     pen.stroke();
-    for (const band of this.bands) for (const { clip, quantity, ink } of band.curves) {
-      const value = clip.value(quantity, position);
+    for (const band of this.bands) for (const { clip, name, ink } of band.curves) {
+      const value = clip.value(name, position);
       if (value !== undefined) this.dot(pen, x, band.y(value), this.ink[ink]);
     }
   }
@@ -364,7 +368,7 @@ class Characters {
 
   draw(clip, position, ink) {
     const heard = clip.probabilities('heard', position), seen = clip.probabilities('seen', position), { view } = clip;
-    const pen = fresh(this.canvas), cont = clip.value('Cont', position);
+    const pen = fresh(this.canvas), cont = clip.value('cont', position);
     this.title.textContent = `Characters heard and seen${clip.letter && ` in ${clip.letter}`}`;
     this.result.textContent = cont === undefined ? 'no face here' : `${view.divergence.replace('{}', digits(1 - cont))}, Cont ${digits(cont)}`;
     this.canvas.ariaLabel = heard ? `heard ${likeliest(heard, view)}; seen ${likeliest(seen, view)}` : 'no face here';
@@ -398,11 +402,19 @@ function likeliest(p, { symbols }) {
 
 // ----------------------------------------------------------------------------------------------------- viewer
 
+/** A short line, or for an area a bar, in the ink of a curve. */
+function sample(ink, dashed, area) {
+  const node = element('i', { className: 'sample' });
+  node.style.borderTop = `${area ? 8 : 2.5}px ${dashed ? 'dashed' : 'solid'} var(--${ink})`;
+  node.style.opacity = area ? .4 : 1;
+  return node;
+}
+
 /** Everything together. The range input owns the position; all other ways to move go through `seek`. */
 class Viewer {
   constructor(host, views, settled) {
     this.clips = views.map((view, k) => new Clip(view, views.length > 1 ? 'AB'[k] : ''));
-    Object.assign(this, { settled, leading: this.clips[0], plot: new Plot(this.clips), characters: new Characters() });
+    Object.assign(this, { settled, leading: this.clips[0], plot: new Plot(this.clips), characters: new Characters(), curves: curvesOf(this.clips) });
     this.build();
     host.append(this.root);
     this.watch();
@@ -446,8 +458,8 @@ class Viewer {
   }
 
   faces(clip) {
-    const option = ({ face, start, sync }, value) => {
-      const [from, to] = [start, start + sync.length].map(frame => digits(frame / clip.view.fps));
+    const option = ({ face, start, boxes }, value) => {
+      const [from, to] = [start, start + boxes.length].map(frame => digits(frame / clip.view.fps));
       return element('option', { value }, `face ${face}: ${from} to ${to} s`);
     };
     const select = element('select', { ariaLabel: clip.letter ? `Face in ${clip.letter}` : 'Face' }, ...clip.view.tracks.map(option));
@@ -457,14 +469,17 @@ class Viewer {
 
   /** The values at the playhead; a short line before each name shows how it is drawn. */
   values() {
-    const alone = this.clips.length === 1, sample = style => element('i', { className: `sample ${style}` });
-    const row = clip => {
-      clip.cells = QUANTITIES.map(() => element('b'));
-      const items = QUANTITIES.map((name, k) => element('span', {}, alone ? sample(name) : '', `${name} `, clip.cells[k]));
-      return element('div', { className: 'row' }, alone ? '' : element('span', {}, sample(clip.letter.toLowerCase()), clip.letter), ...items);
-    };
     this.place = element('strong');
-    return element('div', { className: 'values' }, this.place, ...this.clips.map(row));
+    return element('div', { className: 'values' }, this.place, ...this.clips.map(clip => this.row(clip)));
+  }
+
+  row(clip) {
+    const curves = Object.entries(this.curves), alone = this.clips.length === 1;
+    clip.cells = curves.map(() => element('b'));
+    const items = curves.map(([name, { label, says, ink, dash }], k) => element('span', { title: says },
+      alone ? sample(ink, dash.length, name === 'gap') : '', `${label} `, clip.cells[k]));
+    const letter = alone ? '' : element('span', {}, sample(clip.letter.toLowerCase(), clip === this.clips[1]), clip.letter);
+    return element('div', { className: 'row' }, letter, ...items);
   }
 
   // watching
@@ -536,12 +551,13 @@ class Viewer {
   /** Everything but the pictures, at the current position. */
   show() {
     const { position, clips, plot, range } = this, { first, fps } = clips[0].view, frame = first + position;
-    const values = clip => QUANTITIES.map(name => clip.value(name, position));
+    const values = clip => Object.keys(this.curves).map(name => clip.value(name, position));
+    const spoken = clip => Object.values(this.curves).map(({ label }, k) => `, ${label} ${digits(values(clip)[k])}`).join('');
     range.value = frame;
     for (const clip of clips) clip.cells.forEach((cell, k) => { cell.textContent = digits(values(clip)[k]); });
     this.place.textContent = `${digits(frame / fps)} s, frame ${frame} (${first} to ${first + plot.frames - 1})`;
     range.ariaValueText = `frame ${frame} of ${first} to ${first + plot.frames - 1}, ${digits(frame / fps)} s` + clips.map(clip =>
-      `${clip.letter && `; ${clip.letter}`}, Sync ${digits(values(clip)[0])}, Cont ${digits(values(clip)[1])}, p_fake ${digits(values(clip)[3])}`).join('');
+      `${clip.letter && `; ${clip.letter}`}${spoken(clip)}`).join('');
     if (!this.ink) return;                                 // hidden so far: `redraw` draws when there is room
     plot.drawHead(position);
     if (!this.characters.node.hidden) this.characters.draw(this.leading, position, this.ink);
