@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 NEEDS := settings.ini setup.py pyproject.toml
-TABLE := import json; from cmdfd_nb.cli import table; print(table([json.load(open("out/demo/score.json"))]))
+TABLE := import json; from cmdfd_nb.show.records import score_table; print(score_table([json.load(open("out/demo/score.json"))]))
 
 .DEFAULT_GOAL := help
 .PHONY: help demo reproduce test lab notebooks picture readme clean

@@ -15,8 +15,6 @@ from collections.abc import Iterable
 from dataclasses import asdict, field, fields
 from pathlib import Path
 
-import numpy as np
-
 # %% ../nbs/00_core.ipynb #bdb7604b
 FPS = 25                                # frames per second
 SAMPLE_RATE = 16_000                    # samples per second, mono
@@ -108,7 +106,7 @@ def seed_everything(
     seed: int,  # same seed, same run (on the same machine and library versions)
 ):
     "Seed Python, NumPy and PyTorch."
-    import torch
+    import numpy as np, torch
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.manual_seed(seed)

@@ -60,7 +60,7 @@ def test_commands_exist(wheel):
     for module, function in (target.split(':') for target in entries['console_scripts'].values()):
         assert callable(getattr(importlib.import_module(module), function))
     written = '\n'.join(path.read_text('utf-8') for path in (ROOT/'cmdfd_nb').rglob('[!_]*.py'))
-    assert set(entries['console_scripts']) == set(re.findall(r'^@call_parse\ndef (cmdfd_\w+)\(', written, re.M))   # every command is installed
+    assert set(entries['console_scripts']) == set(re.findall(r'^@command\ndef (cmdfd_\w+)\(', written, re.M))   # every command is installed
 
 
 def test_files_share_a_process(request):
