@@ -42,7 +42,8 @@ def _meta_row(
 # %% ../../nbs/world/28_build.ipynb #ab1cbabf
 def _write_csv(path, rows):
     "Write a CSV file, whole or not at all."
-    with atomic_path(path) as part, open(part, 'w', newline='') as f: csv.writer(f, lineterminator='\n').writerows(rows)
+    with atomic_path(path) as part, open(part, 'w', newline='') as f:
+        csv.writer(f, lineterminator='\n').writerows(rows)
 
 def write_tables(
     root,            # folder of the data set
@@ -56,7 +57,8 @@ def write_tables(
         _write_csv(root/'meta_data.csv', [_META_HEADER, *(_meta_row(world.seed, s) for s in made)])
     if world.kind == 'lrs2':
         for split in ('train', 'val', 'test'):
-            _write_csv(root/f'{split}.txt', [[s.path[5:-4]] for s in made if s.split == split])  # without main/ and .mp4
+            names = [[s.path[5:-4]] for s in made if s.split == split]      # without main/ and .mp4
+            _write_csv(root/f'{split}.txt', names)
 
 # %% ../../nbs/world/28_build.ipynb #a4dea928
 def _claim(
@@ -66,10 +68,11 @@ def _claim(
     "Write the settings of a world into its folder."
     note = Path(root)/'truth'/'world.json'
     if not note.exists():
-        if any(Path(root).glob('[!.]*')): raise BadArgument(root, 'this folder holds other files', 'Give a new folder.')
+        if any(Path(root).glob('[!.]*')):
+            raise BadArgument(root, 'this folder holds other files', 'Give a new folder.')
         with atomic_path(note) as part: part.write_text(json.dumps(world.to_dict()))
-    there, here = World.from_dict(json.loads(note.read_text()), note).to_dict(), world.to_dict()
-    other = [f'{name}={value!r}' for name, value in there.items() if value != here[name]]
+    there = World.from_dict(json.loads(note.read_text()), note).to_dict()
+    other = [f'{name}={value!r}' for name, value in there.items() if value != getattr(world, name)]
     if other:
         raise BadArgument(root, f'this folder holds a world with {", ".join(other)}',
                           'Use the same settings, or another folder.')
@@ -93,24 +96,36 @@ def _made(
     return [s for s in found if (Path(root)/s.path).exists()]
 
 # %% ../../nbs/world/28_build.ipynb #53805916
-def build(
-    root,               # folder of the data set, new or begun
-    world: World,       # its settings
-    clips: int,         # of every type of forgery
-    workers: int = 1,   # processes
-    splits: tuple = ('train', 'val', 'test'),  # those wanted
-    reals: int = 0,     # further people, each with a real clip and no forgery
-    types: tuple = None,  # types of clips wanted, e.g. ('real', 'C wav2lip'); all by default
-) -> dict:              # path of a clip that failed: `CmdfdError`; raises `BadArgument` before anything is made
-    "Make the missing clips of a data set, then its tables."
+def _make_missing(
+    root,
+    world: World,
+    plan: list,        # of `Shot`
+    workers: int = 1,  # processes
+    group: int = 1,    # clips in a row that go to the same worker
+):                     # yields what `_attempt` returns, with a progress bar
+    "Make the clips of a plan that do not exist yet."
     from tqdm import tqdm
+    missing = [s for s in plan if not (Path(root)/s.path).exists()]
+    results = in_parallel(functools.partial(_attempt, str(root), world), missing, workers, group)
+    done = len(plan) - len(missing)
+    return tqdm(results, total=len(plan), initial=done, desc=world.kind, unit='clip', file=sys.stderr)
+
+# %% ../../nbs/world/28_build.ipynb #a27f0b7c
+def build(
+    root,                 # folder of the data set, new or begun
+    world: World,         # its settings
+    clips: int,           # of every type of forgery
+    workers: int = 1,     # processes
+    splits: tuple = ('train', 'val', 'test'),  # those wanted
+    reals: int = 0,       # further people, each with a real clip and no forgery
+    types: tuple = None,  # types of clips wanted, e.g. ('real', 'C wav2lip'); all by default
+) -> dict:                # path of a clip that failed: `CmdfdError`; raises `BadArgument` before anything is made
+    "Make the missing clips of a data set, then its tables."
     plan = shots(world, clips, splits, reals, types)
     _claim(root, world)
-    missing = [s for s in plan if not (Path(root)/s.path).exists()]
     per_person = max(len(plan) // (clips + reals), 1)
-    results = in_parallel(functools.partial(_attempt, str(root), world), missing, workers, per_person)
-    bar = tqdm(results, total=len(plan), initial=len(plan) - len(missing), desc=world.kind, unit='clip', file=sys.stderr)
-    failed = {shot.path: error for shot, error in bar if error}
+    attempts = _make_missing(root, world, plan, workers, per_person)
+    failed = {shot.path: error for shot, error in attempts if error}
     write_tables(root, world, _made(root))
     return failed
 
@@ -120,8 +135,8 @@ def _make_speaker(
 ):
     "Make a real clip of a friendly speaker."
     voice = Voice('Annie', 'en-us', 52, 60, 165)
-    take = act(random_identity(np.random.default_rng(16)), voice, 'Hello! Nobody filmed me: my face and my voice are computed.',
-               np.random.default_rng(7), 1.)
+    text = 'Hello! Nobody filmed me: my face and my voice are computed.'
+    take = act(random_identity(np.random.default_rng(16)), voice, text, np.random.default_rng(7), 1.)
     sound = record(take.audio, Recording(.2, -18, 60, 7600, 0, 'pink', 35, -20, 1))
     write_video(path, film(take.frames, Camera(1, .2, .003, 1.5, .3)), sound)
 

@@ -22,7 +22,7 @@ def rng_of(
     return np.random.default_rng(int(content_key(*key), 16))
 
 # %% ../../nbs/world/25_people.ipynb #b1b393ce
-SPLIT_PATTERN = tuple('train test val train train test train train test train'.split())  # of pairs of people, repeating
+SPLIT_PATTERN = tuple('train test val train train test train train test train'.split())  # of pairs, repeating
 _HIGH = frozenset('linda f2 Annie f5 f1 anika belinda steph2 Andrea grandma aunty Alicia f3 shelby'.split())
 
 def voices_of(

@@ -41,7 +41,8 @@ class Shot(Settings):
     voice: int     # number of the person who is heard
 
 # %% ../../nbs/world/26_plan.ipynb #9c98e533
-CATEGORY_FOLDERS = dict(A='RealVideo-RealAudio', B='RealVideo-FakeAudio', C='FakeVideo-RealAudio', D='FakeVideo-FakeAudio')
+CATEGORY_FOLDERS = dict(A='RealVideo-RealAudio', B='RealVideo-FakeAudio',
+                        C='FakeVideo-RealAudio', D='FakeVideo-FakeAudio')
 RELEASE = (  # method, category, file name
     ('real', 'A', '{clip}.mp4'), ('rtvc', 'B', '{clip}_fake.mp4'),
     ('faceswap', 'C', '{clip}_{other}_faceswap.mp4'), ('fsgan', 'C', '{clip}_{other}.mp4'),
@@ -49,6 +50,7 @@ RELEASE = (  # method, category, file name
     ('faceswap-wav2lip', 'D', '{clip}_{other}_faceswap_{other}_wavtolip.mp4'),
     ('fsgan-wav2lip', 'D', '{clip}_{other}_{other}_wavtolip.mp4'))
 
+# %% ../../nbs/world/26_plan.ipynb #7ca9b96e
 def fakeavceleb_shots(
     one: Person,    # in front of the camera
     other: Person,  # the partner
@@ -63,7 +65,7 @@ def fakeavceleb_shots(
     return [shot(*row) for row in RELEASE]
 
 # %% ../../nbs/world/26_plan.ipynb #d9f3e6f9
-GENERATORS = dict(wav2lip='wav2lip', VideoReTalk='videoretalk', Audio2Head='audio2head', MakeItTalk='makeittalk')  # folders
+GENERATORS = dict(wav2lip='wav2lip', VideoReTalk='videoretalk', Audio2Head='audio2head', MakeItTalk='makeittalk')
 WITH_WAV = ('origin', 'Audio2Head', 'Audio2Head_Self', 'MakeItTalk', 'MakeItTalk_Self')
 
 def cmdfd_shots(

@@ -110,6 +110,7 @@ def _swap(
     longer = max(own, _stretch(world, partner.number)[1])
     return forge(method, _around(_scene(world, number), start, longer), None, partner.identity, rng, world.strength)
 
+# %% ../../nbs/world/27_shoot.ipynb #327d2ed9
 def _parts(
     method: str,         # one of `forge.METHODS`, or 'real'
 ) -> tuple[str, str]:    # method of the swap, method of the lips; empty for none
@@ -166,6 +167,7 @@ class Truth:
     landmarks: np.ndarray   # (T, 68, 2) float32, pixels, of the picture in the file
     opening: np.ndarray     # (T,) float32, gap of the inner lips over the distance of the outer eye corners
 
+# %% ../../nbs/world/27_shoot.ipynb #233a567d
 def _lip_delay(
     take: Take,
     reach: int = 5,  # longest delay tried, frames
@@ -186,8 +188,8 @@ def shoot(
     take = staged(world, shot)
     camera, recording, crf = _equipment(world, shot)
     landmarks = filmed_points(take.landmarks, camera, take.frames.shape[2])
-    truth = Truth(shot, world, camera, recording, crf, sync_correlation(take), _lip_delay(take), take.text, take.phonemes,
-                  landmarks, opening(take.landmarks).astype(np.float32))
+    truth = Truth(shot, world, camera, recording, crf, sync_correlation(take), _lip_delay(take), take.text,
+                  take.phonemes, landmarks, opening(take.landmarks).astype(np.float32))
     return film(take.frames, camera), record(take.audio, recording), truth
 
 # %% ../../nbs/world/27_shoot.ipynb #b057d6f4

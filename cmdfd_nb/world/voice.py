@@ -16,9 +16,9 @@ from ..core import SAMPLE_RATE, SAMPLES_PER_FRAME, BadArgument, Settings, choice
 
 # %% ../../nbs/world/21_voice.ipynb #9508560f
 ESPEAK_VARIANTS = tuple(
-    'ian,max,Mario,linda,robert,m3,f2,Andy,Tweaky,ed,m8,travis,antonio,Annie,m2,m7,f5,marcelo,f1,quincy,Mr serious,Jacky,'
-    'anika,kaukovalta,croak,belinda,Denis,Alex,steph2,Lee,john,Gene2,paul,boris,miguel,Andrea,iven2,Diogo,grandma,victor,'
-    'pedro,aunty,Storm,norbert,Hugo,Alicia,iven4,gustave,f3,sandro,m5,shelby,m1'.split(','))
+    'ian,max,Mario,linda,robert,m3,f2,Andy,Tweaky,ed,m8,travis,antonio,Annie,m2,m7,f5,marcelo,f1,quincy,Mr serious,'
+    'Jacky,anika,kaukovalta,croak,belinda,Denis,Alex,steph2,Lee,john,Gene2,paul,boris,miguel,Andrea,iven2,Diogo,'
+    'grandma,victor,pedro,aunty,Storm,norbert,Hugo,Alicia,iven4,gustave,f3,sandro,m5,shelby,m1'.split(','))
 ACCENTS = ('en-us', 'en-us-nyc', 'en-gb-x-rp', 'en-gb-scotland', 'en-gb-x-gbclan')
 
 # %% ../../nbs/world/21_voice.ipynb #d04edb1a
@@ -64,8 +64,7 @@ def _load_espeak(
 ):                 # the library as an object of `ctypes`
     "Start espeak-ng, set to return its sound and to report phonemes, and seed it."
     espeak = ctypes.CDLL(library)
-    returns_sound, phonemes_no_exit = 2, 0x8001                # phoneme events; do not exit on errors
-    espeak.espeak_Initialize(returns_sound, 0, data.encode(), phonemes_no_exit)
+    espeak.espeak_Initialize(2, 0, data.encode(), 0x8001)      # 2: return the sound; 0x8001: phoneme events, no exit
     espeak.espeak_ng_SetRandSeed(ctypes.c_long(0))
     return espeak
 
@@ -92,7 +91,7 @@ def _utter(
     name: str,         # accent+variant
     parameters: list,  # pairs of espeak's parameter number and value
     text: str,         # what to say
-) -> tuple:            # int16 samples at 22.05 kHz as bytes; list of (mnemonic with stress mark, sample where it begins)
+) -> tuple:            # int16 samples at 22.05 kHz as bytes; list of (mnemonic with stress mark, first sample)
     "Say a text in this process."
     sound = []
     events = []
@@ -123,7 +122,7 @@ def _run_child(
 def _render_speech(
     text: str,     # what to say
     voice: Voice,  # who says it
-) -> tuple:        # int16 (n,) at 22.05 kHz; list of [mnemonic, sample]; raises `BadArgument` if there is nothing to say
+) -> tuple:        # int16 (n,) at 22.05 kHz; list of [mnemonic, sample]; raises `BadArgument` if no word is in it
     "Let espeak-ng say a text, the same way every time."
     parameters = [(1, voice.rate), (2, 25), (3, voice.pitch), (4, voice.pitch_range)]  # 2: volume; none clips at 25
     done = _run_child([f'{voice.accent}+{voice.variant}', parameters, text])
@@ -200,6 +199,7 @@ class Speech:
     text: str          # what is said
     voice: Voice       # who says it
 
+# %% ../../nbs/world/21_voice.ipynb #e088fbc2
 def speak(
     text: str,              # what to say
     voice: Voice = Voice(), # who says it
@@ -215,5 +215,5 @@ def speak(
     return Speech((audio * (10**(-26/20) / speech_level(audio))).astype(np.float32), phonemes, text, voice)
 
 # %% ../../nbs/world/21_voice.ipynb #838428f2
-PHONEMES = tuple('_ n t D s I d r k @ l p 3 a# E z b u: m f @2 w i: aI oU V eI I2 0 a j h v aU dZ S tS U T i N g @L 3: O@ '
-                 'r- aa ; o@ I# e@ OI Z A@ t# i@ O: aI@ aI2 O2 i@3 U@ A: VR @- IR @5 aI3 w# t2'.split())
+PHONEMES = tuple('_ n t D s I d r k @ l p 3 a# E z b u: m f @2 w i: aI oU V eI I2 0 a j h v aU dZ S tS U T i N g @L '
+                 '3: O@ r- aa ; o@ I# e@ OI Z A@ t# i@ O: aI@ aI2 O2 i@3 U@ A: VR @- IR @5 aI3 w# t2'.split())
