@@ -100,12 +100,12 @@ def cmdfd_weights(
 def _about_detector(kind, cls, weights):
     "Return what a registered detector says about itself as plain data."
     plain = {name: getattr(cls, name) for name in ('says', 'learns_from', 'licence', 'source')}
-    return dict(kind=kind, reads=list(cls.reads), presets=list(cls.presets), weights=list(weights), **plain)
+    return dict(kind=kind, reads=list(cls.reads), shows=list(cls.shows), presets=list(cls.presets), weights=list(weights), **plain)
 
 def _detector_lines(about):
     "Return a paragraph about a detector."
-    reads, presets, weights = (', '.join(about[name]) or 'none' for name in ('reads', 'presets', 'weights'))
-    return (f'{about["kind"]}: {about["says"]}\n    reads {reads}; learns from {about["learns_from"]}\n'
+    reads, shows, presets, weights = (', '.join(about[name]) or 'none' for name in ('reads', 'shows', 'presets', 'weights'))
+    return (f'{about["kind"]}: {about["says"]}\n    reads {reads}; shows {shows}; learns from {about["learns_from"]}\n'
             f'    presets: {presets}; weights: {weights}\n    {about["source"]} ({about["licence"]})')
 
 # %% ../nbs/90_cli.ipynb #e5ef0922
@@ -114,19 +114,13 @@ def cmdfd_detectors(
     json: JSON = False,
 ) -> list:  # nothing
     "List the detectors of the kit, with what each reads, learns from and has weights for."
-    from cmdfd_nb.models.detectors import DETECTORS
+    from cmdfd_nb.models.detectors import all_detectors
     from cmdfd_nb.models.weights import weights_of_kind
-    known = [_about_detector(kind, cls, weights_of_kind(kind)) for kind, cls in DETECTORS.items()]
+    known = [_about_detector(kind, cls, weights_of_kind(kind)) for kind, cls in sorted(all_detectors().items())]
     print(json_text(known) if json else '\n'.join(map(_detector_lines, known)))
 
 # %% ../nbs/90_cli.ipynb #59cdf56b
 _UNUSABLE = ('UnreadableMedia', 'NoAudioStream', 'NoVideoStream')   # problems that make `cmdfd_index` end with 1
-
-def _problems(table): return table.attrs['problems']   # rows
-
-def _write_index(out, table):
-    from cmdfd_nb.data.manifest import write_manifest
-    write_manifest(out, table, table.attrs)   # rows
 
 # %% ../nbs/90_cli.ipynb #a8a4a2b0
 @command
@@ -142,9 +136,10 @@ def cmdfd_index(
 ) -> list:  # files that are missing, unreadable or mute
     "Make the manifest of a data set: one row per video."
     from cmdfd_nb.data.index import counts, grouped, index
+    from cmdfd_nb.data.manifest import write_manifest
     table = index(kind, root, lists, seed, match, probe, worker_count(workers))
-    _write_index(out, table)
-    problems = _problems(table)
+    write_manifest(out, table)
+    problems = table.problems
     print(counts(table), f'\nWrote {len(table)} rows to {out}; {len(problems)} problems.')
     if problems: print(grouped(problems), file=sys.stderr)
     return [p for p in problems if p['type'] in _UNUSABLE]
@@ -161,10 +156,9 @@ def cmdfd_preprocess(
     from cmdfd_nb.data.clips import preprocess_all
     from cmdfd_nb.media.clip import PreprocessConfig
     clips = preprocess_all(manifest, out, PreprocessConfig(faces=faces), worker_count(workers))
-    problems = _problems(clips)
-    for problem in problems: print(problem['message'], file=sys.stderr)
-    print(f'{len(clips)} clips of {clips.path.nunique()} videos are in {out}; {len(problems)} problems.')   # rows
-    return problems
+    for problem in clips.problems: print(problem['message'], file=sys.stderr)
+    print(f'{len(clips)} clips of {clips.rows.path.nunique()} videos are in {out}; {len(clips.problems)} problems.')
+    return clips.problems
 
 # %% ../nbs/90_cli.ipynb #34746689
 @command
@@ -220,26 +214,28 @@ def cmdfd_teach(
 # %% ../nbs/90_cli.ipynb #99b2869a
 _TRAIN = 'learn.config:TrainConfig'
 
-def _train_settings(config, preset, terms, epochs, seed):
+def _train_settings(config, preset, terms, epochs, seed, kind=None):
     "Return the `TrainConfig` that options ask for."
     from cmdfd_nb.learn.config import TrainConfig, train_config
-    chosen = dict(preset=preset, terms=terms and tuple(terms.split(',')), epochs=epochs, seed=seed)
+    chosen = dict(kind=kind, preset=preset, terms=terms and tuple(terms.split(',')), epochs=epochs, seed=seed)
     return settings_from(TrainConfig, config, train_config, **chosen)
 
 # %% ../nbs/90_cli.ipynb #fa86258a
-def _cont_of(out, table, teachers, config, device):
+def _cont_of(out, clips, teachers, config, device):
     "Return Cont of the clips that a run learns from, computed once and kept in its folder."
     from cmdfd_nb.core import pick_device
-    from cmdfd_nb.learn.loop import kept_cont
-    from cmdfd_nb.models.correlation import detector_config
-    learned = table[table.split.isin(('train', 'val'))]   # rows
-    return kept_cont(out, learned, teachers, detector_config(config.preset, **config.detector), pick_device(device))
+    from cmdfd_nb.models.agreement import kept_cont
+    from cmdfd_nb.models.detectors import configure, rule_of
+    learned = clips.where(clips.rows.split.isin(('train', 'val')))
+    rule = rule_of(configure(config.kind, config.preset, **config.detector))
+    return kept_cont(out, learned.paths(), teachers, pick_device(device), **rule)
 
 # %% ../nbs/90_cli.ipynb #d2bea1c5
 @command
 def cmdfd_train(
     clips: Param('Folder of preprocessed clips, with clips.parquet', str),
     config: Param('JSON file with settings', str) = None,
+    detector: Param('Detector to train, see cmdfd_detectors (default: correlation, the paper\'s)', str) = None,
     teachers: Param('Weights file with both teachers; without it only --terms classification', str) = None,
     out: out_option('Folder of the run; one that was interrupted goes on') = 'runs/detector',
     preset: setting(_TRAIN, 'preset', 'Settings and size: tiny, paper, official', 'tiny') = None,
@@ -253,7 +249,7 @@ def cmdfd_train(
     from cmdfd_nb.data.clips import read_clips
     from cmdfd_nb.learn.loop import train
     from cmdfd_nb.models.checkpoint import load_weights
-    chosen = _train_settings(config, preset, terms, epochs, seed)
+    chosen = _train_settings(config, preset, terms, epochs, seed, detector)
     table = read_clips(Path(clips)/'clips.parquet')
     taught = load_weights(teachers) if teachers else None
     cont = _cont_of(out, table, taught, chosen, device) if taught else None

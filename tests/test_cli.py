@@ -198,27 +198,27 @@ def test_pieces_that_are_not_there_are_no_failure(monkeypatch, capsys):
 # cmdfd_detectors
 
 class Loud:
-    kind, reads, learns_from, presets = 'loud', ('mfcc', 'gray'), 'pairs', dict(tiny={}, paper={})
+    kind, reads, shows, learns_from, presets = 'loud', ('mfcc', 'gray'), ('loudness',), 'pairs', dict(tiny={}, paper={})
     licence, source, says = 'MIT', 'arXiv 0000.00000', 'Calls loud clips fake.'
 
 
 class Silent(Loud):
-    kind, reads, learns_from, presets = 'silent', ('mfcc',), 'reals', {}
+    kind, reads, shows, learns_from, presets = 'silent', ('mfcc',), (), 'reals', {}
 
 
 @pytest.fixture
-def registry(monkeypatch):   # detectors: a stand-in for the registry
+def registry(monkeypatch):
     "Two detectors, of which one has weights."
-    monkeypatch.setitem(sys.modules, 'cmdfd_nb.models.detectors', SimpleNamespace(DETECTORS=dict(loud=Loud, silent=Silent)))
+    monkeypatch.setattr('cmdfd_nb.models.detectors.all_detectors', lambda: dict(loud=Loud, silent=Silent))
     monkeypatch.setattr('cmdfd_nb.models.weights.weights_of_kind', dict(loud=['tiny'], silent=[]).get, raising=False)
 
 
 def test_detectors_are_listed_for_people_and_programs(registry, capsys):
     assert cli.cmdfd_detectors() == 0
     shown = capsys.readouterr().out
-    assert 'reads mfcc, gray; learns from pairs' in shown and 'presets: tiny, paper; weights: tiny' in shown and 'presets: none; weights: none' in shown
+    assert 'reads mfcc, gray; shows loudness; learns from pairs' in shown and 'presets: tiny, paper; weights: tiny' in shown and 'presets: none; weights: none' in shown
     assert cli.cmdfd_detectors(json=True) == 0
     loud, silent = json.loads(capsys.readouterr().out)
-    assert loud == dict(kind='loud', reads=['mfcc', 'gray'], presets=['tiny', 'paper'], weights=['tiny'], says='Calls loud clips fake.',
+    assert loud == dict(kind='loud', reads=['mfcc', 'gray'], shows=['loudness'], presets=['tiny', 'paper'], weights=['tiny'], says='Calls loud clips fake.',
                         learns_from='pairs', licence='MIT', source='arXiv 0000.00000')
     assert silent['weights'] == []

@@ -56,9 +56,6 @@ class ContAlone(Detector):
         for name, size in dict(mean=2, scale=2, mean2=6, scale2=6, weight=6, bias=1).items():
             self.register_buffer(name, torch.ones(size, dtype=torch.float64))
 
-    @property
-    def cont_rule(self): return dict(divergence=self.config.divergence, blank=self.config.blank)
-
     def forward(self,
         batch: dict,   # cont (B, T), lengths (B,)
     ) -> Verdict:

@@ -239,9 +239,6 @@ class CorrelationDetector(Detector):
     @property
     def alone(self): return self.config.across_clips
 
-    @property
-    def cont_rule(self): return dict(divergence=self.config.divergence, blank=self.config.blank)
-
 # %% ../../nbs/models/33_correlation.ipynb #f32b8b4b
 @patch
 def embed(self: CorrelationDetector,
