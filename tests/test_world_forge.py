@@ -1,4 +1,4 @@
-"What forgeries promise: the same again from the same draw, sound kept or replaced, lips in sync as the paper saw them."
+"Forgeries: reproducible from one draw, sound kept or replaced, lips in sync as the paper saw them."
 import numpy as np
 import pytest
 
@@ -6,15 +6,18 @@ from cmdfd_nb.core import SAMPLES_PER_FRAME, BadArgument
 from cmdfd_nb.media.read import frames
 from cmdfd_nb.media.sound import read_audio
 from cmdfd_nb.world.face.identity import random_identity
-from cmdfd_nb.world.forge.take import Take, act, mouth_from_audio
-from cmdfd_nb.world.forge.find import estimate_landmarks, known, sync_correlation
-from cmdfd_nb.world.forge.lipsync import STRENGTHS, videoretalk, wav2lip
+from cmdfd_nb.world.forge.take import Take, act
+from cmdfd_nb.world.forge.sound import mouth_from_audio
+from cmdfd_nb.world.forge.layers import TRACE_STRENGTHS
+from cmdfd_nb.world.forge.find import estimate_landmarks, sync_correlation, with_landmarks
+from cmdfd_nb.world.forge.lipsync import videoretalk, wav2lip
 from cmdfd_nb.world.forge.talkinghead import audio2head, makeittalk
-from cmdfd_nb.world.forge.methods import METHODS, forge
+from cmdfd_nb.world.forge.methods import FORGERIES, SWAPS, Forgery, combine_forgeries, forge, register_forgery
 from cmdfd_nb.world.text import sentence
 from cmdfd_nb.world.voice import random_voice
 
-SWAPS, STILLS = ('faceswap', 'fsgan'), ('audio2head', 'makeittalk')
+METHODS = tuple(FORGERIES)
+STILLS = 'audio2head', 'makeittalk'
 
 
 def actor(seed, size=224, identity=None):
@@ -56,7 +59,7 @@ def test_sound_is_kept_or_replaced(forged, takes, method):
 @pytest.mark.parametrize('method', ['wav2lip', 'makeittalk', 'faceswap', 'rtvc'])
 def test_the_same_draw_makes_the_same_forgery(forged, takes, donor, method):
     again, other = (forge(method, *takes, donor, np.random.default_rng(seed)) for seed in (1, 2))
-    same = lambda a, b: np.array_equal(a.frames, b.frames) and np.array_equal(a.audio, b.audio)
+    def same(a, b): return np.array_equal(a.frames, b.frames) and np.array_equal(a.audio, b.audio)
     assert same(again, forged[method]) and not same(other, forged[method])
 
 
@@ -75,8 +78,8 @@ def test_a_still_is_one_frame(forged, takes):
 
 @pytest.mark.parametrize('method', ['wav2lip', 'videoretalk', 'audio2head', 'faceswap', 'fsgan'])
 def test_strength_scales_traces_and_not_motion(takes, donor, method):
-    shown = {s: forge(method, takes[0][:12], takes[1][:12], donor, np.random.default_rng(4), s) for s in STRENGTHS}
-    far = [np.abs(shown[s].frames.astype(int) - shown['none'].frames).mean() for s in STRENGTHS]
+    shown = {s: forge(method, takes[0][:12], takes[1][:12], donor, np.random.default_rng(4), s) for s in TRACE_STRENGTHS}
+    far = [np.abs(shown[s].frames.astype(int) - shown['none'].frames).mean() for s in TRACE_STRENGTHS]
     assert far[0] == 0 < far[1] < far[3]
     assert np.abs(shown['strong'].landmarks - shown['none'].landmarks).max() < 1.5
 
@@ -118,7 +121,7 @@ def test_sound_alone_moves_a_mouth(takes):
 @pytest.fixture(scope='module')
 def stranger(real_clips):
     shown = np.stack([f for f, _ in zip(frames(real_clips['vox_a']), range(30))])
-    return known(Take(shown, read_audio(real_clips['vox_a'])[:30 * SAMPLES_PER_FRAME]))
+    return with_landmarks(Take(shown, read_audio(real_clips['vox_a'])[:30 * SAMPLES_PER_FRAME]))
 
 
 def test_landmarks_of_a_real_face(stranger):
@@ -127,7 +130,7 @@ def test_landmarks_of_a_real_face(stranger):
         assert np.abs(np.median(points, 0) - where).max() < 15, np.median(points, 0)
 
 
-@pytest.mark.parametrize('method', [m for m in METHODS if m != 'rtvc'])
+@pytest.mark.parametrize('method', [f.name for f in FORGERIES.values() if 'text' not in f.needs])
 def test_real_video(stranger, donor, method):
     t = forge(method, stranger, donor=donor, rng=np.random.default_rng(0))
     assert t.frames.shape == stranger.frames.shape and np.array_equal(t.audio, stranger.audio)
@@ -143,5 +146,35 @@ def test_real_video_of_any_size(real_clips):
     for f in (audio2head, makeittalk): assert f(take, take, np.random.default_rng(0)).frames.shape == shown.shape
 
 
-def test_nobody_can_respeak_an_unknown_text(stranger):
-    with pytest.raises(BadArgument, match='nobody knows'): forge('rtvc', stranger)
+def test_an_unknown_text_cannot_be_spoken_again(stranger):
+    with pytest.raises(BadArgument, match='unknown'): forge('rtvc', stranger)
+
+
+# The registry
+
+def test_records_agree_with_their_clips(forged, takes, donor):
+    take, driver = takes
+    for name, f in FORGERIES.items():
+        voice = dict(target=take.voice, driver=driver.voice).get(f.heard)
+        assert f.name == name and f.label == 1 and f.says.endswith('.')
+        assert (forged[name].identity == take.identity) == (f.seen == 'target')
+        assert voice is None or forged[name].voice == voice
+
+
+def test_swaps_follow_the_registry(takes, donor):
+    assert list(SWAPS) == ['faceswap', 'fsgan'] and len(SWAPS) == 2
+    def lend(take, donor, rng, strength): return FORGERIES['fsgan'].function(take, donor, rng, strength)
+    record = register_forgery(Forgery('lend', lend, ('donor',), seen='donor'))
+    try:
+        assert 'lend' in SWAPS
+        with pytest.raises(BadArgument, match='lend'): register_forgery(record)
+        same = forge('lend', takes[0][:3], None, donor, np.random.default_rng(0))
+        assert np.array_equal(same.frames, forge('fsgan', takes[0][:3], None, donor, np.random.default_rng(0)).frames)
+    finally: FORGERIES.pop('lend')
+    assert 'lend' not in SWAPS and tuple(FORGERIES) == METHODS
+
+
+def test_combined_records():
+    both = combine_forgeries(FORGERIES['rtvc'], FORGERIES['faceswap'])
+    assert (both.seen, both.heard) == ('donor', 'clone') and set(both.needs) == {'driver', 'donor', 'text', 'voice'}
+    with pytest.raises(BadArgument, match='driver, donor, text, voice'): Forgery('x', None, ('money',))
