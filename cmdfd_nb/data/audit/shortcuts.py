@@ -18,7 +18,7 @@ from ...store import content_key
 from ...pool import in_parallel
 from ...media.read import frames, probe
 from ...media.sound import read_audio
-from ...media.tracks import gray
+from ...media.faces import gray
 from ..clips import media_of
 from .findings import FINE, GRAVE, NOTE, finding, share
 from .files import _counted, pairs

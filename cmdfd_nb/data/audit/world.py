@@ -17,7 +17,7 @@ from ...core import SAMPLE_RATE
 from ...pool import in_parallel
 from ...media.read import frames, probe
 from ...media.sound import read_audio
-from ...media.tracks import gray
+from ...media.faces import gray
 from ...world.voice import speech_level
 from ...world.shoot import Truth, load_truth
 
