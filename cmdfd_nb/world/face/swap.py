@@ -12,58 +12,64 @@ import cv2
 import numpy as np
 
 from .identity import Identity
-from .canvas import X0, Y0, _mix, _step
-from .skin import _skin_colour, _to_srgb
+from .canvas import HEAD_ORIGIN, composite, lerp, smoothstep
+from .skin import skin_colour, to_srgb
+from .mouth import deform_mouth
+from .eyes import eye_points
 from .sculpt import sculpt
-from .render import _at_rest, _deform, _eye_points, _under
+from .render import still_points
 
-# %% ../../../nbs/world/face/238_swap.ipynb #e86d97eb
-_KEEP = ('scene', 'hair', 'clothes', 'cloth', 'light_', 'background', 'room', 'zoom', 'center', 'head_width', 'ear_size')
+# %% ../../../nbs/world/face/238_swap.ipynb #6006af6a
+_KEEP = ('scene', 'hair', 'clothes', 'cloth', 'light_', 'background', 'room', 'zoom', 'center',
+         'head_width', 'ear_size')  # beginnings of the fields that stay
 
 def swap_face(
-    target: Identity,  # who is filmed
-    donor: Identity,   # whose face is put there
+    target: Identity,  # filmed person
+    donor: Identity,   # gives the face
 ) -> Identity:         # hair, clothes, light, room and framing of the target, the rest of the donor
-    "The donor's face in the target's place."
+    "Put the donor's face in the target's place."
     return replace(donor, **{k: v for k, v in target.to_dict().items() if k.startswith(_KEEP)})
 
-MOUTH_REACH = .52                       # half side of a mouth square, in eye-to-chin distances
-ANCHORS = [36, 39, 42, 45, 31, 33, 35]  # landmarks that do not move with the mouth: eye corners and base of the nose
+# %% ../../../nbs/world/face/238_swap.ipynb #3b5f6b2b
+MOUTH_REACH = .52  # half side of a mouth square, in eye-to-chin distances
+
+def _square(face, m, to, behind):
+    "Render one square of `render_mouth`."
+    canvas = face.head.copy()
+    deform_mouth(face.lower, canvas, m)
+    return composite(cv2.warpAffine(canvas, to, behind.shape[:2]), behind)
 
 def render_mouth(
-    identity: Identity,
+    identity: Identity,  # the person
     mouth: np.ndarray,  # (T, 9), columns named in `MOUTH`
     size: int = 96,     # side of the squares, pixels
 ) -> np.ndarray:        # (T, size, size, 3) uint8 RGB, seen from the front
-    "Only the lower face, as a lip-sync generator of that resolution would produce it."
-    face, p = sculpt(identity), identity
+    "Render the lower face alone, as a lip-sync generator of that resolution would produce it."
+    face = sculpt(identity)
     k = size / (2 * MOUTH_REACH * face.ppu)
-    corner = np.array([-MOUTH_REACH - X0, p.mouth_y - MOUTH_REACH - Y0]) * face.ppu
+    corner = np.array([-MOUTH_REACH - HEAD_ORIGIN[0], identity.mouth_y - MOUTH_REACH - HEAD_ORIGIN[1]]) * face.ppu
     to = np.column_stack([np.eye(2) * k, .5 * k - .5 - k * corner])
-    behind = np.full((size, size, 3), _to_srgb(.3 * _skin_colour(p.melanin, p.warmth)), np.uint8)
+    behind = np.full((size, size, 3), to_srgb(.3 * skin_colour(identity.melanin, identity.warmth)), np.uint8)
     return np.stack([_square(face, m, to, behind) for m in mouth])
 
-def _square(face, m, to, behind):
-    "One square of `render_mouth`."
-    canvas = face.head.copy()
-    _deform(face, canvas, m)
-    return _under(cv2.warpAffine(canvas, to, behind.shape[:2]), behind)
+# %% ../../../nbs/world/face/238_swap.ipynb #e86d97eb
+ANCHORS = [36, 39, 42, 45, 31, 33, 35]  # landmarks that do not move with the mouth: eye corners and base of the nose
+
+def _paste(frame, anchors, square, source):
+    "Paste one square onto a frame."
+    u = np.linspace(-1, 1, square.shape[0], dtype=np.float32)
+    affine = np.linalg.lstsq(np.column_stack([source, np.ones(len(source))]), anchors, rcond=None)[0].T
+    oval = 1 - smoothstep(np.hypot(u[None] / .82, (u[:, None] - .04) / .74), .72, 1.)
+    mask, moved = (cv2.warpAffine(a.astype(np.float32), affine, frame.shape[1::-1]) for a in (oval, square))
+    return np.round(lerp(frame.astype(np.float32), moved, mask[..., None])).astype(np.uint8)
 
 def paste_mouth(
     frames: np.ndarray,     # (T, H, W, 3) uint8 RGB
     landmarks: np.ndarray,  # (T, 68, 2) of these frames
     squares: np.ndarray,    # (T, s, s, 3) uint8 from `render_mouth`
-    identity: Identity,     # whose mouth the squares show
-) -> np.ndarray:            # new frames, unchanged outside a soft oval
+    identity: Identity,     # owner of the mouth in the squares
+) -> np.ndarray:            # (T, H, W, 3) uint8, unchanged outside a soft oval
     "Put mouth squares onto frames, placed by eyes and nose."
-    still = np.concatenate([_at_rest(identity)[0], _eye_points(identity, np.zeros(10), 0)])[ANCHORS]
+    still = np.concatenate([still_points(identity), eye_points(identity, np.zeros(10), 0)])[ANCHORS]
     source = (still - [-MOUTH_REACH, identity.mouth_y - MOUTH_REACH]) / (2 * MOUTH_REACH) * squares.shape[1] - .5
     return np.stack([_paste(f, l[ANCHORS], s, source) for f, l, s in zip(frames, landmarks, squares)])
-
-def _paste(frame, anchors, square, source):
-    "One frame of `paste_mouth`."
-    u = np.linspace(-1, 1, square.shape[0], dtype=np.float32)
-    affine = np.linalg.lstsq(np.column_stack([source, np.ones(len(source))]), anchors, rcond=None)[0].T
-    oval = 1 - _step(np.hypot(u[None] / .82, (u[:, None] - .04) / .74), .72, 1.)
-    mask, moved = (cv2.warpAffine(a.astype(np.float32), affine, frame.shape[1::-1]) for a in (oval, square))
-    return np.round(_mix(frame.astype(np.float32), moved, mask[..., None])).astype(np.uint8)
