@@ -9,8 +9,8 @@ from cmdfd_nb.data.layouts.fakeavceleb import NAMES, one_spelling
 from cmdfd_nb.data.splits import people_in
 from cmdfd_nb.core import BadManifest, sample
 from cmdfd_nb.data.manifest import read_manifest
-from cmdfd_nb.world.build import write_table, write_tables
-from cmdfd_nb.world.people import person
+from cmdfd_nb.world.build import write_tables
+from cmdfd_nb.world.people import make_person
 from cmdfd_nb.world.plan import WITH_WAV, World, shots
 
 
@@ -47,7 +47,7 @@ def test_the_procedural_layouts_become_what_they_are(planned):
     table = made.rows.set_index('path')
     assert not made.problems and len(table) == len(shots)
     for s in shots:
-        row, one, heard = table.loc[s.path], person(5, s.person).name, person(5, s.voice).name
+        row, one, heard = table.loc[s.path], make_person(5, s.person).name, make_person(5, s.voice).name
         assert (row.split, row.identity, row.label) == (s.split, one, int(s.type != 'real')) and row.has_audio
         if kind == 'fakeavceleb': assert row.category == NAMES[s.category, s.method]
         elif s.type != 'real':

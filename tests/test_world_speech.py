@@ -7,8 +7,8 @@ import torch  # noqa: F401  speech must work where torch runs its threads
 
 from cmdfd_nb.core import SAMPLE_RATE, SAMPLES_PER_FRAME, BadArgument
 from cmdfd_nb.world.text import sentence
-from cmdfd_nb.world.voice import ACCENTS, PHONEMES, VARIANTS, Voice, random_voice, speak
-from cmdfd_nb.world.recording import NOISES, Recording, noise, random_recording, record
+from cmdfd_nb.world.voice import ACCENTS, ESPEAK_VARIANTS, PHONEMES, Voice, random_voice, speak
+from cmdfd_nb.world.recording import NOISES, Recording, background_noise, random_recording, record
 
 TEXTS = ['The pilot took a copper teapot.', 'She chose fresh fish.', 'Five of us paid the judge.']
 
@@ -86,13 +86,13 @@ def test_sentences_are_many_and_drawn_by_the_generator():
 
 def test_voices_of_disjoint_slices_never_meet():
     rng = np.random.default_rng(0)
-    train, test = ({random_voice(rng, part).variant for _ in range(500)} for part in (VARIANTS[:40], VARIANTS[40:]))
-    assert train == set(VARIANTS[:40]) and test == set(VARIANTS[40:])
+    train, test = ({random_voice(rng, part).variant for _ in range(500)} for part in (ESPEAK_VARIANTS[:40], ESPEAK_VARIANTS[40:]))
+    assert train == set(ESPEAK_VARIANTS[:40]) and test == set(ESPEAK_VARIANTS[40:])
 
 
 def test_every_voice_and_accent_can_speak():
-    sounds = {speak('Good morning.', Voice(variant)).audio.tobytes() for variant in VARIANTS}
-    assert len(sounds) == len(VARIANTS)
+    sounds = {speak('Good morning.', Voice(variant)).audio.tobytes() for variant in ESPEAK_VARIANTS}
+    assert len(sounds) == len(ESPEAK_VARIANTS)
     assert len({speak('The poor tired farmer laughed.', Voice(accent=accent)).phonemes for accent in ACCENTS}) == len(ACCENTS)
 
 
@@ -121,4 +121,4 @@ def test_recording_keeps_time_and_varies_with_its_settings(speech):
 def test_noise_is_at_the_signal_to_noise_ratio_asked_for(kind):
     silence = record(np.zeros(SAMPLE_RATE * 2, np.float32), Recording(noise=kind))
     assert np.isfinite(silence).all() and 0 < silence.std() < .1
-    assert noise(SAMPLE_RATE, kind, np.random.default_rng(0)).std() == pytest.approx(1)
+    assert background_noise(SAMPLE_RATE, kind, np.random.default_rng(0)).std() == pytest.approx(1)
