@@ -5,21 +5,23 @@ import numpy as np
 import pytest
 import torch
 
-from cmdfd_nb.data.batches import (KINDS, ClipSet, augment, collate, draws, epoch_batches, frame_batches, loader,
+from cmdfd_nb.data.batches import (KINDS, ClipSet, augment, collate, epoch_batches, epoch_draws, frame_batches, loader,
                                    window)
-from cmdfd_nb.media.clip import SHAPES, Clip
+from cmdfd_nb.media.clip import STANDARD_VIEWS, Clip
 from cmdfd_nb.media.preprocess import load_clip, save_clip
-from cmdfd_nb.models.correlation import Detector, detector_config
+from cmdfd_nb.media.views import expected
+from cmdfd_nb.models.correlation import CorrelationDetector
+from cmdfd_nb.models.detectors import configure
 
 
-def make_clip(n, seed):
+def make_clip(n, seed, views=STANDARD_VIEWS):
     "A clip of noise."
     rng, arrays = np.random.default_rng(seed), {}
-    for name, (rows, *rest) in SHAPES.items():
-        shape = rows * n, *rest
-        picture = name in ('faces', 'lips')
-        arrays[name] = rng.integers(0, 256, shape, np.uint8) if picture else rng.standard_normal(shape, np.float32)
-    return Clip(**arrays, start=0, track=0, part=0, source=f'{seed}.mp4', source_sha256=str(seed))
+    for name in views:
+        shape, dtype = expected(name, n)
+        arrays[name] = rng.integers(0, 256, shape, dtype) if dtype == np.uint8 else rng.standard_normal(shape, dtype)
+    boxes = rng.standard_normal((n, 4), np.float32)
+    return Clip(arrays, boxes, start=0, track=0, part=0, source=f'{seed}.mp4', source_sha256=str(seed))
 
 
 @pytest.fixture(scope='module')
@@ -60,7 +62,7 @@ def test_windows_reach_both_ends_and_meet_equal_clips_alike():
 def test_epochs_hold_every_fake_and_fit_the_budget(sampling):
     rng = np.random.default_rng(0)
     labels, people, lengths = [0] * 20 + [1] * 100, [*range(20), *rng.integers(0, 30, 100)], rng.integers(25, 99, 120).tolist()
-    batches = epoch_batches(draws(sampling, labels, people, 1, 4), lengths, 400, 1, 4)
+    batches = epoch_batches(epoch_draws(sampling, labels, people, 1, 4), lengths, 400, 1, 4)
     seen = [i for batch in batches for i, _, _ in batch]
     assert {i for i in seen if labels[i]} == set(range(20, 120))
     assert all(len(b) < 3 or len(b) * max(lengths[i] for i, _, _ in b) <= 400 for b in batches)
@@ -68,7 +70,7 @@ def test_epochs_hold_every_fake_and_fit_the_budget(sampling):
 
 
 def test_a_fake_of_somebody_without_a_real_clip_still_has_a_partner():
-    drawn = draws('paired', [0, 0, 1, 1], ['ann', 'bob', 'ann', 'eve'], 0)
+    drawn = epoch_draws('paired', [0, 0, 1, 1], ['ann', 'bob', 'ann', 'eve'], 0)
     assert drawn[0] == (2, 0) and drawn[1][1] in (0, 1)
 
 
@@ -91,8 +93,8 @@ def test_partners_get_the_same_window_and_the_same_change(clips):
 
 def test_whole_clips_are_what_was_saved(clips):
     paths, frames = clips
-    item, clip = ClipSet(paths, frames, SHAPES)[1], load_clip(paths[1])
-    assert all((item[name].numpy() == getattr(clip, name)).all() for name in SHAPES)
+    item, clip = ClipSet(paths, frames, STANDARD_VIEWS)[1], load_clip(paths[1])
+    assert all((item[name].numpy() == clip[name]).all() for name in STANDARD_VIEWS)
 
 
 def test_spawned_workers_make_the_same_batches(clips, monkeypatch):
@@ -109,8 +111,8 @@ def test_spawned_workers_make_the_same_batches(clips, monkeypatch):
 def test_padding_changes_nothing(clips):
     paths, frames = clips
     items = ClipSet(paths, frames)
-    batch, detector = collate([items[i] for i in range(4)]), Detector(detector_config('tiny')).eval()
+    batch, detector = collate([items[i] for i in range(4)]), CorrelationDetector(configure('correlation', 'tiny')).eval()
     with torch.inference_mode():
-        together = detector(batch['faces'], batch['mfcc'], batch['lengths']).clip_logits
-        alone = torch.cat([detector(items[i]['faces'][None], items[i]['mfcc'][None]).clip_logits for i in range(4)])
+        together = detector(batch).logits
+        alone = torch.cat([detector(collate([items[i]])).logits for i in range(4)])
     torch.testing.assert_close(together, alone, atol=1e-4, rtol=1e-4)

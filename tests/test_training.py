@@ -10,13 +10,15 @@ from test_batches import make_clip
 
 from cmdfd_nb.media.preprocess import save_clip
 from cmdfd_nb.core import BadArgument, BadManifest
+from cmdfd_nb.data.clips import ClipTable
 from cmdfd_nb.learn.config import TrainConfig, rate_at, train_config
 from cmdfd_nb.learn.optimise import batches_of, parts_of
-from cmdfd_nb.learn.loop import cmdfd_train, settings, train
+from cmdfd_nb.learn.loop import train
 from cmdfd_nb.models.checkpoint import load_weights, save_weights
 from cmdfd_nb.models.weights import seeded_weights
 
-QUICK = train_config('tiny', terms=('classification',), epochs=2, budget=24, window=12)  # four steps an epoch
+SMALL = dict(visual_widths=(4, 4, 4, 8), visual_hidden=8, temporal_blocks=1, audio_filters=(4, 4, 4, 8), heads=2)
+QUICK = train_config('tiny', terms=('classification',), epochs=2, budget=24, window=12, detector=SMALL)  # four steps an epoch
 
 
 def make_table(folder, n=12):
@@ -24,11 +26,9 @@ def make_table(folder, n=12):
     rows = []
     for i in range(n):
         clip, fake = make_clip(25 + i % 3, i), i % 2
-        save_clip(replace(clip, faces=clip.faces // (1 + fake)), folder/f'{i:02}.safetensors')
+        save_clip(replace(clip, views=clip.views | dict(faces=clip['faces'] // (1 + fake))), folder/f'{i:02}.safetensors')
         rows.append(dict(clip=f'{i:02}.safetensors', frames=len(clip), label=fake, identity=str(i // 2), split='train' if i > 3 else 'val'))
-    table = pd.DataFrame(rows)
-    table.attrs = dict(root=str(folder), domain='synthetic')
-    return table
+    return ClipTable(pd.DataFrame(rows), folder, domain='synthetic')
 
 
 @pytest.fixture(scope='module')
@@ -41,11 +41,12 @@ pytestmark = pytest.mark.usefixtures('one_thread')
 SCRIPT = '''
 import sys
 import pandas as pd, torch
+from cmdfd_nb.data.clips import ClipTable
 from cmdfd_nb.learn.config import TrainConfig
 from cmdfd_nb.learn.loop import train
 torch.set_num_threads(1)
-table = pd.read_json({table!r}, orient='split', dtype=dict(clip=str, identity=str))
-table.attrs = dict(root={root!r}, domain='synthetic')
+rows = pd.read_json({table!r}, orient='split', dtype=dict(clip=str, identity=str))
+table = ClipTable(rows, {root!r}, domain='synthetic')
 def tell_and_wait(progress):
     print('step', progress.steps, flush=True)
     sys.stdin.readline()
@@ -55,8 +56,8 @@ train(table, {out!r}, TrainConfig.from_dict({config!r}), save_every=3, device='c
 
 def start(table, out, config, tmp_path):
     "A training process that tells of each step, and goes on when it is told to."
-    table.to_json(tmp_path/'table.json', orient='split')
-    code = SCRIPT.format(table=str(tmp_path/'table.json'), root=table.attrs['root'], out=str(out), config=config.to_dict())
+    table.rows.to_json(tmp_path/'table.json', orient='split')
+    code = SCRIPT.format(table=str(tmp_path/'table.json'), root=table.root, out=str(out), config=config.to_dict())
     pipes = dict.fromkeys(('stdin', 'stdout', 'stderr'), subprocess.PIPE)
     return subprocess.Popen([sys.executable, '-c', code], text=True, **pipes)
 
@@ -88,8 +89,8 @@ def test_the_same_seed_gives_the_same_weights_and_another_does_not(table, tmp_pa
 def test_all_terms_and_evidence_of_teachers(table, tmp_path):
     save_weights(tmp_path/'teachers.safetensors', seeded_weights('tiny'))
     teachers, rng = load_weights(tmp_path/'teachers.safetensors'), np.random.default_rng(0)
-    cont = {name: rng.random(n) for name, n in zip(table['clip'], table.frames)}
-    config = train_config('tiny', epochs=1, budget=60, window=12, detector=dict(evidence='band'), precision='bf16')
+    cont = {name: rng.random(n) for name, n in zip(table.rows['clip'], table.rows.frames)}
+    config = train_config('tiny', epochs=1, budget=60, window=12, detector=SMALL | dict(evidence='band'), precision='bf16')
     record = train(table, tmp_path/'run', config, teachers=teachers, cont=cont, device='cpu')
     assert {'classification', 'distillation', 'contrastive', 'total', 'auc'} <= set(record['history'][0])
     weights = load_weights(tmp_path/'run'/'best.safetensors')
@@ -102,11 +103,11 @@ def test_all_terms_and_evidence_of_teachers(table, tmp_path):
     (lambda t: t[(t.split == 'val') | (t.label == 0)], 'no fake clip is for training'),
     (lambda t: t.assign(split=None), 'no real clip is for training')])
 def test_one_class_is_refused(table, rows, said):
-    with pytest.raises(BadManifest, match=said): parts_of(rows(table))
+    with pytest.raises(BadManifest, match=said): parts_of(table.where(rows(table.rows)))
 
 
 def test_cont_is_needed_and_has_to_fit(table, tmp_path):
-    short, both = {name: np.zeros(3) for name in table['clip']}, replace(QUICK, terms=('classification', 'distillation'))
+    short, both = {name: np.zeros(3) for name in table.rows['clip']}, replace(QUICK, terms=('classification', 'distillation'))
     with pytest.raises(BadArgument, match='need Cont'): train(table, tmp_path/'run', both)
     with pytest.raises(BadArgument, match='does not fit 8 of 8 clips'): train(table, tmp_path/'run', QUICK, cont=short)
     assert not (tmp_path/'run').exists()
@@ -126,15 +127,19 @@ def test_rates_are_positive_and_end_low(schedule):
     assert 0 < min(rates) and max(rates) <= config.lr and rates[-1] < .5 * config.lr
 
 
-def test_settings_that_make_no_sense(tmp_path):
-    (tmp_path/'c.json').write_text('{"rate": 1}')
-    with pytest.raises(BadArgument, match='no field rate'): settings('tiny', tmp_path/'c.json')
-    (tmp_path/'c.json').write_text('{')
-    with pytest.raises(BadArgument, match='no JSON file'): settings('tiny', tmp_path/'c.json')
-    with pytest.raises(BadArgument, match='no such preset'): settings('huge')
-    assert settings(file=None).preset == 'tiny'
+def test_settings_that_make_no_sense():
+    with pytest.raises(BadArgument, match='no field rate'): train_config('tiny', rate=1)
+    with pytest.raises(BadArgument, match='Choose from paper, official, tiny'): train_config('huge')
 
 
-def test_command_says_what_is_missing(tmp_path, capsys):
-    assert cmdfd_train(str(tmp_path), out=str(tmp_path/'run')) == 2
-    assert 'clips.parquet' in capsys.readouterr().err
+def test_a_detector_that_is_fitted_trains_by_the_same_call(table, tmp_path):
+    save_weights(tmp_path/'teachers.safetensors', seeded_weights('tiny'))
+    teachers, config = load_weights(tmp_path/'teachers.safetensors'), train_config('tiny', kind='cont_alone')
+    with pytest.raises(BadArgument, match='decides by Cont'): train(table, tmp_path/'run', config, device='cpu')
+    assert not (tmp_path/'run').exists()
+    record = train(table, tmp_path/'run', config, teachers=teachers, device='cpu')
+    weights = load_weights(tmp_path/'run'/'best.safetensors')
+    assert len(record['history']) == 1 and record['steps'] == 0 and weights.kind == 'cont_alone'
+    assert train(table, tmp_path/'run', config, teachers=teachers, device='cpu') == record
+    train(table, tmp_path/'again', config, teachers=teachers, device='cpu')
+    assert (tmp_path/'again'/'best.safetensors').read_bytes() == (tmp_path/'run'/'best.safetensors').read_bytes()
