@@ -19,7 +19,7 @@ from ..learn.calibration import p_fake_of
 from .resampling import rows_of_split
 
 # %% ../../nbs/judge/63_scores.ipynb #206890bf
-ABOUT_WEIGHTS = ('weights', 'weights_sha256', 'domain', 'temperature', 'threshold')   # columns with facts about the weights
+ABOUT_WEIGHTS = ('weights', 'weights_sha256', 'domain', 'temperature', 'threshold')   # columns of facts
 SCORE_COLUMNS = ('path', 'clip', 'label', 'category', 'identity', 'split', 'frames', 'track',
                  'detector', 'score', 'p_fake', *ABOUT_WEIGHTS)   # of every file of scores
 
@@ -36,7 +36,8 @@ class Scores:
 
     def __repr__(self):
         curves = f' with {", ".join(self.curves)}' * bool(self.curves)
-        return f'Scores: {len(self)} rows{curves}; {len(self.problems)} without a score; {len(self.warnings)} warning(s)'
+        notes = f'{len(self.problems)} without a score; {len(self.warnings)} warning(s)'
+        return f'Scores: {len(self)} rows{curves}; {notes}'
 
     def _repr_html_(self):
         notes = ''.join(f'<p><small>{escape(sentence)}</small></p>' for sentence in self.warnings)
