@@ -1,29 +1,34 @@
 "Tables: seeds and differences where the truth is known, and numbers that name their source."
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
+from cmdfd_nb.data.manifest import Manifest
+from cmdfd_nb.judge.scores import Scores
 from cmdfd_nb.learn.calibration import p_fake_of
 from cmdfd_nb.paper.published import FIELDS, PUBLISHED
-from cmdfd_nb.paper.tables import ABSENT, MINIATURE, Draws, compare, over_seeds, shared_draws, table_one, table_three
+from cmdfd_nb.paper.tables import (ABSENT, MINIATURE, SharedResamples, over_seeds, paired_difference, shared_resamples,
+                                   table_one, table_three)
 
 
 def scores(rng, hard, apart, noise=.5):
     "Scores of a method on videos that are easy or hard for every method."
     labels = np.arange(len(hard)) % 2
-    logit = hard + noise * rng.normal(size=len(hard)) + apart * labels
-    return pd.DataFrame(dict(path=[f'{i}.mp4' for i in range(len(hard))], label=labels, category=np.where(labels, 'W2L', 'real'),
-                             identity=[f'id{i // 4}' for i in range(len(hard))], p_fake=p_fake_of(logit), threshold=.5,
-                             domain='real', source='CMDFD', weights='w'))
+    score = hard + noise * rng.normal(size=len(hard)) + apart * labels
+    return Scores(pd.DataFrame(dict(path=[f'{i}.mp4' for i in range(len(hard))], label=labels, identity=[f'id{i // 4}' for i in range(len(hard))],
+                                    category=np.where(labels, 'W2L', 'real'), p_fake=p_fake_of(score), threshold=.5, domain='real',
+                                    source='CMDFD', weights='w')))
 
 
 def test_the_spread_of_few_seeds_is_not_too_small():
     "With the videos fixed, the interval is that of a mean of S values: standard deviation s / sqrt(S)."
     rng = np.random.default_rng(0)
     runs = [scores(rng, rng.normal(size=400), apart) for apart in (.5, 1., 1.8)]
-    fixed = Draws({path: i for i, path in enumerate(runs[0].path)}, np.ones((4000, 400)), 'clip', 0)
+    fixed = SharedResamples({path: i for i, path in enumerate(runs[0].rows.path)}, np.ones((4000, 400)), 'clip', 0)
     _, many = over_seeds(runs, fixed)
-    each = [over_seeds([run], fixed)[0].loc[('W2L', 'auc')].item() for run in runs]
+    each = [over_seeds([run], replace(fixed, counts=fixed.counts[:1]))[0].loc[('W2L', 'auc')].item() for run in runs]
     assert many.loc[('W2L', 'auc')].std() == pytest.approx(np.std(each, ddof=1) / np.sqrt(3), rel=.05)
     assert many.loc[('W2L', 'auc')].mean() == pytest.approx(np.mean(each), abs=.005)
 
@@ -33,7 +38,7 @@ def test_methods_that_are_alike_are_rarely_found_to_differ():
     for _ in range(80):
         hard = rng.normal(size=100)
         a, b = ([scores(rng, hard, 1.)] for _ in range(2))
-        p.append(compare(a, b, shared_draws(a, 'clip', 200)).set_index('metric').p['auc'])
+        p.append(paired_difference(a, b, shared_resamples(a, 'clip', 200)).set_index('metric').p['auc'])
     assert np.mean(np.less(p, .05)) < .13 and np.mean(np.less(p, .5)) > .3
 
 
@@ -41,10 +46,10 @@ def test_pairing_sees_what_separate_intervals_do_not():
     rng = np.random.default_rng(0)
     hard = rng.normal(size=400)
     a, b = [scores(rng, hard, 1.4, .1)], [scores(rng, hard, 1., .1)]
-    draws = shared_draws(a, 'clip', 400)
-    ends = {name: np.quantile(over_seeds(runs, draws)[1].loc[('W2L', 'auc')], [.025, .975]) for name, runs in dict(a=a, b=b).items()}
+    resamples = shared_resamples(a, 'clip', 400)
+    ends = {name: np.quantile(over_seeds(runs, resamples)[1].loc[('W2L', 'auc')], [.025, .975]) for name, runs in dict(a=a, b=b).items()}
     assert ends['a'][0] < ends['b'][1]                                             # they overlap
-    assert compare(a, b, draws).set_index('metric').low['auc'] > 0                 # and yet
+    assert paired_difference(a, b, resamples).set_index('metric').low['auc'] > 0   # and yet
 
 
 def test_published_numbers_name_a_source_and_agree_with_each_other():
@@ -60,7 +65,7 @@ def test_a_table_says_what_it_is():
     rng = np.random.default_rng(0)
     runs = [scores(rng, rng.normal(size=80), 1.) for _ in range(2)]
     real = table_three(dict(ours=runs), ('auc',), ('W2L',), n=50)
-    made = table_three(dict(ours=[run.assign(domain='synthetic') for run in runs]), ('auc',), ('W2L',), n=50)
+    made = table_three(dict(ours=[run.where(run.rows.assign(domain='synthetic')) for run in runs]), ('auc',), ('W2L',), n=50)
     assert made.caption[0] == MINIATURE and MINIATURE not in real.caption
     assert 'Tested on CMDFD: 40 real and 40 fake videos of 20 people. Seeds: 2.' in real.caption
     assert 'Domain of the weights: real.' in real.caption
@@ -71,8 +76,21 @@ def test_a_table_says_what_it_is():
     assert table_three(dict(ours=runs), ('auc',), ('W2L',), more, n=50).cells.set_index('method').loc['paper', 'W2L'].startswith('0.900')
 
 
+def test_any_method_has_a_row():
+    "The name is free, the number of seeds differs, and neither curves nor a source are needed."
+    rng = np.random.default_rng(0)
+    hard = rng.normal(size=80)
+    ours = [scores(rng, hard, 1.) for _ in range(2)]
+    mine = [run.where(run.rows.drop(columns=['source', 'domain'])) for run in [scores(rng, hard, 2.)]]
+    table = table_three({'ours, full': ours, 'cont_alone': ours[:1], 'my | detector': mine}, ('auc', 'eer'), ('W2L',), n=50)
+    assert table.cells.method.tolist()[:6:2] == ['ours, full', 'cont_alone', 'my | detector']
+    alone = table_three({'x': mine}, ('auc', 'eer'), ('W2L',), n=50).numbers
+    together = table.numbers[table.numbers.row == 'my | detector'].assign(row='x')
+    pd.testing.assert_frame_equal(together.reset_index(drop=True), alone)   # a row does not depend on the other rows
+
+
 def test_data_sets_without_a_published_count_are_counted():
-    manifest = pd.DataFrame(dict(source='mine', label=[0, 1], method=['real', 'x'], identity=['a', 'b'], has_audio=True,
-                                 own_voice=pd.array([None, True], 'boolean')))
-    row = table_one([manifest]).numbers.iloc[0]
+    rows = pd.DataFrame(dict(source='mine', label=[0, 1], method=['real', 'x'], identity=['a', 'b'], has_audio=True,
+                             own_voice=pd.array([None, True], 'boolean')))
+    row = table_one([Manifest(rows, '.')]).numbers.iloc[0]
     assert row['data set'] == 'mine' and (row.real, row.fake, row['own voice']) == (1, 1, 1) and row['published real'] == ABSENT
