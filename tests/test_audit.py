@@ -8,12 +8,13 @@ import pandas as pd
 import pytest
 
 from cmdfd_nb.data.audit.findings import GRAVE
-from cmdfd_nb.data.audit.report import as_html, audit, cmdfd_audit
+from cmdfd_nb.cli import cmdfd_audit
+from cmdfd_nb.data.audit.report import as_html, as_json, audit
 from cmdfd_nb.data.audit.shortcuts import media_numbers
 from cmdfd_nb.core import sample
 from cmdfd_nb.data.layouts.files import video_row
-from cmdfd_nb.data.index import cmdfd_index, index
-from cmdfd_nb.data.manifest import read_manifest, typed
+from cmdfd_nb.data.index import index, unusable
+from cmdfd_nb.data.manifest import read_manifest, typed, write_manifest
 
 
 @pytest.fixture(scope='session')
@@ -27,10 +28,12 @@ def official_lists():
 
 @pytest.fixture(scope='session')
 def lists(official_lists, tmp_path_factory):
-    "Their manifest, made by the command, without any media."
+    "Their manifest, without any media."
     folder = tmp_path_factory.mktemp('lists')
     (folder/'media').mkdir()
-    assert cmdfd_index('official-csv', str(folder/'media'), str(folder/'lists.parquet'), lists=str(official_lists)) == 0
+    made = index('official-csv', folder/'media', lists=official_lists)
+    assert not unusable(made)
+    write_manifest(folder/'lists.parquet', made)
     return folder/'lists.parquet'
 
 
@@ -99,11 +102,10 @@ class Page(HTMLParser):
     def handle_data(self, data): self.text += data
 
 
-def test_page_and_json(lists, tmp_path, capsys):
-    assert cmdfd_audit(str(lists), json=True, html=str(tmp_path/'audit.html')) == 1
-    told = json.loads(capsys.readouterr().out)
+def test_page_and_json(findings):
+    told = json.loads(as_json(findings, 'lists.parquet'))
     page = Page()
-    source = (tmp_path/'audit.html').read_text()
+    source = as_html(findings, 'lists.parquet')
     page.feed(source)
     assert not page.open and 'script' not in source and 'http' not in source
     for f in told['findings']: assert f['found'] in page.text and f['follows'] in page.text
@@ -129,6 +131,13 @@ def test_a_fair_set_passes(): assert max(f.grave for f in audit(made())) < GRAVE
     ('labels', dict(visual_label=lambda s: 0)), ('labels', dict(label=lambda s: 0))])
 def test_one_fault_is_found(check, changes):
     assert check in {f.check for f in audit(made(**changes)) if f.grave == GRAVE}
+
+
+def test_the_command_prints_json_and_writes_a_page(tmp_path, capsys):
+    write_manifest(tmp_path/'m.parquet', made(frames=lambda s: round(62.5 * s)))
+    assert cmdfd_audit(str(tmp_path/'m.parquet'), json=True, html=str(tmp_path/'audit.html')) == 1
+    told = json.loads(capsys.readouterr().out)
+    assert told['findings'][0]['grave'] == 'grave' and (tmp_path/'audit.html').read_text().endswith('</html>\n')
 
 
 def test_another_manifest_with_the_same_people_or_files():

@@ -3,9 +3,10 @@ import csv, json
 
 import pytest
 
-from cmdfd_nb.data.index import cmdfd_index, index
+from cmdfd_nb.cli import cmdfd_index
+from cmdfd_nb.data.index import index
 from cmdfd_nb.data.layouts.authors import clip_identity
-from cmdfd_nb.data.layouts.fakeavceleb import NAMES, one_spelling
+from cmdfd_nb.data.layouts.fakeavceleb import FAKEAVCELEB, one_spelling
 from cmdfd_nb.data.splits import people_in
 from cmdfd_nb.core import BadManifest, sample
 from cmdfd_nb.data.manifest import read_manifest
@@ -49,7 +50,7 @@ def test_the_procedural_layouts_become_what_they_are(planned):
     for s in shots:
         row, one, heard = table.loc[s.path], make_person(5, s.person).name, make_person(5, s.voice).name
         assert (row.split, row.identity, row.label) == (s.split, one, int(s.type != 'real')) and row.has_audio
-        if kind == 'fakeavceleb': assert row.category == NAMES[s.category, s.method]
+        if kind == 'fakeavceleb': assert row.category == FAKEAVCELEB[s.category, s.method]
         elif s.type != 'real':
             assert row.target == heard and row.own_voice == (one == heard) == row.category.endswith('_Self')
             beside = s.path.split('/')[0] in WITH_WAV

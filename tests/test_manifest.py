@@ -73,7 +73,8 @@ def test_pandas_own_missing_words_become_none():
 
 
 def test_preprocessing_takes_the_named_sound_and_survives_bad_files(tmp_path):
-    videos = index('cmdfd', sample('cmdfd'))
+    videos = index('cmdfd', sample('cmdfd'), match='_Self')
+    assert any(videos.rows.audio_path.str.startswith('origin/'))
     bad = {'empty.mp4': b'', 'text.mp4': b'not a video' * 99}
     for name, data in bad.items(): (tmp_path/name).write_bytes(data)
     write_wav(tmp_path/'brief.wav', [.1] * 3200)

@@ -6,7 +6,7 @@ import pytest
 from cmdfd_nb.data.protocols import FOLDS, LeaveOneOut, SWAPS, everybody, with_validation
 from cmdfd_nb.core import BadManifest
 from cmdfd_nb.data.layouts.files import video_row
-from cmdfd_nb.data.layouts.fakeavceleb import NAMES
+from cmdfd_nb.data.layouts.fakeavceleb import FAKEAVCELEB
 from cmdfd_nb.data.manifest import typed
 
 
@@ -14,7 +14,7 @@ def fakeavceleb(seed, people=60, fakes=1200, split_by='people'):
     "A random manifest in which everybody may lend a face to everybody."
     rng, rows = np.random.default_rng(seed), []
     split_of = dict(enumerate(rng.choice(['train', 'train', 'val', 'test'], people)))
-    kinds = [c for c in NAMES.values() if c != 'real']
+    kinds = [c for c in FAKEAVCELEB.values() if c != 'real']
     for i in range(people): rows.append(video_row(f'r{i}', 'real', f'id{i}', split=split_of[i], source='x', has_audio=True))
     for k in range(fakes):
         i, j = rng.integers(people, size=2)

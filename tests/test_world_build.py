@@ -119,8 +119,8 @@ def test_no_single_number_gives_fakes_away(tmp_path):
     table = numbers_of(tmp_path, 2)
     assert len(table) == 40 and table.type.nunique() == 4
     assert leaks(table) == {}
-    silent = table.assign(leading_silence=table.leading_silence - (table.type == 'VideoReTalk'))
-    assert leaks(silent) == {('leading_silence', 'VideoReTalk'): 1.}
+    silent = table.assign(**{'leading silence': table['leading silence'] - (table.type == 'VideoReTalk')})
+    assert leaks(silent) == {('leading silence', 'VideoReTalk'): 1.}
 
 
 def test_refusals(tmp_path, capsys):

@@ -10,55 +10,97 @@ from pathlib import Path
 
 from ...core import SAMPLE_RATE
 from ..manifest import SPLITS
-from .files import _missing, _table, _unlisted, files_under, video_row
+from .files import Layout, _missing, _table, _unlisted, files_under, register_layout, video_row
 from .fakeavceleb import ids_in
-from .faces import _json, _words
+from .faces import REST, _json, _words
 
-# %% ../../../nbs/data/layouts/425_listed.ipynb #123aa9dc
+# %% ../../../nbs/data/layouts/425_listed.ipynb #5c3f13e9
 def _listed_rows(root, rows):
-    "Rows whose files are there, errors for the others and for files that no row names."
-    disk, named = set(files_under(root)), set()
+    "Yield rows whose files are there, and errors for the others and for files that no row names."
+    disk = set(files_under(root))
+    named = set()
     for row in rows:
         named.add(row['path'])
         yield row if row['path'] in disk else _missing(row['path'])
     yield from map(_unlisted, sorted(disk - named))
 
+# %% ../../../nbs/data/layouts/425_listed.ipynb #123aa9dc
 def _touched(picture, sound):
-    "Category and labels from which streams were touched."
-    category = {(0, 0): 'real', (1, 0): 'visual_modified', (0, 1): 'audio_modified', (1, 1): 'both_modified'}[picture, sound]
-    return dict(category=category, label=picture | sound, visual_label=picture, audio_label=sound)
+    "Make category and labels of which streams were touched (0 or 1)."
+    kinds = [['real', 'audio_modified'], ['visual_modified', 'both_modified']]
+    return dict(category=kinds[picture][sound], label=picture | sound, visual_label=picture, audio_label=sound)
 
-def lavdf_rows(root):
-    "LAV-DF, from metadata.min.json."
-    def row(e):
-        return video_row(e['file'], identity=Path(e['original'] or e['file']).stem, split=e['split'].replace('dev', 'val'),
-                         frames=e['video_frames'], audio_s=e['audio_frames'] / SAMPLE_RATE, has_audio=e['audio_channels'] > 0,
-                         **_touched(int(e['modify_video']), int(e['modify_audio'])))
-    yield from _listed_rows(root, map(row, _json(Path(root)/'metadata.min.json')))
+def _lavdf_row(entry):
+    "Make a row of an entry of metadata.min.json."
+    touched = _touched(int(entry['modify_video']), int(entry['modify_audio']))
+    return video_row(entry['file'], identity=Path(entry['original'] or entry['file']).stem,
+                     split=entry['split'].replace('dev', 'val'), frames=entry['video_frames'],
+                     audio_s=entry['audio_frames'] / SAMPLE_RATE, has_audio=entry['audio_channels'] > 0, **touched)
 
-def av1m_rows(root):
-    "AV-Deepfake1M, from train_metadata.json and val_metadata.json."
-    def row(e, split):
-        kind, person = e['modify_type'].removesuffix('_modified'), (*ids_in(e['file']), Path(e['file']).parent.name)[0]
-        touched = _touched(int(kind in ('visual', 'both')), int(kind in ('audio', 'both')))
-        return video_row(f'{split}/{e["file"]}', identity=person, split=split, frames=e['video_frames'],
-                         audio_s=e['audio_frames'] / SAMPLE_RATE, **touched)
-    yield from _listed_rows(root, [row(e, s) for s in ('train', 'val') for e in _json(Path(root)/f'{s}_metadata.json')])
+def lavdf_rows(
+    root,   # folder with metadata.min.json
+):          # iterator of rows and errors
+    "Read LAV-DF, from metadata.min.json."
+    yield from _listed_rows(root, map(_lavdf_row, _json(Path(root)/'metadata.min.json')))
 
-def dfdc_rows(root):
-    "DFDC: train/dfdc_train_part_*/metadata.json and test/labels.csv."
-    rows, root = [], Path(root)
-    for part in sorted(root.glob('train/*/metadata.json')):
-        for name, e in _json(part).items():
-            original = Path(e.get('original') or name).stem
-            rows.append(video_row(f'train/{part.parent.name}/{name}', {'REAL': 'real'}.get(e['label'], 'fake'), original))
-    for name, label in _table(root/'test'/'labels.csv', 'Is it the root of DFDC?')[1:] if (root/'test').exists() else ():
-        rows.append(video_row(f'test/{name}', 'fake' if int(label) else 'real', Path(name).stem, split='test'))
-    yield from _listed_rows(root, rows)
+# %% ../../../nbs/data/layouts/425_listed.ipynb #7581b8bb
+def _av1m_row(entry, split):
+    "Make a row of an entry of train_metadata.json or val_metadata.json."
+    kind = entry['modify_type'].removesuffix('_modified')
+    person = (*ids_in(entry['file']), Path(entry['file']).parent.name)[0]
+    return video_row(f'{split}/{entry["file"]}', identity=person, split=split, frames=entry['video_frames'],
+                     audio_s=entry['audio_frames'] / SAMPLE_RATE,
+                     **_touched(int(kind in ('visual', 'both')), int(kind in ('audio', 'both'))))
 
-def lrs2_rows(root):
-    "LRS2: main/<tube>/<nnnnn>.mp4 with its words in .txt, and train.txt, val.txt, test.txt. The words become the column `text`."
-    def row(name, split):
-        words = next((' '.join(w[1:]) for w in _words(Path(root)/'main'/f'{name}.txt') if w[0] == 'Text:'), None)
-        return video_row(f'main/{name}.mp4', 'real', name.split('/')[0], split=split, text=words)
-    yield from _listed_rows(root, [row(words[0], split) for split in SPLITS for words in _words(Path(root)/f'{split}.txt')])
+def av1m_rows(
+    root,   # folder with train_metadata.json and val_metadata.json
+):          # iterator of rows and errors
+    "Read AV-Deepfake1M, from train_metadata.json and val_metadata.json."
+    entries = {split: _json(Path(root)/f'{split}_metadata.json') for split in ('train', 'val')}
+    yield from _listed_rows(root, [_av1m_row(entry, split) for split in entries for entry in entries[split]])
+
+# %% ../../../nbs/data/layouts/425_listed.ipynb #8a70c22f
+def _dfdc_part(path):
+    "Make the rows of a part of DFDC's training set, of its metadata.json."
+    for name, entry in _json(path).items():
+        category = {'REAL': 'real'}.get(entry['label'], 'fake')
+        yield video_row(f'train/{path.parent.name}/{name}', category, Path(entry.get('original') or name).stem)
+
+def _dfdc_test(root):
+    "Make the rows of DFDC's test set; none if it is not there."
+    lines = _table(root/'test'/'labels.csv', 'Is it the root of DFDC?')[1:] if (root/'test').exists() else ()
+    for name, label in lines:
+        yield video_row(f'test/{name}', 'fake' if int(label) else 'real', Path(name).stem, split='test')
+
+def dfdc_rows(
+    root,   # folder with train and test
+):          # iterator of rows and errors
+    "Read DFDC: train/dfdc_train_part_*/metadata.json and test/labels.csv."
+    parts = sorted(Path(root).glob('train/*/metadata.json'))
+    yield from _listed_rows(root, [*(row for part in parts for row in _dfdc_part(part)), *_dfdc_test(Path(root))])
+
+# %% ../../../nbs/data/layouts/425_listed.ipynb #0ce855e4
+def _lrs2_row(root, name, split):
+    "Make a row of a name of a list, with the words of the text file beside the video."
+    lines = _words(Path(root)/'main'/f'{name}.txt')
+    text = next((' '.join(line[1:]) for line in lines if line[0] == 'Text:'), None)
+    return video_row(f'main/{name}.mp4', 'real', name.split('/')[0], split=split, text=text)
+
+def lrs2_rows(
+    root,   # folder with main and the lists
+):          # iterator of rows and errors
+    "Read LRS2: main/<tube>/<nnnnn>.mp4 with its words in .txt, listed in train.txt, val.txt, test.txt."
+    lists = {split: _words(Path(root)/f'{split}.txt') for split in SPLITS}
+    yield from _listed_rows(root, [_lrs2_row(root, line[0], split) for split in SPLITS for line in lists[split]])
+
+# %% ../../../nbs/data/layouts/425_listed.ipynb #ba158f17
+for layout in (
+    Layout('lavdf', 'LAV-DF', lavdf_rows, 'metadata.min.json, {train,dev,test}/*.mp4', 'Cai et al., DICTA 2022'),
+    Layout('av1m', 'AV-Deepfake1M', av1m_rows, '{train,val}_metadata.json, {train,val}/...',
+           'Cai et al., ACM Multimedia 2024',
+           'non-commercial research and education; the terms of VoxCeleb2 hold, too'),
+    Layout('dfdc', 'DFDC', dfdc_rows, 'train/dfdc_train_part_*/metadata.json, test/labels.csv',
+           'Dolhansky et al., arXiv 2006.07397', parts=REST),
+    Layout('lrs2', 'LRS2', lrs2_rows, 'main/<tube>/<nnnnn>.{mp4,txt}, {train,val,test}.txt', 'Chung et al., CVPR 2017',
+           'academic research, by an agreement with the BBC'),
+): register_layout(layout)
