@@ -125,7 +125,7 @@ _UNUSABLE = ('UnreadableMedia', 'NoAudioStream', 'NoVideoStream')   # problems t
 # %% ../nbs/90_cli.ipynb #a8a4a2b0
 @command
 def cmdfd_index(
-    kind: one_of_table('Kind of data set', 'data.index:LAYOUTS'),
+    kind: Param('Kind of data set: fakeavceleb, cmdfd, official-csv, lavdf, folder, ... (a wrong one lists all)', str),
     root: Param('Its folder', str),
     out: out_option('Manifest to write') = 'manifest.parquet',
     lists: Param("Folder with the authors' csv files, for official-csv (default: the root)", str) = None,
@@ -173,13 +173,13 @@ def cmdfd_audit(
     "Find what would let a detector win without learning: leaks between splits, shortcuts, wrong rates and labels."
     from cmdfd_nb.data.manifest import read_manifest
     from cmdfd_nb.data.audit.findings import GRAVE
-    from cmdfd_nb.data.audit.report import as_html, as_text, audit, summary
+    from cmdfd_nb.data.audit.report import as_html, as_text, audit, audit_summary
     table, other = (read_manifest(path) if path else None for path in (manifest, against))
     findings = audit(table, other, media, worker_count(workers))
     if html:
         with atomic_path(html) as part: part.write_text(as_html(findings, Path(manifest).name), 'utf-8')
     records = [found.record() for found in findings]
-    print(json_text(dict(manifest=manifest, findings=records)) if json else f'{as_text(findings)}\n{summary(findings)}')
+    print(json_text(dict(manifest=manifest, findings=records)) if json else f'{as_text(findings)}\n{audit_summary(findings)}')
     return [found for found in findings if found.grave == GRAVE]
 
 # %% ../nbs/90_cli.ipynb #f6c3217b
