@@ -15,7 +15,7 @@ from fastcore.script import Param, store_true
 from .core import CmdfdError
 from .store import atomic_path
 from .command import DEVICE, FACES, JSON, WEIGHTS, WORKERS, command, json_text
-from .command import one_of_table, out_file, out_folder, out_option, setting, settings_from, worker_count
+from .command import out_file, out_folder, out_option, setting, settings_from, worker_count
 
 # %% ../nbs/90_cli.ipynb #781066ad
 @command
@@ -119,9 +119,6 @@ def cmdfd_detectors(
     known = [_about_detector(kind, cls, weights_of_kind(kind)) for kind, cls in sorted(all_detectors().items())]
     print(json_text(known) if json else '\n'.join(map(_detector_lines, known)))
 
-# %% ../nbs/90_cli.ipynb #59cdf56b
-_UNUSABLE = ('UnreadableMedia', 'NoAudioStream', 'NoVideoStream')   # problems that make `cmdfd_index` end with 1
-
 # %% ../nbs/90_cli.ipynb #a8a4a2b0
 @command
 def cmdfd_index(
@@ -135,14 +132,14 @@ def cmdfd_index(
     workers: WORKERS = None,
 ) -> list:  # files that are missing, unreadable or mute
     "Make the manifest of a data set: one row per video."
-    from cmdfd_nb.data.index import counts, grouped, index
+    from cmdfd_nb.data.index import counts, grouped, index, unusable
     from cmdfd_nb.data.manifest import write_manifest
     table = index(kind, root, lists, seed, match, probe, worker_count(workers))
     write_manifest(out, table)
     problems = table.problems
     print(counts(table), f'\nWrote {len(table)} rows to {out}; {len(problems)} problems.')
     if problems: print(grouped(problems), file=sys.stderr)
-    return [p for p in problems if p['type'] in _UNUSABLE]
+    return unusable(table)
 
 # %% ../nbs/90_cli.ipynb #dbd5f570
 @command
@@ -266,7 +263,7 @@ def cmdfd_evaluate(
     out: out_option('File to write the scores to, *.parquet; what it holds of the same weights is kept') = None,
     split: Param('train, val, test, or all', str) = 'test',
     threshold: Param("p_fake from which a video is called fake (default: that of the weights)", float) = None,
-    unit: one_of_table('What is drawn for the intervals: identity or clip', 'judge.resampling:UNITS') = 'identity',
+    unit: Param('What is drawn for the intervals', str, choices=('identity', 'clip')) = 'identity',
     resamples: Param('How often', int) = 1000,
     device: DEVICE = 'auto',
     workers: Param('Processes that score; on a GPU, 1', int) = 1,
@@ -308,7 +305,7 @@ def cmdfd_synth(
 @command
 def cmdfd_chain(
     work: Param('Folder for worlds, clips, runs and scores, new or begun', str),
-    size: one_of_table('How much of everything', 'paper.chain:CHAINS') = 'default',
+    size: Param('How much of everything', str, choices=('default', 'smoke')) = 'default',
     seed: Param('Of the worlds that teach', int) = 1,
     workers: WORKERS = None,
     install: Param('Put the weights and their card into the kit', store_true) = False,
