@@ -270,12 +270,13 @@ def cmdfd_evaluate(
     json: JSON = False,
 ) -> dict:  # the report, which lists the problems
     "Score preprocessed clips and tell per forgery how well they are found: AUC, EER, recalls, calibration, intervals."
-    from cmdfd_nb.judge.evaluate import printed, scores_from, summary
+    from cmdfd_nb.judge.evaluate import evaluation_report, report_text, scores_from
     from cmdfd_nb.judge.resampling import check_resamples
     split = None if split == 'all' else split
     check_resamples(resamples)
-    report = summary(scores_from(clips, weights, out, split, device, workers), split, threshold, unit, resamples)
-    print(json_text(report) if json else printed(report))
+    scores = scores_from(clips, weights, out, split, device, workers)
+    report = evaluation_report(scores, split, threshold, unit, resamples)
+    print(json_text(report) if json else report_text(report))
     return report
 
 # %% ../nbs/90_cli.ipynb #41e794af
