@@ -5,11 +5,9 @@
 # %% auto #0
 __all__ = ['FPS', 'SAMPLE_RATE', 'SAMPLES_PER_FRAME', 'ROWS_PER_FRAME', 'FACE_SIZE', 'REAL', 'FAKE', 'CmdfdError',
            'UnreadableMedia', 'NoVideoStream', 'NoAudioStream', 'NoFace', 'TooShort', 'BadWeights', 'BadManifest',
-           'BadArgument', 'one_of', 'choice', 'choices', 'Settings', 'seed_everything', 'pick_device', 'Initial',
-           'sample']
+           'BadArgument', 'one_of', 'choice', 'choices', 'Settings', 'seed_everything', 'pick_device', 'sample']
 
 # %% ../nbs/00_core.ipynb #4177c9fb
-import argparse
 import random
 from collections.abc import Iterable
 from dataclasses import asdict, field, fields
@@ -123,12 +121,6 @@ def pick_device(
         return torch.device(name)
     except (RuntimeError, AssertionError) as e:
         raise BadArgument(name, 'this machine cannot compute on that device', 'Use --device cpu, or auto.') from e
-
-# %% ../nbs/00_core.ipynb #e177adfc
-class Initial(argparse.Action):
-    "An option that also goes by its first letter."
-    def __init__(self, option_strings, dest, **kwargs): super().__init__([f'-{dest[0]}', *option_strings], dest, **kwargs)
-    def __call__(self, parser, namespace, values, option_string=None): setattr(namespace, self.dest, values)
 
 # %% ../nbs/00_core.ipynb #e78a6be6
 def sample(
