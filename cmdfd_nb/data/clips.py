@@ -95,6 +95,7 @@ def _keep_clips(out, results, rows, videos):
     _write(Path(out)/'clips.parquet', made, CLIP, KEY)
     return read_clips(Path(out)/'clips.parquet')
 
+# %% ../../nbs/data/41_clips.ipynb #11d595f5
 def preprocess_all(
     manifest,                                       # `Manifest`, or path of one
     out,                                            # folder for the clips and `clips.parquet`

@@ -125,6 +125,7 @@ def _worth(n, m):
             f'One {rare} video is worth {1 / few:.1%} of its class, '
             f'and an AUC of 0.9 is known to about ±{known:.2f} only.')
 
+# %% ../../../nbs/data/audit/472_streams.ipynb #4b0610a3
 def check_balance(
     rows,           # of a manifest
     against=None,   # not looked at

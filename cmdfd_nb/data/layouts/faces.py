@@ -100,6 +100,10 @@ for layout in (
     Layout('celebdf', 'Celeb-DF', celebdf_rows,
            '{Celeb-real,YouTube-real,Celeb-synthesis}/*.mp4, List_of_testing_videos.txt',
            'Li et al., CVPR 2020', _FORM, has_audio=False, parts=REST),
+): register_layout(layout)
+
+# %% ../../../nbs/data/layouts/424_faces.ipynb #33ba4c35
+for layout in (
     Layout('deeperforensics', 'DeeperForensics', deeper_rows, '{source,manipulated}_videos/..., lists/splits/*.txt',
            'Jiang et al., CVPR 2020', _FORM, has_audio=False),
     Layout('uadfv', 'UADFV', partial(by_name, patterns=UADFV), 'real/*.mp4, fake/*_fake.mp4',
