@@ -15,7 +15,7 @@ from fastcore.script import Param, store_true
 from .core import CmdfdError
 from .store import atomic_path
 from .command import DEVICE, FACES, JSON, WEIGHTS, WORKERS, command, json_text
-from .command import one_of_table, out_file, out_folder, out_option, setting, settings_from, worker_count
+from .command import out_file, out_folder, out_option, setting, settings_from, worker_count
 
 # %% ../nbs/90_cli.ipynb #781066ad
 @command
@@ -119,13 +119,10 @@ def cmdfd_detectors(
     known = [_about_detector(kind, cls, weights_of_kind(kind)) for kind, cls in sorted(all_detectors().items())]
     print(json_text(known) if json else '\n'.join(map(_detector_lines, known)))
 
-# %% ../nbs/90_cli.ipynb #59cdf56b
-_UNUSABLE = ('UnreadableMedia', 'NoAudioStream', 'NoVideoStream')   # problems that make `cmdfd_index` end with 1
-
 # %% ../nbs/90_cli.ipynb #a8a4a2b0
 @command
 def cmdfd_index(
-    kind: one_of_table('Kind of data set', 'data.index:LAYOUTS'),
+    kind: Param('Kind of data set: fakeavceleb, cmdfd, official-csv, lavdf, folder, ... (a wrong one lists all)', str),
     root: Param('Its folder', str),
     out: out_option('Manifest to write') = 'manifest.parquet',
     lists: Param("Folder with the authors' csv files, for official-csv (default: the root)", str) = None,
@@ -135,14 +132,14 @@ def cmdfd_index(
     workers: WORKERS = None,
 ) -> list:  # files that are missing, unreadable or mute
     "Make the manifest of a data set: one row per video."
-    from cmdfd_nb.data.index import counts, grouped, index
+    from cmdfd_nb.data.index import counts, grouped, index, unusable
     from cmdfd_nb.data.manifest import write_manifest
     table = index(kind, root, lists, seed, match, probe, worker_count(workers))
     write_manifest(out, table)
     problems = table.problems
     print(counts(table), f'\nWrote {len(table)} rows to {out}; {len(problems)} problems.')
     if problems: print(grouped(problems), file=sys.stderr)
-    return [p for p in problems if p['type'] in _UNUSABLE]
+    return unusable(table)
 
 # %% ../nbs/90_cli.ipynb #dbd5f570
 @command
@@ -150,12 +147,14 @@ def cmdfd_preprocess(
     manifest: Param('Manifest of cmdfd_index', str),
     out: Param('Folder for the clips and clips.parquet, new or begun', str),
     faces: Param('track: find and follow faces; whole: the videos are cropped to a face', str) = 'track',
+    views: Param('Views to cut, separated by commas, such as faces,mfcc,rgb_224 (default: those of the paper)', str) = None,
     workers: WORKERS = None,
 ) -> list:  # videos that gave no clips
     "Find faces, compute features and keep both, clip by clip. May be stopped and resumed."
     from cmdfd_nb.data.clips import preprocess_all
     from cmdfd_nb.media.clip import PreprocessConfig
-    clips = preprocess_all(manifest, out, PreprocessConfig(faces=faces), worker_count(workers))
+    cut = dict(views=tuple(views.split(','))) if views else {}
+    clips = preprocess_all(manifest, out, PreprocessConfig(faces=faces, **cut), worker_count(workers))
     for problem in clips.problems: print(problem['message'], file=sys.stderr)
     print(f'{len(clips)} clips of {clips.rows.path.nunique()} videos are in {out}; {len(clips.problems)} problems.')
     return clips.problems
@@ -173,13 +172,13 @@ def cmdfd_audit(
     "Find what would let a detector win without learning: leaks between splits, shortcuts, wrong rates and labels."
     from cmdfd_nb.data.manifest import read_manifest
     from cmdfd_nb.data.audit.findings import GRAVE
-    from cmdfd_nb.data.audit.report import as_html, as_text, audit, summary
+    from cmdfd_nb.data.audit.report import as_html, as_text, audit, audit_summary
     table, other = (read_manifest(path) if path else None for path in (manifest, against))
     findings = audit(table, other, media, worker_count(workers))
     if html:
         with atomic_path(html) as part: part.write_text(as_html(findings, Path(manifest).name), 'utf-8')
     records = [found.record() for found in findings]
-    print(json_text(dict(manifest=manifest, findings=records)) if json else f'{as_text(findings)}\n{summary(findings)}')
+    print(json_text(dict(manifest=manifest, findings=records)) if json else f'{as_text(findings)}\n{audit_summary(findings)}')
     return [found for found in findings if found.grave == GRAVE]
 
 # %% ../nbs/90_cli.ipynb #f6c3217b
@@ -266,19 +265,20 @@ def cmdfd_evaluate(
     out: out_option('File to write the scores to, *.parquet; what it holds of the same weights is kept') = None,
     split: Param('train, val, test, or all', str) = 'test',
     threshold: Param("p_fake from which a video is called fake (default: that of the weights)", float) = None,
-    unit: one_of_table('What is drawn for the intervals: identity or clip', 'judge.resampling:UNITS') = 'identity',
+    unit: Param('What is drawn for the intervals', str, choices=('identity', 'clip')) = 'identity',
     resamples: Param('How often', int) = 1000,
     device: DEVICE = 'auto',
     workers: Param('Processes that score; on a GPU, 1', int) = 1,
     json: JSON = False,
 ) -> dict:  # the report, which lists the problems
     "Score preprocessed clips and tell per forgery how well they are found: AUC, EER, recalls, calibration, intervals."
-    from cmdfd_nb.judge.evaluate import printed, scores_from, summary
+    from cmdfd_nb.judge.evaluate import evaluation_report, report_text, scores_from
     from cmdfd_nb.judge.resampling import check_resamples
     split = None if split == 'all' else split
     check_resamples(resamples)
-    report = summary(scores_from(clips, weights, out, split, device, workers), split, threshold, unit, resamples)
-    print(json_text(report) if json else printed(report))
+    scores = scores_from(clips, weights, out, split, device, workers)
+    report = evaluation_report(scores, split, threshold, unit, resamples)
+    print(json_text(report) if json else report_text(report))
     return report
 
 # %% ../nbs/90_cli.ipynb #41e794af
@@ -308,7 +308,7 @@ def cmdfd_synth(
 @command
 def cmdfd_chain(
     work: Param('Folder for worlds, clips, runs and scores, new or begun', str),
-    size: one_of_table('How much of everything', 'paper.chain:CHAINS') = 'default',
+    size: Param('How much of everything', str, choices=('default', 'smoke')) = 'default',
     seed: Param('Of the worlds that teach', int) = 1,
     workers: WORKERS = None,
     install: Param('Put the weights and their card into the kit', store_true) = False,

@@ -4,8 +4,7 @@
 
 # %% auto #0
 __all__ = ['JSON', 'DEVICE', 'WEIGHTS', 'FACES', 'WORKERS', 'exit_code', 'command', 'json_text', 'Initial', 'out_option',
-           'worker_count', 'field_source', 'LateParam', 'setting', 'table_keys', 'one_of_table', 'settings_from',
-           'out_folder', 'out_file']
+           'worker_count', 'field_source', 'LateParam', 'setting', 'settings_from', 'out_folder', 'out_file']
 
 # %% ../nbs/03_command.ipynb #c67a4ecb
 import argparse, ast, json, os, sys
@@ -134,26 +133,6 @@ def setting(
 ):                         # `Param` whose default in the signature should be None
     "Declare an option that sets a field of a settings class."
     return LateParam(lambda param: _complete_from_field(param, settings, name, what, default))
-
-# %% ../nbs/03_command.ipynb #40a7efd1
-def table_keys(
-    table: str,   # module and name, such as 'data.index:LAYOUTS'
-) -> list:        # keys of a dictionary, items of a tuple or list; None if its source is no literal
-    "Read the keys of a module's table from its source, without an import."
-    module, name = table.split(':')
-    tree = ast.parse(_source_of(module)).body
-    value = next(n.value for n in tree if isinstance(n, ast.Assign) and any(ast.unparse(t) == name for t in n.targets))
-    if isinstance(value, ast.Dict): return [_literal(key) for key in value.keys] or None
-    if isinstance(value, ast.Call): return [keyword.arg for keyword in value.keywords] or None
-    return list(_literal(value) or []) or None
-
-def one_of_table(
-    what: str,    # the option is for, for the help
-    table: str,   # module and name, such as 'data.index:LAYOUTS'
-):                # `Param` of an option that takes one of the keys
-    "Declare an option that takes a key of a table."
-    def complete(param): vars(param).update(help=what, type=str, choices=table_keys(table))
-    return LateParam(complete)
 
 # %% ../nbs/03_command.ipynb #e81149ca
 def _written(file):

@@ -1,45 +1,49 @@
-"Metrics and intervals where the truth is known, and scoring that may be interrupted."
+"Metrics and intervals where the truth is known, and scoring of any detector that may be interrupted."
 import json, subprocess, sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn import metrics
 
-from cmdfd_nb.judge import evaluate as evaluation
-from cmdfd_nb.judge.scores import read_scores
-from cmdfd_nb.learn.calibration import p_fake_of
+from cmdfd_nb.cli import cmdfd_evaluate
 from cmdfd_nb.core import sample
+from cmdfd_nb.data.clips import ClipTable, preprocess_all
 from cmdfd_nb.data.index import index
-from cmdfd_nb.models.correlation import Detector, detector_config
-from cmdfd_nb.judge.metrics import METRICS, measures
-from cmdfd_nb.judge.resampling import evaluate, resamples
-from cmdfd_nb.judge.scores import per_video
-from cmdfd_nb.judge.evaluate import cmdfd_evaluate, groups_of, read_clip, score_batch, score_clips
-from cmdfd_nb.data.clips import preprocess_all
-from cmdfd_nb.models.weights import seeded_weights
+from cmdfd_nb.judge import evaluate as evaluation
+from cmdfd_nb.judge.evaluate import groups_of, score_clips, score_group
+from cmdfd_nb.judge.metrics import METRICS, all_metrics, counts_by_score, threshold_metrics
+from cmdfd_nb.judge.resampling import bootstrap_counts, evaluate
+from cmdfd_nb.judge.scores import per_video, read_scores, write_scores
+from cmdfd_nb.learn.calibration import p_fake_of
+from cmdfd_nb.media.clip import Clip
+from cmdfd_nb.media.preprocess import save_clip
+from cmdfd_nb.media.views import expected
+from cmdfd_nb.models.correlation import CorrelationDetector
+from cmdfd_nb.models.detectors import all_detectors, configure
+from cmdfd_nb.models.weights import find_weights, seeded_weights, weights_of_kind
+from cmdfd_nb.paper.tables import table_three
 
 
 def people(rng, n=20, clips=6, spread=.7, apart=1.):
     "Scores of n people with real and fake clips; people differ by `spread`, of a total standard deviation of 1."
     label, who = np.tile([0, 1], n * clips // 2), np.repeat(np.arange(n), clips)
-    logit = apart * label + spread * rng.normal(size=n)[who] + np.sqrt(1 - spread**2) * rng.normal(size=n * clips)
-    return pd.DataFrame(dict(label=label, category=np.where(label, 'W2L', 'real'), identity=[f'id{i}' for i in who], logit=logit,
-                             p_fake=p_fake_of(logit), threshold=.5, split='test', path=[f'{i}.mp4' for i in range(n * clips)]))
+    score = apart * label + spread * rng.normal(size=n)[who] + np.sqrt(1 - spread**2) * rng.normal(size=n * clips)
+    return pd.DataFrame(dict(label=label, category=np.where(label, 'W2L', 'real'), identity=[f'id{i}' for i in who], score=score,
+                             p_fake=p_fake_of(score), threshold=.5, split='test', path=[f'{i}.mp4' for i in range(n * clips)]))
 
 
-# Measures
+# Metrics
 
 @pytest.mark.parametrize('seed', range(5))
-def test_measures_of_a_resample_are_those_of_the_repeated_clips(seed):
+def test_metrics_of_a_resample_are_those_of_the_repeated_clips(seed):
     rng = np.random.default_rng(seed)
     p, labels = rng.integers(12, size=60) / 12, rng.integers(2, size=60)
     counts = rng.integers(3, size=(4, 60))
-    found = measures(p, labels, .4, counts)
+    found = all_metrics(p, labels, .4, counts)
     for column, times in zip(found.T, counts):
-        again = measures(p.repeat(times), labels.repeat(times), .4)
+        again = all_metrics(p.repeat(times), labels.repeat(times), .4)
         assert np.allclose(column, again)
         assert np.isclose(again[0], metrics.roc_auc_score(labels.repeat(times), p.repeat(times)))
 
@@ -47,21 +51,27 @@ def test_measures_of_a_resample_are_those_of_the_repeated_clips(seed):
 def test_auc_and_eer_depend_on_the_order_alone():
     rng = np.random.default_rng(1)
     p, labels = rng.uniform(size=500), rng.integers(2, size=500)
-    assert np.allclose(measures(p, labels, .5)[:3], measures(p**3, labels, .5)[:3])
-    auc, eer = measures(p, labels, .5)[[0, 2]]
-    assert np.allclose(measures(1 - p, labels, .5)[[0, 2]], [1 - auc, 1 - eer], atol=.005)
+    assert np.allclose(all_metrics(p, labels, .5)[:3], all_metrics(p**3, labels, .5)[:3])
+    auc, eer = all_metrics(p, labels, .5)[[0, 2]]
+    assert np.allclose(all_metrics(1 - p, labels, .5)[[0, 2]], [1 - auc, 1 - eer], atol=.005)
 
 
 # Intervals
 
+def real_recall(p, labels, counts=None):
+    "Share of the reals that pass at .5."
+    return threshold_metrics(*counts_by_score(p, labels, counts), .5)[2]
+
+
 def test_intervals_hold_the_truth_when_people_are_drawn_and_not_when_clips_are():
     rng, hits = np.random.default_rng(0), dict(identity=0, clip=0)
     p, y = people(rng, 4000)[['p_fake', 'label']].to_numpy().T
-    truth = measures(p, y, .5)[METRICS.index('real_recall')]
+    truth = real_recall(p, y)
+    assert truth == all_metrics(p, y, .5)[METRICS.index('real_recall')]
     for _ in range(200):
         table = people(rng)
         for unit in hits:
-            recall = measures(table.p_fake, table.label, .5, resamples(table, unit, 200))[METRICS.index('real_recall')]
+            recall = real_recall(table.p_fake, table.label, bootstrap_counts(table, unit, 200))
             hits[unit] += np.quantile(recall, .025) <= truth <= np.quantile(recall, .975)
     assert hits['identity'] > .87 * 200 and hits['clip'] < .85 * 200, hits
 
@@ -70,107 +80,129 @@ def test_categories_share_their_resamples():
     rng = np.random.default_rng(3)
     table = people(rng)
     table.loc[table.label == 1, 'category'] = np.where(np.arange((table.label == 1).sum()) % 2, 'A2H', 'W2L')
-    rows = evaluate(table, n=300).set_index(['metric', 'category'])
-    width = (rows.high - rows.low)['auc']
+    found = evaluate(table, n=300)
+    width = (found.high - found.low).set_axis(pd.MultiIndex.from_frame(found[['metric', 'category']]))['auc']
     assert width['mean'] < (width['A2H'] + width['W2L']) / 2
-    assert evaluate(table, n=300).equals(evaluate(table, n=300))
-    assert not evaluate(table, n=300).equals(evaluate(table, n=300, seed=1))
+    assert found.equals(evaluate(table, n=300))
+    assert not found.equals(evaluate(table, n=300, seed=1))
 
 
 # Scoring
 
 @pytest.fixture(scope='module')
 def clips(tmp_path_factory):
-    "The samples as clips: (table, folder)."
-    folder = tmp_path_factory.mktemp('clips')
-    return preprocess_all(index('cmdfd', sample('cmdfd')), folder), folder
+    "Four sample videos as clips: two real, two forged."
+    videos = index('cmdfd', sample('cmdfd'))
+    some = videos.where(videos.rows.category.isin(['real', 'W2L', 'W2L_Self']))
+    return preprocess_all(some, tmp_path_factory.mktemp('clips'))
+
+
+@pytest.fixture(scope='module')
+def whole(clips, tmp_path_factory):
+    "Scores of all clips, each judged alone."
+    return score_clips(clips, seeded_weights('tiny'), tmp_path_factory.mktemp('scores')/'whole.parquet', budget=1)
 
 
 def same(a, b):
-    columns = [c for c in a if c != 'embedding']
-    pd.testing.assert_frame_equal(a[columns], b[columns], rtol=1e-4, atol=1e-5)
-    assert np.allclose(np.stack(a.embedding), np.stack(b.embedding), atol=1e-4)
+    columns = [c for c in a.rows if c != 'embedding']
+    pd.testing.assert_frame_equal(a.rows[columns], b.rows[columns], rtol=1e-4, atol=1e-5)
+    assert np.allclose(np.stack(a.rows.embedding), np.stack(b.rows.embedding), atol=1e-4)
+    assert (a.curves, a.problems, a.warnings) == (b.curves, b.problems, b.warnings)
 
 
-def test_a_run_that_was_stopped_goes_on_and_ends_the_same(clips, tmp_path, monkeypatch):
-    table, folder = clips
+def test_a_run_that_was_stopped_goes_on_and_ends_the_same(clips, whole, tmp_path, monkeypatch):
     weights, scored = seeded_weights('tiny'), []
-    whole = score_clips(table, folder, weights, tmp_path/'whole.parquet', budget=60)
 
     def stops(weights, device, paths):
-        if len(scored) == 4: raise KeyboardInterrupt
+        if len(scored) == 2: raise KeyboardInterrupt
         scored.append(paths)
-        return group(weights, device, paths)
-    group = evaluation.score_group
+        return score_group(weights, device, paths)
     with monkeypatch.context() as m, pytest.raises(KeyboardInterrupt):
         m.setattr(evaluation, 'score_group', stops)
-        score_clips(table, folder, weights, tmp_path/'halves.parquet', budget=60)
-    assert len(read_scores(tmp_path/'halves.parquet')) == 4
-    same(score_clips(table, folder, weights, tmp_path/'halves.parquet', budget=60), whole)
+        score_clips(clips, weights, tmp_path/'halves.parquet', budget=60)
+    assert len(read_scores(tmp_path/'halves.parquet')) == 2
+    same(score_clips(clips, weights, tmp_path/'halves.parquet', budget=60), whole)
 
 
-def test_worker_processes_and_batches_change_nothing(clips, tmp_path):
-    table, folder = clips
+def test_worker_processes_and_batches_change_nothing(clips, whole, tmp_path):
     weights = seeded_weights('tiny')
-    one = score_clips(table, folder, weights, tmp_path/'one.parquet', budget=1)
-    same(one, score_clips(table, folder, weights, tmp_path/'two.parquet', budget=200, workers=2))
+    groups = groups_of(clips, weights, 120)
+    assert len(groups) > 1 < max(map(len, groups))
+    same(whole, score_clips(clips, weights, tmp_path/'two.parquet', budget=120, workers=2))
 
 
 def test_a_network_that_runs_across_clips_gets_them_one_by_one(clips):
-    table, _ = clips
     weights = seeded_weights('tiny')
-    assert max(map(len, groups_of(table, weights, 500))) > 1
-    across = replace(weights, detector=Detector(detector_config('tiny', across_clips=True)))
-    assert max(map(len, groups_of(table, across, 500))) == 1
+    assert max(map(len, groups_of(clips, weights, 500))) > 1
+    across = replace(weights, detector=CorrelationDetector(configure('correlation', 'tiny', across_clips=True)))
+    assert max(map(len, groups_of(clips, across, 500))) == 1
 
 
 def test_a_detector_that_decides_by_cont_is_given_it(clips):
-    table, folder = clips
-    weights = replace(seeded_weights('tiny'), detector=Detector(detector_config('tiny', evidence='band')))
-    pair = [read_clip(folder/name, weights) for name in table.sort_values('frames')['clip'].iloc[[0, -1]]]
-    together, alone = score_batch(pair, weights), [score_batch([c], weights)[0] for c in pair]
-    assert np.allclose([s['logit'] for s in together], [s['logit'] for s in alone], atol=1e-5)
+    weights = replace(seeded_weights('tiny'), detector=CorrelationDetector(configure('correlation', 'tiny', evidence='band')))
+    order = clips.rows.frames.to_numpy().argsort()
+    pair = [clips.paths()[i] for i in order[[0, -1]]]
+    together, alone = score_group(weights, 'cpu', pair)[0], [score_group(weights, 'cpu', [path])[0][0] for path in pair]
+    assert np.allclose([row['score'] for row in together], [row['score'] for row in alone], atol=1e-5)
 
 
-def test_per_video_of_one_track_each_changes_no_score(clips, tmp_path):
-    scores = score_clips(*clips, seeded_weights('tiny'), tmp_path/'s.parquet')
-    videos = per_video(scores).set_index('path').loc[scores.path]
-    assert np.allclose(videos.p_fake, scores.p_fake) and np.allclose(videos.sync, scores['sync'])
+def test_per_video_of_one_track_each_changes_no_score(whole):
+    videos = per_video(whole).rows.set_index('path').loc[whole.rows.path]
+    assert np.allclose(videos.p_fake, whole.rows.p_fake) and np.allclose(videos.sync, whole.rows['sync'])
+
+
+@pytest.mark.parametrize('kind', sorted(all_detectors()))
+def test_every_detector_goes_from_clips_to_a_table(kind, clips, tmp_path):
+    weights, rng = find_weights(weights_of_kind(kind)[-1]), np.random.default_rng(0)
+    rows = clips.rows.assign(clip=[f'{i}.safetensors' for i in range(len(clips))], frames=25)
+    for path in ClipTable(rows, tmp_path).paths():
+        shapes = {name: expected(name, 25) for name in weights.views}
+        views = {name: rng.integers(200, size=shape).astype(dtype) for name, (shape, dtype) in shapes.items()}
+        save_clip(Clip(views, np.zeros((25, 4), 'float32'), 0, 0, 0, 'x.mp4', '', settings=weights.preprocess), path)
+    scores = score_clips(ClipTable(rows, tmp_path), weights, tmp_path/'scores.parquet')
+    assert len(scores) == len(rows) and not scores.problems and set(scores.rows.detector) == {kind}
+    assert set(weights.detector.shows) <= set(scores.curves) <= {*weights.detector.shows, 'gap'}
+    videos = per_video(scores)
+    assert set(evaluate(videos, None, n=5).metric) == set(METRICS)
+    assert table_three({'any name': [videos]}, columns=('W2L', 'W2L_Self'), n=5).cells.method[0] == 'any name'
 
 
 # The command
 
-COMMAND = Path(sys.executable).with_name('cmdfd_evaluate')
-
-
-def command(*args, cwd=None):
-    return subprocess.run([COMMAND, *map(str, args)], capture_output=True, text=True, cwd=cwd)
-
-
-def test_command(clips, tmp_path, capsys):
-    table, folder = clips
+def test_command(clips, whole, tmp_path, capsys):
     out = tmp_path/'scores.parquet'
-    done = command(folder, '--weights', 'seeded', '-o', out, '--split', 'all', '--json')
-    assert done.returncode == 0, done.stderr
-    report = json.loads(done.stdout)
-    assert report['videos'] == len(table) and {r['metric'] for r in report['rows']} == set(METRICS)
-    shown = command(out, '--split', 'all')
-    assert shown.returncode == 0 and 'W2L_Self' in shown.stdout and 'untrained' in shown.stdout
-    for source, options, said in ((folder, {}, 'no file for the scores'), (folder, dict(out=str(out), weights='absent'), 'absent: no such file'),
-                                 (out, dict(split='val'), 'none of')):
+    write_scores(out, whole.where(whole.rows.index > 0))      # one clip is left to score
+    assert cmdfd_evaluate(clips.root, weights='seeded', out=str(out), split='all', json=True) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report['videos'] == len(clips) and {r['metric'] for r in report['rows']} == set(METRICS)
+    same(read_scores(out), whole)
+    assert cmdfd_evaluate(str(out), split='all') == 0
+    shown = capsys.readouterr().out
+    assert 'W2L_Self' in shown and 'untrained' in shown
+    for source, options, said in ((clips.root, {}, 'no file for the scores'),
+                                  (clips.root, dict(out=str(out), weights='absent'), 'absent: no such file'),
+                                  (out, dict(split='val'), 'split=val: there are no such rows'),
+                                  (out, dict(resamples=0), 'a bootstrap interval needs at least 1')):
         assert cmdfd_evaluate(str(source), **options) == 2
         printed = capsys.readouterr()
         assert said in printed.err and not printed.out
-    failed = command(out, '--unit', 'frame', cwd=tmp_path)
+
+
+def test_command_refuses_an_unknown_unit(tmp_path):
+    script = tmp_path/'cmdfd_evaluate'                        # as pip installs it
+    script.write_text("import sys\nfrom cmdfd_nb.cli import cmdfd_evaluate\nif __name__ == '__main__': sys.exit(cmdfd_evaluate())\n")
+    failed = subprocess.run([sys.executable, script, 'scores.parquet', '--unit', 'frame'], capture_output=True, text=True)
     assert failed.returncode == 2 and 'invalid choice' in failed.stderr and not failed.stdout
 
 
-def test_command_lists_clips_that_cannot_be_read(clips, tmp_path):
-    table, folder = clips
-    copy = tmp_path/'clips'
+def test_command_lists_clips_that_cannot_be_read(clips, whole, tmp_path, capsys):
+    copy, out = tmp_path/'clips', tmp_path/'s.parquet'
     copy.mkdir()
-    for file in folder.iterdir(): (copy/file.name).symlink_to(file)
-    (copy/table['clip'][0]).unlink()
-    (copy/table['clip'][0]).write_bytes(b'no clip')
-    done = command(copy, '--weights', 'seeded', '-o', tmp_path/'s.parquet', '--split', 'all')
-    assert done.returncode == 1 and 'it is not a preprocessed clip' in done.stdout and table['clip'][0] in done.stdout
+    for file in clips.paths()[1:]: (copy/file.name).symlink_to(file)
+    (copy/'clips.parquet').write_bytes((clips.paths()[0].parent/'clips.parquet').read_bytes())
+    broken = clips.rows['clip'][0]
+    (copy/broken).write_bytes(b'no clip')
+    write_scores(out, whole.where(whole.rows['clip'].isin(clips.rows['clip'][2:])))
+    assert cmdfd_evaluate(str(copy), weights='seeded', out=str(out), split='all') == 1
+    shown = capsys.readouterr().out
+    assert 'it is not a preprocessed clip' in shown and broken in shown
