@@ -147,12 +147,14 @@ def cmdfd_preprocess(
     manifest: Param('Manifest of cmdfd_index', str),
     out: Param('Folder for the clips and clips.parquet, new or begun', str),
     faces: Param('track: find and follow faces; whole: the videos are cropped to a face', str) = 'track',
+    views: Param('Views to cut, separated by commas, such as faces,mfcc,rgb_224 (default: those of the paper)', str) = None,
     workers: WORKERS = None,
 ) -> list:  # videos that gave no clips
     "Find faces, compute features and keep both, clip by clip. May be stopped and resumed."
     from cmdfd_nb.data.clips import preprocess_all
     from cmdfd_nb.media.clip import PreprocessConfig
-    clips = preprocess_all(manifest, out, PreprocessConfig(faces=faces), worker_count(workers))
+    cut = dict(views=tuple(views.split(','))) if views else {}
+    clips = preprocess_all(manifest, out, PreprocessConfig(faces=faces, **cut), worker_count(workers))
     for problem in clips.problems: print(problem['message'], file=sys.stderr)
     print(f'{len(clips)} clips of {clips.rows.path.nunique()} videos are in {out}; {len(clips.problems)} problems.')
     return clips.problems

@@ -10,17 +10,16 @@ import torch
 from test_batches import make_clip
 
 from cmdfd_nb.data.batches import collate
+from cmdfd_nb.data.clips import ClipTable
 from cmdfd_nb.media.preprocess import load_clip, save_clip
 from cmdfd_nb.core import BadArgument, BadManifest
 from cmdfd_nb.learn.ctc import beam_search, collapse, ctc_loss, edits, error_rate, greedy, to_text
 from cmdfd_nb.learn.sentences import Sounds, speakers, spelled
 from cmdfd_nb.learn.teach import LessonConfig, Lips, follow, listening, teach_listener
-from cmdfd_nb.learn.match import cmdfd_teach, lesson, match_test, teach
-from cmdfd_nb.judge.score import clip_curves
+from cmdfd_nb.learn.match import match_test, teach, teacher_pairs, transcribe
 from cmdfd_nb.models.teachers import ASR, teacher_config, to_symbols
-from cmdfd_nb.models.agreement import cont
-from cmdfd_nb.learn.loop import heard_and_seen
-from cmdfd_nb.models.checkpoint import load_weights
+from cmdfd_nb.models.agreement import cont, cont_of
+from cmdfd_nb.models.run import ask, batch_of, per_clip
 from cmdfd_nb.models.weights import seeded_weights
 
 SHORT = LessonConfig(listen=1, read=1, sentences=0, budget=80)
@@ -37,9 +36,7 @@ def table(tmp_path_factory):
         clip = make_clip(25 + i, i)
         save_clip(clip, folder/f'{i}.safetensors')
         rows.append(dict(clip=f'{i}.safetensors', frames=len(clip), label=0, identity=str(i), split=split, text=text))
-    table = pd.DataFrame(rows)
-    table.attrs = dict(root=str(folder), domain='synthetic')
-    return table
+    return ClipTable(pd.DataFrame(rows), folder, domain='synthetic')
 
 
 def test_ctc_sums_over_all_paths_whatever_the_padding():
@@ -108,9 +105,9 @@ def test_a_listener_learns_to_spell_tones():
 
 
 def test_a_reader_sees_each_clip_whole_and_cut_in_turn(table):
-    rows, root = speakers(table, 'train'), table.attrs['root']
-    heard = [torch.arange(float(n))[:, None].repeat(1, 40) for n in rows.frames]
-    lips = Lips(rows, root, heard, 10, seed=3)
+    clips = speakers(table, 'train')
+    heard = [torch.arange(float(n))[:, None].repeat(1, 40) for n in clips.rows.frames]
+    lips = Lips(clips, heard, 10, seed=3)
     cut, whole = lips[0, 0, 0], lips[0, 1, 0]
     assert (cut['frames'], cut['characters'], len(cut['symbols'])) == (10, 0, 0)
     assert (whole['frames'], whole['characters'], to_text(whole['symbols'].tolist())) == (25, 3, 'ONE')
@@ -135,47 +132,39 @@ def test_holes_depend_on_the_key_alone():
     assert (first == again).all() and (first != other).any() and items[0]['stft'].dtype == torch.float16
 
 
-def test_teaching_twice_gives_the_same_weights(table, tmp_path):
-    root = table.attrs['root']
-    table.to_json(tmp_path/'unused.json')
+def test_teaching_twice_gives_the_same_weights(table):
     (weights, record), (again, _) = teach(table, SHORT), teach(table, SHORT)
     for part, module in weights.modules().items():
         other = again.modules()[part].state_dict()
         assert all((v == other[k]).all() for k, v in module.state_dict().items()), part
     assert record['trained_on'] == 2 and record['val']['clips'] == 1 and weights.domain == 'synthetic'
-    assert json.loads(json.dumps(record)) == record and weights.preprocess == load_clip(f'{root}/0.safetensors').settings
+    assert json.loads(json.dumps(record)) == record and weights.preprocess == load_clip(f'{table.root}/0.safetensors').settings
     assert teach(table, replace(SHORT, seed=1))[1]['listener'] != record['listener']
 
 
 def test_what_cannot_be_learned_from_is_refused(table):
-    with pytest.raises(BadManifest, match='no column text'): teach(table.drop(columns='text'), SHORT)
-    with pytest.raises(BadManifest, match='no real clip with words is for train'): teach(table[table.split == 'val'], SHORT)
+    with pytest.raises(BadManifest, match='no column text'): teach(table.where(table.rows.drop(columns='text')), SHORT)
+    with pytest.raises(BadManifest, match='no real clip with words is for train'): teach(table.of_split('val'), SHORT)
     assert len(speakers(table, 'train')) == 2          # the one without words is left out
     with pytest.raises(BadArgument, match='nothing would be learned'): LessonConfig(listen=0)
-    with pytest.raises(BadArgument, match='no field heads'): lesson(heads=3)
-
-
-def test_command(table, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr('cmdfd_nb.learn.match.read_clips', lambda path: table)
-    out = tmp_path/'t.safetensors'
-    (tmp_path/'c.json').write_text(json.dumps(SHORT.to_dict()))
-    assert cmdfd_teach('clips', str(out), config=str(tmp_path/'c.json'), seed=5) == 0
-    weights = load_weights(out)
-    assert weights.has_teachers and weights.detector is None and weights.provenance['config']['seed'] == 5
-    assert json.loads(out.with_suffix('.json').read_text())['reader']
-    assert cmdfd_teach('clips', str(out), config=str(tmp_path/'nowhere.json')) == 2
-    assert 'it is no JSON file' in capsys.readouterr().err
+    with pytest.raises(BadArgument, match='no field heads'): LessonConfig.from_dict(dict(heads=3))
 
 
 def test_cont_of_a_clip_with_the_blank_kept_or_dropped(table):
-    weights, root = seeded_weights(), table.attrs['root']
-    clip = load_clip(f'{root}/0.safetensors')
+    weights = seeded_weights()
+    path = table.paths()[0]
     for blank in ('keep', 'drop'):
         weights.detector.config = replace(weights.detector.config, blank=blank)
-        curves = clip_curves(clip, weights)
-        due = cont(*(torch.from_numpy(curves[k]) for k in ('p_audio', 'p_visual')), blank=blank)
-        np.testing.assert_allclose(curves['cont'], due, atol=1e-6)
-        np.testing.assert_allclose(heard_and_seen(table[:1], root, weights, blank=blank)['0.safetensors'], due, atol=1e-6)
+        found, = per_clip(ask(weights, batch_of([load_clip(path)], weights.views)), [25])
+        due = cont(*(torch.from_numpy(found[k]) for k in ('heard', 'seen')), blank=blank)
+        np.testing.assert_allclose(found['curves']['cont'], due, atol=1e-6)
+        np.testing.assert_allclose(cont_of([path], weights, blank=blank)['0.safetensors'], due, atol=1e-6)
+
+
+def test_transcripts_are_what_the_posteriors_say(table):
+    weights, clip = seeded_weights(), load_clip(table.paths()[2])
+    (heard, seen), = teacher_pairs(table.where(table.rows.iloc[2:3]), weights)
+    assert transcribe(clip, weights, 1) == (greedy(heard), greedy(seen)) and transcribe(clip, weights) == (beam_search(heard), beam_search(seen))
 
 
 def test_match_test_sees_whose_sound_it_is():

@@ -17,7 +17,7 @@ from cmdfd_nb.learn.loop import train
 from cmdfd_nb.models.checkpoint import load_weights, save_weights
 from cmdfd_nb.models.weights import seeded_weights
 
-SMALL = dict(visual_widths=(4, 4, 4, 8), visual_hidden=8, temporal_blocks=1, audio_filters=(4, 4, 4, 8), heads=2)
+SMALL = dict(visual_widths=(4, 4, 4, 8), visual_hidden=8, temporal_blocks=1, audio_filters=(8, 8, 8, 8), heads=2)
 QUICK = train_config('tiny', terms=('classification',), epochs=2, budget=24, window=12, detector=SMALL)  # four steps an epoch
 
 

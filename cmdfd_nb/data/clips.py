@@ -51,7 +51,7 @@ def clip_summary(
     try:
         with safe_open(path, 'numpy') as f:
             about = json.loads(f.metadata()['clip'])
-            frames = f.get_slice('faces').get_shape()[0]
+            frames = f.get_slice('boxes').get_shape()[0]
     except (SafetensorError, OSError, TypeError, KeyError) as e:
         remedy = 'Delete it and run the preprocessing again.'
         raise UnreadableMedia(path, 'it is not a preprocessed clip', remedy) from e

@@ -21,7 +21,7 @@ from ..models.correlation import detector_config
 from ..models.checkpoint import load_weights, save_weights
 from ..data.clips import preprocess_all
 from ..data.index import index
-from ..data.protocols import CATEGORIES, SWAPS, TYPES
+from ..data.protocols import CATEGORIES, SWAP_SIBLINGS, TYPES
 from ..learn.calibration import p_fake_of
 from ..learn.config import train_config
 from ..learn.progress import peak_memory
@@ -104,11 +104,11 @@ def judged(
     "What the detector is worth, forgery by forgery."
     import pandas as pd
     found = pd.concat([evaluate(per_video(table), n=n) for table in scores], ignore_index=True)
-    order = {name: i for i, name in enumerate((*CATEGORIES, *SWAPS.values(), *TYPES))}
+    order = {name: i for i, name in enumerate((*CATEGORIES, *SWAP_SIBLINGS.values(), *TYPES))}
     found = found[found.category.isin(order)]
     return found.assign(trained=found.category.isin(trained)).sort_values('category', key=lambda c: c.map(order), kind='stable')
 
-FACES = tuple(c for c in (*CATEGORIES, *SWAPS.values()) if c != 'RVFA')   # forgeries of faces among what training holds
+FACES = tuple(c for c in (*CATEGORIES, *SWAP_SIBLINGS.values()) if c != 'RVFA')   # face forgeries that training holds
 
 def mean_auc(
     found,          # from `judged`
