@@ -147,13 +147,13 @@ def _written(file):
 def settings_from(
     cls,            # subclass of `Settings`
     file=None,      # JSON file with an object of fields, or None
-    presets=None,   # for classes with a field `preset`: function from its value ('tiny' if not given) to an instance
+    presets=None,   # for classes with a field `preset`: function from it ('tiny' if not given) and fields to an instance
     **options,      # fields; None: not given
 ):                  # an instance of `cls`; raises `BadArgument`
     "Build the settings of a run from a preset, a file and options."
     values = (_written(file) if file else {}) | {name: value for name, value in options.items() if value is not None}
-    if presets: values = presets(values.get('preset', 'tiny')).to_dict() | values
-    return cls.from_dict(values, file or 'the settings')
+    plain = cls.from_dict(values, file or 'the settings')   # names the file if there is no such field
+    return presets(**dict(preset='tiny') | values) if presets else plain
 
 # %% ../nbs/03_command.ipynb #b6a99e98
 def out_folder(

@@ -18,15 +18,6 @@ from cmdfd_nb.data.manifest import read_manifest, typed, write_manifest
 
 
 @pytest.fixture(scope='session')
-def official_lists():
-    "The authors' csv files. Without them the test is skipped, unless CMDFD_REQUIRE_OFFICIAL_LISTS promises them."
-    folder = Path(os.environ.get('CMDFD_OFFICIAL_LISTS') or Path(__file__).parents[2]/'shared'/'official_lists')
-    if list(folder.glob('*.csv')): return folder
-    missing = pytest.fail if os.environ.get('CMDFD_REQUIRE_OFFICIAL_LISTS') else pytest.skip
-    missing(f'the published lists are not part of the repository; none in {folder} (CMDFD_OFFICIAL_LISTS names another folder)')
-
-
-@pytest.fixture(scope='session')
 def lists(official_lists, tmp_path_factory):
     "Their manifest, without any media."
     folder = tmp_path_factory.mktemp('lists')

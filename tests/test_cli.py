@@ -121,7 +121,7 @@ def test_json_is_that_of_the_standard_library_where_it_suffices():
 
 
 @pytest.mark.parametrize('name, args, says', [
-    ('cmdfd_index', ['youtube', '.'], 'invalid choice'), ('cmdfd_chain', ['work', '--size', 'huge'], 'invalid choice'),
+    ('cmdfd_index', ['youtube', '.'], 'Choose from fakeavceleb'), ('cmdfd_chain', ['work', '--size', 'huge'], 'invalid choice'),
     ('cmdfd_train', ['.', '--epochs', 'many'], 'invalid int'), ('cmdfd_score', [], 'required'),
     ('cmdfd_report', ['x.mp4', '--weights', 'absent.safetensors'], 'absent.safetensors: no such file')])
 def test_bad_usage_ends_with_2_and_leaves_nothing(run, name, args, says, tmp_path):

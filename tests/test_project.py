@@ -85,6 +85,13 @@ def test_readme_links_lead_somewhere():
     assert not [link for link in local if not (ROOT/link).exists()]
 
 
+def test_examples_of_contributing_run():
+    blocks = re.findall(r'^```python\n(.*?)^```', (ROOT/'CONTRIBUTING.md').read_text('utf-8'), re.M | re.S)
+    assert len(blocks) == 5
+    done = subprocess.run([sys.executable, '-c', '\n'.join(blocks)], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 def test_citation_names_paper_and_kit():
     kit = yaml.safe_load((ROOT/'CITATION.cff').read_text('utf-8'))
     paper = kit['preferred-citation']

@@ -3,7 +3,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cmdfd_nb.data.protocols import FOLDS, LeaveOneOut, SWAPS, everybody, with_validation
+from cmdfd_nb.data.protocols import FOLDS, LeaveOneOut, SWAP_SIBLINGS, everybody, with_validation
 from cmdfd_nb.core import BadManifest
 from cmdfd_nb.data.layouts.files import video_row
 from cmdfd_nb.data.layouts.fakeavceleb import FAKEAVCELEB
@@ -31,7 +31,7 @@ def test_nobody_is_on_two_sides_and_the_forgery_is_unseen(fold, seed):
     people = [everybody(t.rows) for t in (tables.train, tables.val, tables.test)]
     assert sum(map(len, people)) == len(set().union(*people))
     assert set(tables.test.rows.category) == {'real', fold.held_out}
-    assert not {fold.held_out, SWAPS.get(fold.held_out)} & {*tables.train.rows.category, *tables.val.rows.category}
+    assert not {fold.held_out, SWAP_SIBLINGS.get(fold.held_out)} & {*tables.train.rows.category, *tables.val.rows.category}
     rows = manifest.rows
     candidates = rows[rows.split.isin(['train', 'val']) & ~rows.category.isin(fold.unseen)]
     tested = rows[(rows.split == 'test') & rows.category.isin(['real', fold.held_out])]

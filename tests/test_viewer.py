@@ -6,7 +6,7 @@ import pytest
 
 from cmdfd_nb.core import BadArgument, sample
 from cmdfd_nb.media.lockstep import lockstep
-from cmdfd_nb.show.footage import fit
+from cmdfd_nb.show.footage import fitted_size
 from cmdfd_nb.show.viewer import attended, compare, flagged, paint_times, scrub, shown_picture, still, view
 from cmdfd_nb.models.weights import seeded_weights
 from screen import AT, Opened, bare, film, made_up, number, position, settled, until
@@ -25,7 +25,7 @@ def other(tmp_path_factory): return film(tmp_path_factory.mktemp('other')/'other
 @pytest.mark.parametrize('size', [(64, 48), (222, 170), (720, 1280), (1280, 720)])
 def test_pictures_keep_their_shape(tmp_path, size):
     shown = view(made_up(film(tmp_path/'film.mp4', 26, size), 26))
-    assert (shown['width'], shown['height']) == fit(*size) and shown_picture(shown, 25).shape == (*fit(*size)[::-1], 3)
+    assert (shown['width'], shown['height']) == fitted_size(*size) and shown_picture(shown, 25).shape == (*fitted_size(*size)[::-1], 3)
     assert shown['width'] / shown['height'] == pytest.approx(size[0] / size[1], rel=.01)
 
 

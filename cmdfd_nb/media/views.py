@@ -21,7 +21,7 @@ from .features import mel_bank, mfcc, stft
 # %% ../../nbs/media/175_views.ipynb #d1dd4625
 @dataclass(frozen=True)
 class View:
-    "One thing a detector can read of a clip: an array with a fixed number of rows per video frame."
+    "An array that a detector can read of a clip, with a fixed number of rows per video frame."
     name: str
     cut: Callable           # from (material, settings) to the array; the material is that of `source`
     source: str             # 'gray' or 'rgb': crops (T, 224, 224) or (T, 224, 224, 3) uint8; 'sound': (640T,) float32
@@ -35,7 +35,7 @@ class View:
         "Tell pictures from features and sound."
         return self.source in ('gray', 'rgb') and self.dtype == 'uint8'
 
-
+# %% ../../nbs/media/175_views.ipynb #9ce367cd
 VIEWS = {}   # name: `View`
 
 
@@ -63,16 +63,16 @@ def centre(
     edge = FACE_SIZE // 2
     return crops[:, edge:-edge, edge:-edge].copy()
 
-
+# %% ../../nbs/media/175_views.ipynb #8a9f846e
 def _faces(crops, settings): return shrunk(crops, FACE_SIZE)
 
 
 def _lips(crops, settings): return centre(crops)
 
 
-_SQUARE = (FACE_SIZE, FACE_SIZE)
-register_view(View('faces', _faces, 'gray', _SQUARE, dtype='uint8', says='Gray face crops of 112 pixels.'))
-register_view(View('lips', _lips, 'gray', _SQUARE, dtype='uint8', says='Gray mouth crops of 112 pixels, twice as fine as faces.'))
+_GRAY = dict(source='gray', shape=(FACE_SIZE, FACE_SIZE), dtype='uint8')
+register_view(View('faces', _faces, **_GRAY, says='Gray face crops of 112 pixels.'))
+register_view(View('lips', _lips, **_GRAY, says='Gray mouth crops of 112 pixels, twice as fine as faces.'))
 
 # %% ../../nbs/media/175_views.ipynb #bb7e6a71
 MEL_BANDS = 40
@@ -84,7 +84,7 @@ def log_mel(
     "Compute the log energies of 40 mel bands, four rows per video frame."
     return ((stft(audio).square() @ mel_bank(MEL_BANDS).float()) + 1e-5).log()
 
-
+# %% ../../nbs/media/175_views.ipynb #e5d1e1eb
 def _mfcc(audio, settings): return mfcc(audio, settings.mfcc_window_s).numpy()
 
 
@@ -99,7 +99,7 @@ def _audio(audio, settings): return audio
 
 register_view(View('mfcc', _mfcc, 'sound', (13,), ROWS_PER_FRAME, says='13 mel cepstral coefficients every 10 ms.'))
 register_view(View('stft', _stft, 'sound', (321,), ROWS_PER_FRAME, says='Magnitudes of 321 frequencies every 10 ms.'))
-register_view(View('log_mel', _log_mel, 'sound', (MEL_BANDS,), ROWS_PER_FRAME, says='Log energy of 40 mel bands every 10 ms.'))
+register_view(View('log_mel', _log_mel, 'sound', (MEL_BANDS,), ROWS_PER_FRAME, says='40 log energies every 10 ms.'))
 register_view(View('audio', _audio, 'sound', (), SAMPLES_PER_FRAME, says='Samples of the sound, 16,000 a second.'))
 
 # %% ../../nbs/media/175_views.ipynb #d621e259
@@ -113,8 +113,10 @@ def view(
     if name in VIEWS: return VIEWS[name]
     if sized := re.fullmatch(r'rgb_(\d{2,3})', name):
         size = int(sized[1])
-        return View(name, partial(_rgb, size=size), 'rgb', (size, size, 3), dtype='uint8', says=f'Colour face crops of {size} pixels.')
-    raise BadArgument(f'view={name!r}', 'there is no such view', f'Choose from {", ".join(VIEWS)}, or rgb_SIZE such as rgb_224.')
+        says = f'Colour face crops of {size} pixels.'
+        return View(name, partial(_rgb, size=size), 'rgb', (size, size, 3), dtype='uint8', says=says)
+    remedy = f'Choose from {", ".join(VIEWS)}, or rgb_SIZE such as rgb_224.'
+    raise BadArgument(f'view={name!r}', 'there is no such view', remedy)
 
 # %% ../../nbs/media/175_views.ipynb #d3ba46b8
 def sources(

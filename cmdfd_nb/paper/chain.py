@@ -24,7 +24,7 @@ from ..models.agreement import kept_cont
 from ..models.checkpoint import load_weights, save_weights
 from ..data.clips import preprocess_all
 from ..data.index import index
-from ..data.protocols import CATEGORIES, SWAPS, TYPES
+from ..data.protocols import CATEGORIES, SWAP_SIBLINGS, TYPES
 from ..learn.calibration import p_fake_of
 from ..learn.config import train_config
 from ..learn.progress import peak_memory
@@ -137,8 +137,8 @@ def _learned(work, chain, stage, workers, command):
     return replace(weights, provenance=dict(weights.provenance, command=command, teachers=teachers.provenance)), people
 
 # %% ../../nbs/paper/76_chain.ipynb #c66f6349
-_ORDER = {name: i for i, name in enumerate((*CATEGORIES, *SWAPS.values(), *TYPES))}
-FACE_FORGERIES = tuple(name for name in (*CATEGORIES, *SWAPS.values()) if name != 'RVFA')   # of FakeAVCeleb
+_ORDER = {name: i for i, name in enumerate((*CATEGORIES, *SWAP_SIBLINGS.values(), *TYPES))}
+FACE_FORGERIES = tuple(name for name in (*CATEGORIES, *SWAP_SIBLINGS.values()) if name != 'RVFA')   # of FakeAVCeleb
 
 
 def _judged(scores, trained, n=1000):

@@ -24,8 +24,8 @@ from ..models.weights import find_weights
 from ..judge.score import TrackScore, warnings_for
 from .style import COLOURS, tidy
 from .maps import live, on_any_ground
-from .footage import fit, jpeg
-from .viewer import DIVERGENCES, PRINTED, attended, face_view, scrubber, still_jpeg
+from .footage import fitted_size, jpeg
+from .viewer import DIVERGENCE_UNITS, PRINTED, attended, face_view, scrubber, still_jpeg
 from .perturb import (PERTURBATIONS, Footage, footage_of, numbers, perturbation, perturbed,
                                    score_footage, sweep)
 
@@ -138,7 +138,7 @@ def reel(
     footage: Footage,
 ) -> dict:             # frames, width, height, jpegs, ends, sound: as in a view
     "Footage as single pictures and plain samples."
-    size, jpegs, rung = fit(*footage.frames.shape[2:0:-1]), [], 0
+    size, jpegs, rung = fitted_size(*footage.frames.shape[2:0:-1]), [], 0
     for picture in footage.frames:
         data, rung = jpeg(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), SCREEN_BYTES, rung)
         jpegs.append(data)
@@ -156,7 +156,7 @@ def view_of(
     shown = reel(footage)
     face = face_view(score, footage.start, len(footage), shown['width'] / footage.frames.shape[2], weights.threshold)
     return dict(name=name, first=footage.start, fps=FPS, rate=SAMPLE_RATE, tracks=[face], threshold=weights.threshold,
-                divergence=DIVERGENCES[weights.detector.config.divergence], symbols=[PRINTED.get(c, c) for c in SYMBOLS],
+                divergence=DIVERGENCE_UNITS[weights.detector.config.divergence], symbols=[PRINTED.get(c, c) for c in SYMBOLS],
                 notes=warnings_for(weights), **shown)
 
 def views(
