@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['AREAS', 'PERTURBATIONS', 'shift_sound', 'swap_sound', 'mute_end', 'add_noise', 'face_boxes', 'mask_face',
            'blur_pictures', 'reencode_pictures', 'lower_frame_rate', 'freeze_end', 'Perturbation', 'perturbation',
-           'check_value', 'perturbed', 'numbers', 'Sweep', 'sweep', 'scores_under']
+           'check_value', 'perturbed', 'numbers', 'Sweep', 'sweep_values', 'scores_under']
 
 # %% ../../nbs/show/86_perturb.ipynb #917a7911
 from collections.abc import Callable
@@ -236,7 +236,7 @@ class Sweep:
         return [name for name in self.rows if name not in ('perturbation', 'value', 'frames', 'p_fake')]
 
 # %% ../../nbs/show/86_perturb.ipynb #c3cf0513
-def sweep(
+def sweep_values(
     name: str,         # a key of `PERTURBATIONS`
     score: Callable,   # from a value to a `TrackScore`
     values=None,       # to try; those of a sweep by default
@@ -263,4 +263,4 @@ def scores_under(
 ) -> Sweep:             # raises `BadArgument` for an unknown name
     "Score footage under a perturbation at several values."
     def score(value): return score_footage(perturbed(footage, name, value), weights, device)
-    return sweep(name, score, values)
+    return sweep_values(name, score, values)
