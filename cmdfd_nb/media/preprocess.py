@@ -17,7 +17,7 @@ from safetensors.numpy import save_file
 from ..core import BadArgument, UnreadableMedia
 from ..store import atomic_path, content_key, sha256_of
 from .read import opened
-from .views import view
+from .views import find_view
 from .clip import STANDARD_VIEWS, Clip, PreprocessConfig, clips
 
 # %% ../../nbs/media/19_preprocess.ipynb #8b56eba9
@@ -56,7 +56,7 @@ def load_clip(
 # %% ../../nbs/media/19_preprocess.ipynb #63cfbfc9
 def _rows(name, frame):
     "Return the row of a view at which a frame begins; None stays None."
-    return None if frame is None else frame * view(name).rows
+    return None if frame is None else frame * find_view(name).rows
 
 
 def _lacks(path, missing):

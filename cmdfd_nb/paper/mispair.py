@@ -13,7 +13,7 @@ import numpy as np
 
 from ..core import FAKE, FPS, REAL
 from ..store import content_key
-from ..media.views import view
+from ..media.views import find_view
 from ..media.clip import Clip
 from ..media.preprocess import load_clip, save_clip
 from ..data.clips import ClipTable
@@ -21,7 +21,7 @@ from ..data.clips import ClipTable
 # %% ../../nbs/paper/73_mispair.ipynb #fa991252
 def _moved(array, name, first, frames):
     "Cut a stretch of a view, given in frames."
-    rows = view(name).rows
+    rows = find_view(name).rows
     return array[first * rows:(first + frames) * rows]
 
 
@@ -33,7 +33,7 @@ def mispair(
     frames = len(clip) - abs(shift)
     seen = max(-shift, 0)
     heard = max(shift, 0)
-    first = {name: heard if view(name).source == 'sound' else seen for name in clip.views}
+    first = {name: heard if find_view(name).source == 'sound' else seen for name in clip.views}
     views = {name: _moved(array, name, first[name], frames) for name, array in clip.views.items()}
     return replace(clip, views=views, boxes=clip.boxes[seen:seen + frames], start=clip.start + seen)
 
