@@ -78,6 +78,8 @@ _REST = [
     (r'^vsr\.', 'VSRmodel.'),
     (r'(audio|video)layers\.(\d+)', lambda m: f'{m[1]}{"En" if int(m[2]) < 6 else "De"}coder.layers.{int(m[2]) % 6}'),
     (r'model\.output\.', 'model.outputConv.')]
+
+# %% ../../nbs/models/37_official.ipynb #c9439fe6
 OFFICIAL_NAMES = [*_AUDIO, *_VISUAL, *_REST]   # (pattern, replacement) from our names to the authors', in order
 
 
@@ -117,7 +119,8 @@ def _loaded(path):
         cause = 'it holds more than tensors, and reading it could run code'
         raise BadWeights(path, cause, 'Ask its author for a plain state dict.') from e
     except (SafetensorError, RuntimeError, EOFError, ValueError, OSError, LookupError, AttributeError, TypeError) as e:
-        raise BadWeights(path, f'it cannot be read as a checkpoint ({type(e).__name__})', 'Fetch the file again.') from e
+        cause = f'it cannot be read as a checkpoint ({type(e).__name__})'
+        raise BadWeights(path, cause, 'Fetch the file again.') from e
 
 # %% ../../nbs/models/37_official.ipynb #a443cd02
 def read_foreign(
