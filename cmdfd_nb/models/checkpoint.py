@@ -117,7 +117,7 @@ def check_fit(
     if wrong: raise BadWeights(file, f'{len(wrong)} of its tensors do not fit: {shown}', remedy)
 
 # %% ../../nbs/models/36_checkpoint.ipynb #5a801a4d
-PLAIN = ('name', 'domain', 'temperature', 'threshold', 'provenance')  # fields of `Weights` that JSON can hold as they are
+PLAIN = ('name', 'domain', 'temperature', 'threshold', 'provenance')  # fields that JSON can hold as they are
 
 
 def _about(weights):
