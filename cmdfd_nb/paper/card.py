@@ -103,7 +103,7 @@ def _about_teachers(weights):
     aucs = dict(own=match['auc'], late=match['auc_late'], frames=match['auc_frames'])
     return dict(heard=test['clips'], rates=rates, blank=blank, **aucs)
 
-
+# %% ../../nbs/paper/77_card.ipynb #2891cd04
 def card(
     done: dict,   # from `chain_of`
 ) -> str:         # Markdown

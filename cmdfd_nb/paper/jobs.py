@@ -148,7 +148,7 @@ def _sources(job):
     if not method_of(job.method).mispaired: sources[0] = sources[0].where(sources[0].rows.category != MISPAIRED)
     return sources, {name: curve for curves in cont for name, curve in curves.items()}
 
-
+# %% ../../nbs/paper/74_jobs.ipynb #2b7b228e
 def material_of(
     job: Job,    # any
 ) -> Material:   # raises `BadManifest` if the protocol finds too few clips
