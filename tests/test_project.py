@@ -104,3 +104,10 @@ def test_changelog_tells_of_this_version():
     assert re.search(rf'^## \[{re.escape(version())}\]', (ROOT/'CHANGELOG.md').read_text('utf-8'), re.M)
     import cmdfd_nb
     assert cmdfd_nb.__version__ == version()
+
+
+def test_every_line_of_the_full_tier_names_something():
+    lines = [line.split()[0] for line in (ROOT/'.ci'/'full.txt').read_text('utf-8').splitlines() if line and line[0] != '#']
+    assert not [line for line in lines if not (ROOT/line.split('::')[0]).exists()]
+    tests = [line.split('::') for line in lines if '::' in line]
+    assert not [test for file, test in tests if f'def {test.split("[")[0]}' not in (ROOT/file).read_text('utf-8')]

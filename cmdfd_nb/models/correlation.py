@@ -16,7 +16,7 @@ from fastcore.basics import patch
 from torch import nn
 
 from ..core import FACE_SIZE, ROWS_PER_FRAME, BadArgument, Settings, choice
-from .detectors import Curve, Detector, Verdict, register, register_curve
+from .detectors import Detector, Verdict, register
 from .encoders import AudioEncoder, VisualEncoder, frame_mask, hide, mean_of_frames, normalise
 from .losses import TERMS, total
 
@@ -89,9 +89,6 @@ class AttentionLayer(nn.Module):
         return self.norm2(x + self.drop(self.narrow(self.drop(self.wide(x).relu()))))
 
 # %% ../../nbs/models/33_correlation.ipynb #865efaf3
-register_curve('sync', Curve('Sync', 'Do sound and face move together? Cosine of their embeddings, scaled to [0, 1].'))
-
-
 def sync(
     audio,   # (..., E)
     visual,  # (..., E)

@@ -49,6 +49,7 @@ def curve(
 
 
 register_curve('p_fake', Curve('p_fake', 'Probability that this frame is fake, by the logits of the frame.'))
+register_curve('sync', Curve('Sync', 'Do sound and face move together? Cosine of their embeddings, scaled to [0, 1].'))
 
 # %% ../../nbs/models/30_detectors.ipynb #197d88c4
 @dataclass

@@ -104,7 +104,7 @@ class Recogniser(nn.Module):
         x = self.layers(x, src_key_padding_mask=None if mask is None else ~mask)
         return self.output(x.transpose(1, 2)).transpose(1, 2).log_softmax(-1)
 
-
+# %% ../../nbs/models/34_teachers.ipynb #0ee3346b
 @patch
 def posterior(self: Recogniser,
     x,         # (B, T, size) frames as the Transformer takes them
