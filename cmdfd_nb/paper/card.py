@@ -21,48 +21,51 @@ def _as_table(found):
     "Lay out a judgement as Markdown."
     wide = readable(found, ('auc', 'fake_recall'))
     met = found.drop_duplicates('category').set_index('category').trained
-    rows = [f'| {name} | {"yes" if met[name] else "no"} | {r.fakes} | {r.auc} | {r.fake_recall} |' for name, r in wide.iterrows()]
+    known = {name: 'yes' if met[name] else 'no' for name in wide.index}
+    rows = [f'| {name} | {known[name]} | {r.fakes} | {r.auc} | {r.fake_recall} |' for name, r in wide.iterrows()]
     return '\n'.join(['| forgery | in training | clips | AUC | recall |', '|---|---|---|---|---|', *rows])
 
 
-_DATA_SETS = {'FakeAVCeleb-like': FACE_FORGERIES, 'CMDFD-like': TYPES}   # which categories tell that one was judged on it
+_DATA_SETS = {'FakeAVCeleb-like': FACE_FORGERIES, 'CMDFD-like': TYPES}   # name: categories of which one tells
 
 
 def _reals_kept(found):
     "Write the share of real clips called real, with its interval, for each data set."
     rows = found[found.metric == 'real_recall']
     first = {name: rows[rows.category.isin(kinds)].head(1) for name, kinds in _DATA_SETS.items()}
-    return ', '.join(f'{cell(r.value, r.low, r.high, 2)} ({name})' for name, some in first.items() for r in some.itertuples())
+    cells = [(name, cell(r.value, r.low, r.high, 2)) for name, some in first.items() for r in some.itertuples()]
+    return ', '.join(f'{text} ({name})' for name, text in cells)
 
 # %% ../../nbs/paper/77_card.ipynb #d4e94e6c
 CARD = """# Weights that come with the kit
 
 `tiny.safetensors`: detector, ASR and VSR teacher, {size:.1f} MB, made by `{command}` with seed {seed}.
 
-**Not valid for real media.** They were trained on the procedural world of this kit: computed faces, computed voices, imitated
-forgeries. What they say of anything else carries a warning and means nothing. They are for lessons, for tests, and for seeing the
-method at work.
+**Not valid for real media.** They were trained on the procedural world of this kit: computed faces, computed voices,
+imitated forgeries. What they say of anything else carries a warning and means nothing. They are for lessons, for tests,
+and for seeing the method at work.
 
 ## What they are worth
 
-AUC, and recall at the threshold that validation chose, with 95 % intervals (people resampled), on clips of another seed: nobody
-seen or heard there occurs in training.
+AUC, and recall at the threshold that validation chose, with 95 % intervals (people resampled), on clips of another
+seed: no person seen or heard there occurs in training.
 
 {table}
 
-Real clips called real: {reals}. Mean AUC over the face forgeries that training held: **{faces:.3f}**. Over the eight types of the CMDFD-like set, of which it
-held none: **{types:.3f}**.
+Real clips called real: {reals}. Mean AUC over the face forgeries that training held: **{faces:.3f}**.
+Over the eight types of the CMDFD-like set, of which it held none: **{types:.3f}**.
 
-A clip is called fake from p_fake {threshold:.3f} on. Temperature {temperature:.2f}; with it the expected calibration error on the {clips} validation clips
-went from {ece_before:.3f} to {ece_after:.3f}; on the people never met, who are another mixture of forgeries, it is {ece_unseen:.3f}.
+A clip is called fake from p_fake {threshold:.3f} on. Temperature {temperature:.2f}; with it the expected calibration
+error on the {clips} validation clips went from {ece_before:.3f} to {ece_after:.3f}; on the people never met, who are
+another mixture of forgeries, it is {ece_unseen:.3f}.
 
-![Share of fakes against p_fake: validation clips before and after the temperature, and people never met](calibration.png)
+![Share of fakes against p_fake: validation clips as trained and calibrated, and people never met](calibration.png)
 
 ## Teachers
 
 On {heard} clips of speakers, voices and sentences they have not met: characters wrong, {rates}.
-Mean Cont with the clip's own sound against that of another clip: AUC {own:.3f}; against its own sound 0.4 s late: {late:.3f}; frame by
-frame: {frames:.3f} (blank: {blank}).
+Mean Cont with the clip's own sound against that of another clip: AUC {own:.3f}; against its own sound 0.4 s late:
+{late:.3f}; frame by frame: {frames:.3f} (blank: {blank}).
 
 ## What it took
 
@@ -79,13 +82,16 @@ def _megabytes(weights):
     "Return the size of all tensors of some weights."
     return sum(v.numel() for m in weights.modules().values() for v in m.state_dict().values()) * 4 / 1e6
 
-
+# %% ../../nbs/paper/77_card.ipynb #2bb27cf7
 def _about_detector(done):
     "Return what the card says of the detector."
-    weights, found = done['weights'], done['found']
-    worth = dict(table=_as_table(found), reals=_reals_kept(found), faces=mean_auc(found, FACE_FORGERIES), types=mean_auc(found, TYPES))
+    weights = done['weights']
+    found = done['found']
+    means = dict(faces=mean_auc(found, FACE_FORGERIES), types=mean_auc(found, TYPES))
+    worth = means | dict(table=_as_table(found), reals=_reals_kept(found))
     decides = dict(threshold=weights.threshold, temperature=weights.temperature)
-    return worth | decides | weights.provenance['validation'] | dict(ece_unseen=ece(*done['reliability']['people never met']))
+    unseen = dict(ece_unseen=ece(*done['reliability']['people never met']))
+    return worth | decides | unseen | weights.provenance['validation']
 
 
 def _about_teachers(weights):
@@ -94,9 +100,10 @@ def _about_teachers(weights):
     blank = weights.detector.cont_rule['blank']
     match = test['match'][blank]
     rates = _listed({name: round(rate, 2) for name, rate in test['character_error_rate'].items()})
-    return dict(heard=test['clips'], rates=rates, blank=blank, own=match['auc'], late=match['auc_late'], frames=match['auc_frames'])
+    aucs = dict(own=match['auc'], late=match['auc_late'], frames=match['auc_frames'])
+    return dict(heard=test['clips'], rates=rates, blank=blank, **aucs)
 
-# %% ../../nbs/paper/77_card.ipynb #2bb27cf7
+# %% ../../nbs/paper/77_card.ipynb #2891cd04
 def card(
     done: dict,   # from `chain_of`
 ) -> str:         # Markdown
@@ -135,4 +142,5 @@ def ship(
     beside = Path(path).with_name
     save_weights(path, done['weights'])
     with atomic_path(beside('README.md')) as part: part.write_text(card(done))
-    with atomic_path(beside('calibration.png')) as part: plot_groups(done['reliability']).savefig(part, format='png', dpi=80)
+    figure = plot_groups(done['reliability'])
+    with atomic_path(beside('calibration.png')) as part: figure.savefig(part, format='png', dpi=80)

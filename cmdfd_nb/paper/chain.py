@@ -31,7 +31,7 @@ from ..learn.progress import peak_memory
 from ..learn.loop import train
 from ..learn.teach import LessonConfig
 from ..learn.match import teach
-from ..judge.resampling import evaluate, readable
+from ..judge.resampling import evaluate
 from ..judge.scores import join_scores, per_video
 from ..judge.evaluate import score_clips
 
@@ -58,7 +58,7 @@ CHAINS = dict(default=Chain(),
 # %% ../../nbs/paper/76_chain.ipynb #799ec385
 @dataclass(frozen=True)
 class _Plan:
-    "One data set of a chain: the arguments of `build`."
+    "A data set of a chain: the arguments of `build`."
     world: World
     people: int          # who are forged
     splits: tuple        # that are made
@@ -71,7 +71,8 @@ UNSEEN = ('unseen_fakeavceleb', 'unseen_cmdfd')   # data sets to be judged on
 
 def _plans(chain):
     "Return the data sets of a chain: name to `_Plan`."
-    def plan(kind, seed, *how): return _Plan(World(kind, seed, seconds=chain.seconds), *how, types=chain.types.get(kind))
+    def plan(kind, seed, *how):
+        return _Plan(World(kind, seed, seconds=chain.seconds), *how, types=chain.types.get(kind))
     unseen = {name: plan(name.removeprefix('unseen_'), chain.unseen_seed, chain.unseen, ('test',)) for name in UNSEEN}
     return dict(speakers=_Plan(World('lrs2', chain.seed), chain.speakers, ('train', 'val', 'test')),
                 people=plan('fakeavceleb', chain.seed, chain.people, ('train', 'val'), chain.reals)) | unseen
@@ -171,14 +172,16 @@ def chain_of(
     chain: Chain = Chain(),
     workers: int = 1,          # processes
     command: str = 'chain',    # how it was started, for the record
-) -> dict:                     # chain, command, weights; seconds of each stage; memory; found, a data frame; reliability, (p_fake, labels) of groups
+) -> dict:                     # chain, command, weights, found, reliability, seconds, memory: see below
     "Make weights from nothing, and judge them on unseen people."
     work = Path(work)
     stage = Stages(work/'seconds.json')
     weights, people = _learned(work, chain, stage, workers, command)
-    asked = {name: _clips_of_world(work, name, chain, stage, workers) for name in UNSEEN} | dict(validation=people.of_split('val'))
+    asked = {name: _clips_of_world(work, name, chain, stage, workers) for name in UNSEEN}
+    asked['validation'] = people.of_split('val')
     def score(name): return score_clips(asked[name], weights, work/f'{name}.parquet', workers=workers)
     scores = {name: stage(f'score {name}', lambda name=name: score(name)) for name in asked}
     found = _judged([scores[name] for name in UNSEEN], set(people.rows.category))
-    facts = dict(seconds=stage.seconds, memory=peak_memory(torch.device('cpu')))
-    return dict(chain=chain, command=command, weights=weights, found=found, reliability=_reliability_groups(scores)) | facts
+    facts = dict(found=found, reliability=_reliability_groups(scores))
+    facts |= dict(seconds=stage.seconds, memory=peak_memory(torch.device('cpu')))
+    return dict(chain=chain, command=command, weights=weights, **facts)

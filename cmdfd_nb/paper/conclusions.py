@@ -28,7 +28,7 @@ def _row_of(numbers, category, metric):
 
 def _interval(row): return row.value, row.low, row.high
 
-
+# %% ../../nbs/paper/75_conclusions.ipynb #423c2c41
 def compared(
     results: dict,             # method: list of `Scores` of videos, one per seed
     columns: tuple,            # categories of fakes
@@ -41,7 +41,10 @@ def compared(
     "Compare two methods in numbers."
     pair = only({name: results[name] for name in (one, other)}, columns)
     resamples = shared_resamples([run for runs in pair.values() for run in runs], **how)
-    found = {name: _interval(_row_of(cross_numbers({name: runs}, resamples), category, metric)) for name, runs in pair.items()}
+    found = {}
+    for name, runs in pair.items():
+        numbers = cross_numbers({name: runs}, resamples)
+        found[name] = _interval(_row_of(numbers, category, metric))
     gain = _row_of(paired_difference(pair[one], pair[other], resamples), category, metric)
     return found | dict(difference=_interval(gain), p=gain.p)
 
@@ -52,9 +55,10 @@ def conclusion(
 ) -> str:
     "Write a comparison as a sentence."
     (one, a), (other, b), (_, gain), (_, p) = numbers.items()
-    if np.isnan([*a, *b]).any(): return f'{one} {cell(*a)}, {other} {cell(*b)}: too few people for an interval, so nothing follows.'
+    both = f'{one} {cell(*a)}, {other} {cell(*b)}'
+    if np.isnan([*a, *b]).any(): return f'{both}: too few people for an interval, so nothing follows.'
     apart = a[1] > b[2] or b[1] > a[2]
-    text = f'{one} {cell(*a)}, {other} {cell(*b)}: the intervals {"do not overlap" if apart else "overlap"}. '
+    text = f'{both}: the intervals {"do not overlap" if apart else "overlap"}. '
     sure = 'better' if gain[1] > 0 else 'worse' if gain[2] < 0 else 'neither better nor worse beyond chance'
     text += f'On the same videos {one} is {sure}: {cell(*gain)}, p={p:.3f}.'
     if goal is None: return text
@@ -63,19 +67,19 @@ def conclusion(
 
 # %% ../../nbs/paper/75_conclusions.ipynb #e2ccf351
 def describe_study(
-    study: Study,
+    study: Study,   # whose clips are made if they are missing
 ) -> str:
     "Describe the data of a study in a sentence or two."
     clips = ', '.join(f'{len(clips_of(study, name))} clips of {name}' for name in SETS)
     if not study.made: return f'Data sets below {study.data}: {clips}.'
     size = SIZES[study.size]
-    people = f'{size.people} people of the procedural world who are forged and {size.reals} who are not, seed {MINIATURE_SEED}'
-    return (f'Miniature: {people}, clips of {size.seconds:g} s on average ({clips}). '
+    people = f'{size.people} people of the procedural world who are forged and {size.reals} who are not'
+    return (f'Miniature: {people}, seed {MINIATURE_SEED}, clips of {size.seconds:g} s on average ({clips}). '
             f'Every run trains for {study.training.get("epochs", size.epochs)} epochs.')
 
 # %% ../../nbs/paper/75_conclusions.ipynb #b13b673b
 def publish(
-    study: Study,
+    study: Study,   # to whose `out` they go
     name: str,      # of the table or figure, e.g. 'table3'
     *parts,         # `PaperTable`s and sentences, in their order
 ) -> Path:          # the Markdown file
@@ -85,7 +89,8 @@ def publish(
     texts = [part if isinstance(part, str) else part.to_markdown() for part in parts]
     with atomic_path(path) as half: half.write_text('\n\n'.join(texts) + '\n')
     for i, table in enumerate(tables):
-        with atomic_path(path.with_name(f'{name}{f"-{i + 1}" if i else ""}.csv')) as half: table.numbers.to_csv(half, index=False)
+        number = f'-{i + 1}' if i else ''
+        with atomic_path(path.with_name(f'{name}{number}.csv')) as half: table.numbers.to_csv(half, index=False)
     return path
 
 # %% ../../nbs/paper/75_conclusions.ipynb #ac14cc92
@@ -103,12 +108,12 @@ def _seconds(weights, clips, times):
         return time.perf_counter() - start
     return min(once() for _ in range(times))
 
-
+# %% ../../nbs/paper/75_conclusions.ipynb #b952fb80
 def cost(
     weights: Weights,   # of the correlation detector, with teachers
     clips: list,        # of `Clip`
     times: int = 3,     # the fastest counts
-):                      # data frame: a row without and one with teachers; parameters, seconds of work per second of video
+):                      # data frame: a row without and one with teachers; parameters, seconds per second of video
     "Measure what the teachers add to a score."
     import pandas as pd
     video = sum(map(len, clips)) / FPS

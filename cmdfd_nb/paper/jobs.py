@@ -14,6 +14,8 @@ from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
+from fastcore.basics import patch
+
 from ..core import Settings, one_of, pick_device
 from ..store import content_key
 from ..pool import in_parallel
@@ -36,7 +38,7 @@ from .mispair import MISPAIRED, with_mispaired
 # %% ../../nbs/paper/74_jobs.ipynb #9fd59ae0
 @dataclass(frozen=True)
 class Method(Settings):
-    "One row of a table: a detector and how it is trained."
+    "A row of a table: a detector and how it is trained."
     terms: tuple = None       # of the loss; None: all that the detector has
     detector: dict = field(default_factory=dict)   # fields of its configuration to change, e.g. dict(evidence='cont')
     mispaired: bool = False   # whether training holds mispaired clips
@@ -69,7 +71,7 @@ def _preset_for(kind, preset):
 
 
 def _changes_for(kind, changes):
-    "Keep the changed fields that the configuration of a detector has; the paper's takes all, so that a wrong name fails."
+    "Keep the changes that a detector's configuration has a field for; the paper's takes all, so that wrong names fail."
     if kind == 'correlation': return changes
     known = {f.name for f in fields(detector_class(kind).config_class)}
     return {name: value for name, value in changes.items() if name in known}
@@ -77,33 +79,40 @@ def _changes_for(kind, changes):
 # %% ../../nbs/paper/74_jobs.ipynb #c00503c8
 @dataclass(frozen=True)
 class Job:
-    "One training run and the scores of its test clips."
+    "A training run and the scores of its test clips."
     study: Study
     protocol: object   # `LeaveOneOut` or `Cross`
     method: str        # a name that `method_of` finds
     seed: int
 
-    @property
-    def config(self) -> TrainConfig:
-        "Return the settings of the training run."
-        study, method = self.study, method_of(self.method)
-        shorter = dict(epochs=SIZES[study.size].epochs) if study.made else {}
-        detector = _changes_for(method.kind, study.training.get('detector', {})) | method.detector
-        asked = dict(kind=method.kind, preset=_preset_for(method.kind, study.preset), terms=method.terms, detector=detector)
-        settings = train_config(study.preset).to_dict() | shorter | study.training | asked
-        return TrainConfig.from_dict(settings | dict(seed=self.seed))
 
-    @property
-    def folder(self) -> Path:
-        "Return where the run is kept; what changes its outcome changes the name."
-        study, protocol = self.study, self.protocol
-        about = [type(protocol).__name__, protocol.to_dict(), method_of(self.method).to_dict(), self.config.to_dict()]
-        mark = content_key(*about, study.teachers, teachers_of(study.teachers).sha256)[:6]
-        words = f'{protocol.name} {self.method} {self.seed} {mark}'.replace('+', ' ').split()
-        return study.home/'runs'/'-'.join(words)
+@patch(as_prop=True)
+def config(self: Job) -> TrainConfig:   # raises `BadArgument`
+    "Return the settings of the training run."
+    study = self.study
+    method = method_of(self.method)
+    shorter = dict(epochs=SIZES[study.size].epochs) if study.made else {}
+    detector = _changes_for(method.kind, study.training.get('detector', {})) | method.detector
+    preset = _preset_for(method.kind, study.preset)
+    asked = dict(kind=method.kind, preset=preset, terms=method.terms, detector=detector, seed=self.seed)
+    return TrainConfig.from_dict(train_config(study.preset).to_dict() | shorter | study.training | asked)
 
-    @property
-    def scores(self): return self.folder/'scores.parquet'
+# %% ../../nbs/paper/74_jobs.ipynb #d9499f4d
+@patch(as_prop=True)
+def folder(self: Job) -> Path:   # in the study's home
+    "Return where the run is kept; what changes its outcome changes the name."
+    study = self.study
+    protocol = self.protocol
+    about = [type(protocol).__name__, protocol.to_dict(), method_of(self.method).to_dict(), self.config.to_dict()]
+    mark = content_key(*about, study.teachers, teachers_of(study.teachers).sha256)[:6]
+    words = f'{protocol.name} {self.method} {self.seed} {mark}'.replace('+', ' ').split()
+    return study.home/'runs'/'-'.join(words)
+
+
+@patch(as_prop=True)
+def scores(self: Job) -> Path:   # there when the job is finished
+    "Return the file of scores."
+    return self.folder/'scores.parquet'
 
 # %% ../../nbs/paper/74_jobs.ipynb #5e655a91
 def _demands(config):
@@ -113,8 +122,8 @@ def _demands(config):
 
 
 def cont_of_clips(
-    study: Study,
-    clips: ClipTable,
+    study: Study,     # whose folder keeps it
+    clips: ClipTable, # of a data set
     **rule,           # `divergence` and `blank`, see `agreement.cont`
 ) -> dict:            # file name of a clip: Cont (T,)
     "Return Cont of all clips of a table, computed when a study first asks for it."
@@ -130,21 +139,25 @@ class Material:
     cont: dict           # file name of a clip: Cont (T,)
 
 
+def _sources(job):
+    "Return the tables of clips that a job's protocol cuts up, and Cont of all of them."
+    views, rule = _demands(job.config)
+    sources = [with_mispaired(clips_of(job.study, 'FakeAVCeleb', views))]
+    if isinstance(job.protocol, Cross): sources.append(clips_of(job.study, 'CMDFD', views))
+    cont = [cont_of_clips(job.study, clips, **rule) for clips in sources]
+    if not method_of(job.method).mispaired: sources[0] = sources[0].where(sources[0].rows.category != MISPAIRED)
+    return sources, {name: curve for curves in cont for name, curve in curves.items()}
+
+# %% ../../nbs/paper/74_jobs.ipynb #2b7b228e
 def material_of(
-    job: Job,
+    job: Job,    # any
 ) -> Material:   # raises `BadManifest` if the protocol finds too few clips
     "Collect the clips of a job, and their Cont."
     import pandas as pd
-    study, protocol = job.study, job.protocol
-    views, rule = _demands(job.config)
-    home = with_mispaired(clips_of(study, 'FakeAVCeleb', views))
-    cont = cont_of_clips(study, home, **rule)
-    if not method_of(job.method).mispaired: home = home.where(home.rows.category != MISPAIRED)
-    if isinstance(protocol, Cross):
-        away = clips_of(study, 'CMDFD', views)
-        tables, cont = protocol.tables(home, away), cont | cont_of_clips(study, away, **rule)
-    else: tables = protocol.tables(home)
-    return Material(home.where(pd.concat([tables.train.rows, tables.val.rows], ignore_index=True)), tables.test, cont)
+    sources, cont = _sources(job)
+    tables = job.protocol.tables(*sources)
+    learned = pd.concat([tables.train.rows, tables.val.rows], ignore_index=True)
+    return Material(sources[0].where(learned), tables.test, cont)
 
 # %% ../../nbs/paper/74_jobs.ipynb #6071b5d9
 def _trained(job, material):
@@ -157,7 +170,7 @@ def _trained(job, material):
 # %% ../../nbs/paper/74_jobs.ipynb #0145c2e1
 def score_rows(
     weights: Weights,    # with a detector
-    clips: ClipTable,
+    clips: ClipTable,    # to be scored
     cont: dict,          # file name of a clip: Cont (T,)
     device='cpu',        # where to compute
     budget: int = 500,   # frames that go through the detector together
@@ -173,8 +186,8 @@ def score_rows(
 
 # %% ../../nbs/paper/74_jobs.ipynb #ae1253f7
 def finish(
-    job: Job,
-) -> Path:   # of the scores
+    job: Job,   # new, begun or finished
+) -> Path:     # of the scores
     "Train and score a job, or what is left of it."
     if job.scores.exists(): return job.scores
     job.folder.mkdir(parents=True, exist_ok=True)
@@ -222,21 +235,24 @@ def finish_all(
 
 # %% ../../nbs/paper/74_jobs.ipynb #f4a759f4
 def jobs_of(
-    study: Study,
+    study: Study,     # that they belong to
     protocol,         # `LeaveOneOut` or `Cross`
     methods: tuple,   # names that `method_of` finds
     seeds: tuple,     # one training run each
 ) -> dict:            # method: jobs, one per seed; only one where seeds do not matter
     "List the jobs behind some rows of a table."
-    def own(name): return seeds if method_of(name).seeds_matter else seeds[:1]
-    return {name: [Job(study, protocol, name, seed) for seed in own(name)] for name in methods}
+    jobs = {}
+    for name in methods:
+        own = seeds if method_of(name).seeds_matter else seeds[:1]
+        jobs[name] = [Job(study, protocol, name, seed) for seed in own]
+    return jobs
 
 # %% ../../nbs/paper/74_jobs.ipynb #25aa1d35
 def across(
-    study: Study,
+    study: Study,              # that keeps the runs
     methods: tuple,            # names that `method_of` finds
     seeds: tuple,              # one training run each
-    protocol: Cross = Cross(),
+    protocol: Cross = Cross(), # which types are tested
 ) -> dict:                     # method: list of `Scores` of videos, one per seed
     "Return the scores behind Tables III and IV, after finishing their jobs."
     jobs = jobs_of(study, protocol, methods, seeds)
@@ -245,7 +261,7 @@ def across(
 
 # %% ../../nbs/paper/74_jobs.ipynb #29a8c4ef
 def left_out(
-    study: Study,
+    study: Study,            # that keeps the runs
     methods: tuple,          # names that `method_of` finds
     seeds: tuple,            # one training run each
     folds: tuple = FOLDS,    # of `LeaveOneOut`

@@ -58,9 +58,9 @@ def _mispaired_row(row, root):
     facts = dict(category=MISPAIRED, method='mispaired', label=FAKE, frames=row['frames'] - abs(shift))
     return row | facts | dict(path=f'{row["path"]}#{shift:+}', clip=path.name)
 
-
+# %% ../../nbs/paper/73_mispair.ipynb #0237c8d8
 def with_mispaired(
-    clips: ClipTable,
+    clips: ClipTable,   # with real clips for training or validation
     least: int = FPS,   # frames that must be left of a clip
 ) -> ClipTable:         # with the mispaired clips at its end
     "Add mispaired clips to a table."

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 
+from fastcore.basics import patch
+
 from ..core import Settings, choice, sample
 from ..store import content_key
 from ..world.plan import World
@@ -50,16 +52,25 @@ class Study(Settings):
     workers: int = None        # processes; None: one per core
     device: str = 'auto'       # for training, 'auto' or 'cpu'
 
-    @property
-    def made(self): return not self.data   # whether the data is a miniature
+# %% ../../nbs/paper/72_studies.ipynb #553cb822
+@patch(as_prop=True)
+def made(self: Study):   # whether the data is a miniature
+    "Tell whether the study makes its own data."
+    return not self.data
 
-    @property
-    def processes(self): return self.workers or os.cpu_count()
 
-    @property
-    def home(self):   # folder of clips, runs and scores; other data, another folder
-        about = [MINIATURE_SEED, SIZES[self.size].to_dict()] if self.made else str(Path(self.data).resolve())
-        return Path(self.out).resolve()/f'{self.size if self.made else Path(self.data).name}-{content_key(about)[:6]}'
+@patch(as_prop=True)
+def processes(self: Study):   # at least 1
+    "Return how many processes may work at a time."
+    return self.workers or os.cpu_count()
+
+
+@patch(as_prop=True)
+def home(self: Study):   # path; other data, another folder
+    "Return the folder of clips, runs and scores."
+    about = [MINIATURE_SEED, SIZES[self.size].to_dict()] if self.made else str(Path(self.data).resolve())
+    name = self.size if self.made else Path(self.data).name
+    return Path(self.out).resolve()/f'{name}-{content_key(about)[:6]}'
 
 # %% ../../nbs/paper/72_studies.ipynb #85986050
 def _named(person, text):
@@ -81,6 +92,19 @@ def _meta_rows(there, paths, people):
     return [head, *([_named(person, text) for text in line] for person in people for line in kept)]
 
 # %% ../../nbs/paper/72_studies.ipynb #42fd6a94
+def _sample_paths(there, parts):
+    "List the files of id00000 and of the pairs it is in, those whose path contains one of some texts."
+    files = [path for path in sorted(there.rglob('*')) if path.suffix in ('.mp4', '.wav')]
+    paths = [path.relative_to(there).as_posix() for path in files if '/id00001' not in str(path)]
+    return [path for path in paths if any(part in path for part in parts)]
+
+
+def _copy(old, new):
+    "Copy a file, making its folder."
+    new.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(old, new)
+
+# %% ../../nbs/paper/72_studies.ipynb #5b210590
 def copy_samples(
     root,                  # folder of the data set to write
     kind: str,             # of the samples: 'fakeavceleb' or 'cmdfd'
@@ -89,17 +113,14 @@ def copy_samples(
 ):
     "Write a data set of sample clips under the names of several people."
     there = sample(kind)
-    files = [path for path in sorted(there.rglob('*')) if path.suffix in ('.mp4', '.wav') and '/id00001' not in str(path)]
-    paths = [path.relative_to(there).as_posix() for path in files]
-    paths = [path for path in paths if any(part in path for part in parts)]
-    for new, path in ((Path(root)/_named(person, path), path) for person in people for path in paths):
-        new.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(there/path, new)
-    (Path(root)/'truth').mkdir()
-    shutil.copy(there/'truth/world.json', Path(root)/'truth')   # says that these videos are computed
+    root = Path(root)
+    paths = _sample_paths(there, parts)
+    for person in people:
+        for path in paths: _copy(there/path, root/_named(person, path))
+    _copy(there/'truth/world.json', root/'truth/world.json')   # says that these videos are computed
     splits = [[_named(who, path), split] for who, split in people.items() for path in paths if path.endswith('.mp4')]
-    _write_rows(Path(root)/'splits.csv', [['path', 'split'], *splits])
-    _write_rows(Path(root)/'meta_data.csv', _meta_rows(there, paths, people))
+    _write_rows(root/'splits.csv', [['path', 'split'], *splits])
+    _write_rows(root/'meta_data.csv', _meta_rows(there, paths, people))
 
 # %% ../../nbs/paper/72_studies.ipynb #6365ffb5
 _SAMPLE_PEOPLE = dict(id00010='train', id00020='val', id00030='test')
@@ -107,7 +128,7 @@ _SAMPLE_PEOPLE = dict(id00010='train', id00020='val', id00030='test')
 
 def sample_study(
     folder,             # to write data and results to
-    few: bool = True,   # one forgery of FakeAVCeleb and two of CMDFD; False: all
+    few: bool = True,   # one type of forgery of FakeAVCeleb and two of CMDFD; False: all
     **changes,          # fields of `Study` to change
 ) -> Study:
     "Make a study of sample clips whose runs take seconds."
@@ -146,7 +167,7 @@ def _make_set(study, name):
 
 
 def manifest_of(
-    study: Study,
+    study: Study,  # any
     name: str,     # one of `SETS`
 ) -> Manifest:     # with splits
     "Index a data set of a study, after making it if it is a miniature."
@@ -155,7 +176,7 @@ def manifest_of(
 
 # %% ../../nbs/paper/72_studies.ipynb #5b947046
 def clips_of(
-    study: Study,
+    study: Study,        # any
     name: str,           # one of `SETS`
     views: tuple = (),   # names of views that a detector reads beside those of the teachers
 ) -> ClipTable:          # files that could not be read are among its problems
