@@ -26,7 +26,8 @@ def patched(tree):
 
 def bases(trees):
     "Name of each class of the kit to the names of its bases."
-    return {c.name: [ast.unparse(b) for b in c.bases] for t in trees for c in ast.walk(t) if isinstance(c, ast.ClassDef)}
+    classes = [c for tree in trees for c in ast.walk(tree) if isinstance(c, ast.ClassDef)]
+    return {c.name: [ast.unparse(b) for b in c.bases] for c in classes}
 
 
 def line(finding): return Path(finding['file']).read_text('utf-8').splitlines()[finding['range']['start']['line']]
@@ -66,8 +67,10 @@ def main():
     known = Known()
     left = [f for f in findings() if not known.explains(f)]
     for f in left:
-        print(f"{Path(f['file']).relative_to(ROOT)}:{f['range']['start']['line'] + 1}: {f['message'].splitlines()[0]} [{f.get('rule')}]")
-    for name, n in Counter(Path(f['file']).relative_to(LIB).as_posix() for f in left).most_common(): print(f'{n:5} {name}')
+        where = f"{Path(f['file']).relative_to(ROOT)}:{f['range']['start']['line'] + 1}"
+        print(f"{where}: {f['message'].splitlines()[0]} [{f.get('rule')}]")
+    counts = Counter(Path(f['file']).relative_to(LIB).as_posix() for f in left)
+    for name, n in counts.most_common(): print(f'{n:5} {name}')
     print(f'{len(left)} findings of Pyright')
     return int(bool(left))
 

@@ -10,9 +10,11 @@ import torch
 torch.set_num_threads(1 if os.environ.get('PYTEST_XDIST_WORKER') else 2)
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent/'shared'
-FULL = tuple(line.split()[0] for line in (ROOT/'.ci'/'full.txt').read_text('utf-8').splitlines() if line.startswith('tests/'))
+FULL = tuple(line.split()[0] for line in (ROOT/'.ci'/'full.txt').read_text('utf-8').splitlines()
+             if line.startswith('tests/'))
 BEYOND = {'browser', 'lab', 'official_lists', 'real_clips'}   # fixtures that need more than the clone
-KERNELS = {'test_counterfactual', 'test_experiments', 'test_lab', 'test_tutorials'}   # at once, they would race for ports
+# at once, they would race for ports
+KERNELS = {'test_counterfactual', 'test_experiments', 'test_lab', 'test_tutorials'}
 
 
 # Which tests run, and what is said of those that do not
@@ -26,10 +28,13 @@ def pytest_collection_modifyitems(items):
         if item.nodeid.startswith(FULL) or BEYOND & set(item.fixturenames): item.add_marker(pytest.mark.full)
 
 
+@pytest.hookimpl(trylast=True)    # below the slowest tests
 def pytest_terminal_summary(terminalreporter):
     "Say in one line how many tests were left out, and what they need."
-    skipped = Counter(report.longrepr[2].removeprefix('Skipped: ') for report in terminalreporter.stats.get('skipped', []))
-    if skipped: terminalreporter.write_line(f'Left out: {"; ".join(f"{n} tests need {what}" for what, n in skipped.most_common())}.')
+    skipped = Counter(report.longrepr[2].removeprefix('Skipped: ')
+                      for report in terminalreporter.stats.get('skipped', []))
+    causes = '; '.join(f'{n} tests need {what}' for what, n in skipped.most_common())
+    if causes: terminalreporter.write_line(f'Left out: {causes}.')
 
 
 def needed(found, what, name):
@@ -46,7 +51,8 @@ def real_clips():
     "File stem to path."
     folder = Path(os.environ.get('CMDFD_REAL_CLIPS') or SHARED/'real_clips')
     clips = {path.stem: path for path in sorted(folder.glob('*.mp4'))}
-    return needed(clips, 'clips of real people, which are not published (CMDFD_REAL_CLIPS names their folder)', 'REAL_CLIPS')
+    return needed(clips, 'clips of real people, which are not published (CMDFD_REAL_CLIPS names their folder)',
+                  'REAL_CLIPS')
 
 
 @pytest.fixture(scope='session')
@@ -87,18 +93,22 @@ def wait_for(url, server, log):
 
 @pytest.fixture(scope='session')
 def lab(tmp_path_factory):
-    "A JupyterLab that serves a folder and knows of no settings of this machine: the folder, and the address `at` a notebook in it."
+    "A JupyterLab without settings of this machine: the folder it serves, and the address `at` a notebook in it."
     tmp_path = tmp_path_factory.mktemp('lab')
-    own = {name: str(tmp_path/'own'/name) for name in ('JUPYTER_CONFIG_DIR', 'JUPYTER_DATA_DIR', 'JUPYTER_RUNTIME_DIR', 'JUPYTERLAB_SETTINGS_DIR',
+    own = {name: str(tmp_path/'own'/name)
+           for name in ('JUPYTER_CONFIG_DIR', 'JUPYTER_DATA_DIR', 'JUPYTER_RUNTIME_DIR', 'JUPYTERLAB_SETTINGS_DIR',
                                                        'JUPYTERLAB_WORKSPACES_DIR', 'IPYTHONDIR')}
     port, token = free_port(), secrets.token_hex()
-    command = [sys.executable, '-m', 'jupyterlab', '--no-browser', '--allow-root', '--ip=127.0.0.1', f'--port={port}', f'--IdentityProvider.token={token}',
-               f'--ServerApp.root_dir={tmp_path}', '--ServerApp.port_retries=0', '--LabApp.news_url=']
-    with open(tmp_path/'lab.log', 'w') as log: server = subprocess.Popen(command, env=os.environ | own | dict(JUPYTER_PATH=''), stdout=log, stderr=log)
+    command = [sys.executable, '-m', 'jupyterlab', '--no-browser', '--allow-root', '--ip=127.0.0.1', f'--port={port}',
+               f'--IdentityProvider.token={token}', f'--ServerApp.root_dir={tmp_path}', '--ServerApp.port_retries=0',
+               '--LabApp.news_url=']
+    with open(tmp_path/'lab.log', 'w') as log:
+        server = subprocess.Popen(command, env=os.environ | own | dict(JUPYTER_PATH=''), stdout=log, stderr=log)
     try:
         wait_for(f'http://127.0.0.1:{port}/api/status?token={token}', server, tmp_path/'lab.log')
         address = f'http://127.0.0.1:{port}/lab/workspaces'
-        yield SimpleNamespace(folder=tmp_path, at=lambda name: f'{address}/{Path(name).stem}/tree/{name}?token={token}')   # no tabs of other tests
+        # no tabs of other tests
+        yield SimpleNamespace(folder=tmp_path, at=lambda name: f'{address}/{Path(name).stem}/tree/{name}?token={token}')
     finally:
         server.terminate()
         server.wait(30)

@@ -15,7 +15,8 @@ def each(paths): return pytest.mark.parametrize('path', paths, ids=lambda p: p.r
 
 def under(folder, pattern):
     "Files of a folder, without what tools leave behind."
-    return sorted(p for p in folder.rglob(pattern) if not re.search(r'/[._]', p.parent.relative_to(folder.parent).as_posix()))
+    return sorted(p for p in folder.rglob(pattern)
+                  if not re.search(r'/[._]', p.parent.relative_to(folder.parent).as_posix()))
 
 
 def cells(path):
@@ -38,7 +39,8 @@ NO_NUMBER = {'bench.ipynb': '899'}    # it measures all rooms, and the commands 
 NOTEBOOKS, MODULES = under(NBS, '*.ipynb'), [p for p in under(LIB, '*.py') if not p.name.startswith('_')]
 EXPORTING = [p for p in NOTEBOOKS if module_of(p)]
 NUMBERS = {module_of(p): number_of(p) for p in EXPORTING}
-ROOMS = dict(re.findall(r'^\| `(\w+)` +\| (\d) +\|', (ROOT/'CONTRIBUTING.md').read_text('utf-8'), re.M))   # room to its digit
+# room to its digit
+ROOMS = dict(re.findall(r'^\| `(\w+)` +\| (\d) +\|', (ROOT/'CONTRIBUTING.md').read_text('utf-8'), re.M))
 
 
 # What is committed is what the tools make
@@ -59,7 +61,8 @@ def nbdev(command, folder):
 
 def differing(ours, theirs, pattern):
     "Names of files that one folder has and the other lacks, or has otherwise."
-    ours, theirs = ({(p.relative_to(folder).as_posix(), p.read_bytes()) for p in under(folder, pattern)} for folder in (ours, theirs))
+    ours, theirs = ({(p.relative_to(folder).as_posix(), p.read_bytes()) for p in under(folder, pattern)}
+                    for folder in (ours, theirs))
     return sorted({name for name, _ in ours ^ theirs})
 
 
@@ -85,7 +88,8 @@ def test_a_notebook_saved_with_live_widgets_loses_their_state(tmp_path):
     (tmp_path/'live.ipynb').write_text(json.dumps(live))
     subprocess.run([sys.executable, ROOT/'.ci'/'stateless.py', tmp_path/'live.ipynb'], check=True)
     left = json.loads((tmp_path/'live.ipynb').read_text())
-    assert list(left['metadata']) == ['kernelspec'] and left['cells'][0]['outputs'][0]['data'] == {'text/plain': ['Panel()']}
+    assert list(left['metadata']) == ['kernelspec']
+    assert left['cells'][0]['outputs'][0]['data'] == {'text/plain': ['Panel()']}
 
 
 @each(NOTEBOOKS)
@@ -113,7 +117,8 @@ def test_rooms_have_a_digit_each():
 def test_notebook_stands_where_its_module_does(path):
     *folders, name = path.relative_to(NBS).with_suffix('').parts
     assert module_of(path) == '.'.join(['cmdfd_nb', *folders, re.sub(r'^\d+_', '', name)])
-    if folders: assert re.match(rf'{ROOMS[folders[0]]}\d+_', name), f'notebooks of {folders[0]} begin with {ROOMS[folders[0]]}'
+    if folders:
+        assert re.match(rf'{ROOMS[folders[0]]}\d+_', name), f'notebooks of {folders[0]} begin with {ROOMS[folders[0]]}'
 
 
 def test_places_are_taken_once():
@@ -139,7 +144,8 @@ def story(path):
     "A letter per code cell: d exports a definition, t asserts something, u uses something in another way."
     letters = ''
     for source in (source for kind, source, _ in cells(path) if kind == 'code'):
-        if re.match(r'#\| *(export|default_exp)', source): letters += 'd' * bool(re.search(r'^(def|class|@)', source, re.M))
+        if re.match(r'#\| *(export|default_exp)', source):
+            letters += 'd' * bool(re.search(r'^(def|class|@)', source, re.M))
         else: letters += 't' if re.search(r'\btest_\w+\(|\bassert\b', source) else 'u'
     return letters
 
@@ -155,7 +161,8 @@ def test_definitions_are_followed_by_proof(path):
 def exported(path):
     "Source of each exported cell, without its directives and blank lines."
     code = (source for kind, source, _ in cells(path) if kind == 'code' and re.match(r'#\| *export\b', source))
-    return ['\n'.join(line for line in source.splitlines() if line.strip() and not line.startswith('#|')) for source in code]
+    return ['\n'.join(line for line in source.splitlines() if line.strip() and not line.startswith('#|'))
+            for source in code]
 
 
 def lines_of(source): return len(source.splitlines())
@@ -253,7 +260,8 @@ def imported(path):
 @each(MODULES)
 def test_module_imports_only_what_stands_before_it(path):
     name = '.'.join(path.relative_to(ROOT).with_suffix('').parts)
-    assert not {other: NUMBERS[other] for other in imported(path) if NUMBERS.get(other, '') >= NUMBERS[name] and other in NUMBERS}
+    others = {other: NUMBERS[other] for other in imported(path) if other in NUMBERS}
+    assert not {other: number for other, number in others.items() if number >= NUMBERS[name]}
 
 
 IMPORT_ALL = '''
@@ -262,7 +270,8 @@ import importlib, sys, torch
 def touched(*args, **kwargs): raise AssertionError('CUDA was touched by an import')
 for name in ('_lazy_init', 'init', 'is_available', 'device_count'): setattr(torch.cuda, name, touched)
 for name in sys.argv[1:]: importlib.import_module(name)
-print(*{name.split('.')[0] for name in sys.modules} & {'espeakng_loader', 'nbdev', 'papermill', 'plotly', 'sklearn', 'umap'})
+heavy = {'espeakng_loader', 'nbdev', 'papermill', 'plotly', 'sklearn', 'umap'}
+print(*{name.split('.')[0] for name in sys.modules} & heavy)
 '''
 
 

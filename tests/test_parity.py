@@ -114,7 +114,8 @@ def test_module_prefix(checkpoint, official, tmp_path):
     "Checkpoints of models wrapped for several GPUs carry a prefix."
     path = tmp_path/'wrapped.pt'
     torch.save({f'module.{k}': v for k, v in torch.load(checkpoint, weights_only=True).items()}, path)
-    for k, v in load_official(path).detector.state_dict().items(): assert torch.equal(v, official.detector.state_dict()[k]), k
+    for k, v in load_official(path).detector.state_dict().items():
+        assert torch.equal(v, official.detector.state_dict()[k]), k
 
 
 def test_seeded_is_the_same_rule(official):
@@ -131,14 +132,16 @@ def test_faulty_checkpoints_are_refused(checkpoint, tmp_path):
     tensors['VSRmodel.outputConv.weight'] = torch.zeros(41, 512, 1)
     torch.save(tensors, path)
     with pytest.raises(BadWeights) as e: load_official(path)
-    for phrase in ('3 of its tensors', 'missing lossAV.FC.bias', 'extra surprise', 'misshapen VSRmodel.outputConv.weight (41, 512, 1)'):
+    for phrase in ('3 of its tensors', 'missing lossAV.FC.bias', 'extra surprise',
+                   'misshapen VSRmodel.outputConv.weight (41, 512, 1)'):
         assert phrase in str(e.value)
 
 
 def test_talknet(checkpoint, tmp_path):
     "TalkNet's file is the detector without teachers, with three heads of its own."
     tensors = {k: v for k, v in torch.load(checkpoint, weights_only=True).items() if k.startswith('model.')}
-    tensors |= {f'loss{h}.FC.{k}': torch.zeros(s) for h, n in (('AV', 256), ('A', 128), ('V', 128)) for k, s in (('weight', (2, n)), ('bias', (2,)))}
+    tensors |= {f'loss{h}.FC.{k}': torch.zeros(s) for h, n in (('AV', 256), ('A', 128), ('V', 128))
+                for k, s in (('weight', (2, n)), ('bias', (2,)))}
     path = tmp_path/'pretrain_TalkSet.model'
     torch.save(tensors, path)
     detector = load_talknet(path)
