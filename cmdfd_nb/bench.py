@@ -47,7 +47,8 @@ def clock(
 # %% ../nbs/bench.ipynb #bff71b82
 def _cost_row(what, ours, against, reference):
     "Make a line of the tables below."
-    return {'what': what, 'ms': float(ours), 'reference': against, 'reference ms': float(reference), 'ratio': float(ours / reference)}
+    ratio = float(ours / reference)
+    return {'what': what, 'ms': float(ours), 'reference': against, 'reference ms': float(reference), 'ratio': ratio}
 
 
 def beside(
@@ -95,9 +96,11 @@ def preparation_costs(
     audio = torch.from_numpy(read_audio(path))[:len(pictures) * 640]
     looked, windows, n = pictures[::config.detect_every], audio.unfold(0, 640, 160), len(pictures) / FPS
     follow = partial(track_faces, pictures, detector, config.detect_every)
-    return [beside('decoding to 25 fps', lambda: list(map(len, frames(path))), 'bare decoding', partial(bare_decoding, path), n, rounds),
+    bare = partial(bare_decoding, path)
+    return [beside('decoding to 25 fps', lambda: list(map(len, frames(path))), 'bare decoding', bare, n, rounds),
             beside('finding and following faces', follow, 'detector alone', lambda: list(map(detector, looked)), n, rounds),
-            beside('MFCC and STFT', lambda: (mfcc(audio), stft(audio)), 'one Fourier transform', partial(torch.fft.rfft, windows), n, rounds)]
+            beside('MFCC and STFT', lambda: (mfcc(audio), stft(audio)), 'one Fourier transform',
+                   partial(torch.fft.rfft, windows), n, rounds)]
 
 # %% ../nbs/bench.ipynb #d43e6d08
 def product():
@@ -128,7 +131,8 @@ def network_costs(
     return [beside('detector', forward, 'one matrix product', product, n, rounds),
             beside('detector and teachers', partial(score_clip, clip, weights), 'detector', forward, n, rounds),
             beside('training step', partial(training_step, weights.detector, batch), 'detector', forward, n, rounds),
-            beside('score_video', partial(score_video, path, weights), 'bare decoding', partial(bare_decoding, path), whole, rounds)]
+            beside('score_video', partial(score_video, path, weights), 'bare decoding',
+                   partial(bare_decoding, path), whole, rounds)]
 
 # %% ../nbs/bench.ipynb #6bf18359
 def peak() -> float:   # MB
@@ -194,7 +198,7 @@ def browser_times(
     viewer, bare = (np.concatenate(some) for some in zip(*times))
     return dict(viewer=viewer, bare=bare, opened=opened, parsed=parsed)
 
-
+# %% ../nbs/bench.ipynb #0920db7a
 def viewer_costs(
     path,                 # video
     weights: Weights,     # that score it
@@ -208,6 +212,7 @@ def viewer_costs(
     steps = np.random.default_rng(seed).integers(1, count := view(result)['frames'], paints)
     order = np.cumsum(steps) % count        # never the same frame twice in a row
     ms = in_browser(partial(browser_times, order=order), write_report(report, result))
-    going = [_cost_row(f'going to a frame, {name}', np.percentile(ms['viewer'], q), 'JPEG decoded and drawn', np.percentile(ms['bare'], q))
+    going = [_cost_row(f'going to a frame, {name}', np.percentile(ms['viewer'], q), 'JPEG decoded and drawn',
+                       np.percentile(ms['bare'], q))
              for name, q in (('median', 50), ('95th percentile', 95))]
     return [making, _cost_row('opening the page', ms['opened'], 'page parsed', ms['parsed']), *going]

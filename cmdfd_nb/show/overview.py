@@ -33,10 +33,11 @@ def overview_row(
     track: TrackScore,   # one of its faces
     category: str,       # what the video is said to be
     label: int,          # 0 real, 1 fake, None if unknown
-) -> dict:               # path, track, start, frames, category, label, p_fake, threshold, embedding, and means of curves
+) -> dict:               # facts about the face, p_fake, threshold, embedding, and means of curves
     "Describe a face among others."
-    about = dict(path=name, track=track.track, start=round(track.start_s * FPS), frames=track.frames, category=category, label=label)
-    return about | dict(p_fake=track.p_fake, threshold=track.threshold, embedding=track.embedding) | face_means(track)
+    place = dict(path=name, track=track.track, start=round(track.start_s * FPS), frames=track.frames)
+    said = dict(p_fake=track.p_fake, threshold=track.threshold, embedding=track.embedding)
+    return place | dict(category=category, label=label) | said | face_means(track)
 
 # %% ../../nbs/show/88_overview.ipynb #f15cce7a
 @dataclass
@@ -79,7 +80,8 @@ def from_results(
     import pandas as pd
     named = results if isinstance(results, dict) else {result.file: result for result in results}
     faces = [(name, track) for name, result in named.items() for track in result.tracks]
-    if not faces: raise BadArgument('overview', 'there is no clip that was scored', 'Look at the problems of the files.')
+    if not faces:
+        raise BadArgument('overview', 'there is no clip that was scored', 'Look at the problems of the files.')
     curves = tuple(dict.fromkeys(name for _, track in faces for name in face_means(track)))
     warnings = list(dict.fromkeys(w for result in named.values() for w in result.warnings))
     rows = [overview_row(name, track, *category_of(name)) for name, track in faces]
@@ -91,7 +93,7 @@ FEW_DOTS = 40   # clips of a category up to which each is a dot
 
 def grouped_values(
     seen: Overview,
-) -> dict:   # p_fake or name of a curve: {category: values}, those that have any; the distance of Sync and Cont is left out
+) -> dict:   # p_fake or name of a curve, without the distance: {category: values}, those that have any
     "Group p_fake and the means of curves by category."
     table = seen.table
     kinds = [kind for kind in category_colours(table.category) if (table.category == kind).any()]
@@ -103,9 +105,9 @@ def grouped_values(
 def _add_violins(fig, column, measure, groups, colours, dots):
     "Add the distributions of one measure to a figure."
     for kind, values in groups.items():
-        fig.add_violin(x=values, y0=html.escape(kind), orientation='h', line=dict(color=colours[kind], width=1), spanmode='hard',
-                       row=1, col=column, points='all' if dots else False, pointpos=0, jitter=.4, marker=dict(size=4), hoverinfo='x',
-                       showlegend=False)
+        look = dict(line=dict(color=colours[kind], width=1), marker=dict(size=4), pointpos=0, jitter=.4, spanmode='hard')
+        fig.add_violin(x=values, y0=html.escape(kind), orientation='h', points='all' if dots else False, hoverinfo='x',
+                       showlegend=False, row=1, col=column, **look)
     if len(groups.get('real', ())):
         line = dict(color=COLOURS['real'], dash='dot', width=1)
         fig.add_vline(np.median(groups['real']), row=1, col=column, line=line)
@@ -120,7 +122,8 @@ def distribution_figure(
     found, colours = grouped_values(seen), category_colours(seen.table.category)
     dots = seen.table.category.value_counts().max() <= FEW_DOTS
     fig = make_subplots(1, len(found), shared_yaxes=True, horizontal_spacing=.04)
-    for column, (measure, groups) in enumerate(found.items(), 1): _add_violins(fig, column, measure, groups, colours, dots)
+    for column, (measure, groups) in enumerate(found.items(), 1):
+        _add_violins(fig, column, measure, groups, colours, dots)
     height = 110 + 44 * len(found['p_fake'])
     size = dict(height=height, margin=dict(t=10, b=50, l=10, r=10))
     return on_any_ground(fig).update_yaxes(autorange='reversed').update_layout(**size)
@@ -137,7 +140,8 @@ def plot_distributions(
     size = 9, 1 + .4 * len(kinds)
     fig, axes = plt.subplots(1, len(found), sharey=True, squeeze=False, figsize=size, layout='constrained')
     for ax, (measure, groups) in zip(axes[0], found.items()):
-        how = dict(data=table, x=measure, y='category', hue='category', order=kinds, hue_order=kinds, palette=colours, legend=False, ax=ax)
+        how = dict(data=table, x=measure, y='category', hue='category', order=kinds, hue_order=kinds, palette=colours,
+                   legend=False, ax=ax)
         sns.violinplot(**how, cut=0, inner=None, linewidth=0, alpha=.45, density_norm='width')
         if table.category.value_counts().max() <= FEW_DOTS: sns.stripplot(**how, size=3)
         if len(groups.get('real', ())): ax.axvline(np.median(groups['real']), color=COLOURS['real'], lw=1, ls=':')
@@ -164,9 +168,12 @@ def sparkline(
     means = [part.mean() for part in np.array_split(np.asarray(values, float), min(POINTS, len(values)))]
     places = zip(np.linspace(1, WIDTH - 1, len(means)), means)
     line = ' '.join(f'{x:.1f},{_spark_y(v, low, high)}' for x, v in places)
-    rule = '' if level is None else f'<path d="M0 {_spark_y(level, low, high)}H{WIDTH}" stroke="#808890" stroke-dasharray="2 3"/>'
+    rule = ''
+    if level is not None:
+        rule = f'<path d="M0 {_spark_y(level, low, high)}H{WIDTH}" stroke="#808890" stroke-dasharray="2 3"/>'
     says = html.escape(f'{curve(name).label}: mean {np.mean(means):.2f}, from {min(means):.2f} to {max(means):.2f}')
-    return (f'<svg role="img" aria-label="{says}" width="{WIDTH}" height="{HEIGHT}" style="vertical-align: middle"><title>{says}</title>'
+    size = f'width="{WIDTH}" height="{HEIGHT}" style="vertical-align: middle"'
+    return (f'<svg role="img" aria-label="{says}" {size}><title>{says}</title>'
             f'<g fill="none">{rule}<polyline points="{line}" stroke="{colour}" stroke-width="1.5"/></g></svg>')
 
 # %% ../../nbs/show/88_overview.ipynb #b4eae91c
@@ -176,7 +183,8 @@ def orders_of(
     "List the orders in which the rows can be read."
     by_p = {'p_fake, highest first': ('p_fake', False), 'p_fake, lowest first': ('p_fake', True)}
     contested = {'most contested': ('contested', True)} if seen.table.threshold.notna().all() else {}
-    by_curve = {f'{curve(name).label}, {word} first': (name, up) for name in seen.curves for word, up in (('highest', False), ('lowest', True))}
+    ways = (('highest', False), ('lowest', True))
+    by_curve = {f'{curve(name).label}, {word} first': (name, up) for name in seen.curves for word, up in ways}
     return by_p | contested | by_curve | {'category': ('category', True), 'path': ('path', True)}
 
 

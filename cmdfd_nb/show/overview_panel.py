@@ -36,7 +36,8 @@ def table_cell(
     style: str = '',
 ) -> str:               # HTML
     "Write a cell aligned to the left; the front end's own style would have it at the right."
-    return f'<{tag} style="text-align: left; padding: .1em .8em; white-space: nowrap; {style}">{text}</{tag.split()[0]}>'
+    look = f'text-align: left; padding: .1em .8em; white-space: nowrap; {style}'
+    return f'<{tag} style="{look}">{text}</{tag.split()[0]}>'
 
 
 def _curve_cell(track, row, name):
@@ -58,12 +59,16 @@ def _verdict_cell(track):
 def _shown_curves(seen): return ['p_fake', *(name for name in seen.curves if name != 'gap')]
 
 
+def _face_name(row): return f'{row.path}, face {row.track}' if row.track else str(row.path)
+
+
 def _batch_row(seen, k, chosen):
     "Write the row of a clip."
     row, result = seen.table.iloc[k], seen.results.get(seen.table.path.iloc[k])
     track = result and next(t for t in result.tracks if t.track == row.track)
-    name = html.escape(str(row.path)) + (f', face {row.track}' if row.track else '')
-    texts = [html.escape(row.category), _verdict_cell(track), *(_curve_cell(track, row, curve) for curve in _shown_curves(seen))]
+    name = html.escape(_face_name(row))
+    curves = [_curve_cell(track, row, name) for name in _shown_curves(seen)]
+    texts = [html.escape(row.category), _verdict_cell(track), *curves]
     first = table_cell(name, 'th scope="row"', f'font-weight: {"bold" if chosen else "normal"}')
     return f'<tr{" aria-current=true" if chosen else ""}>{first}{"".join(map(table_cell, texts))}</tr>'
 
@@ -111,7 +116,7 @@ class OverviewPanel:
 def build(self: OverviewPanel):
     "Make the widgets and lay them out."
     import ipywidgets as widgets
-    names = [(f'{r.path}{f", face {r.track}" if r.track else ""}', k) for k, r in enumerate(self.seen.table.itertuples())]
+    names = [(_face_name(row), k) for k, row in enumerate(self.seen.table.itertuples())]
     narrow = dict(button_width='6em', description_width='initial')
     self.clip = widgets.Dropdown(options=[('', None), *names], description='clip', layout=dict(width='24em'))
     self.by = widgets.ToggleButtons(options=['category', 'label'], description='colour', style=narrow)
@@ -178,7 +183,8 @@ def kinds_in(
     if kind:
         rows = index(kind, folder).rows
         return dict(zip(rows.path, zip(rows.category, map(int, rows.label))))
-    if not Path(folder).is_dir(): raise BadArgument(folder, 'there is no such folder', 'Give a folder of videos with sound.')
+    if not Path(folder).is_dir():
+        raise BadArgument(folder, 'there is no such folder', 'Give a folder of videos with sound.')
     names = {path: path.split('/')[0] if '/' in path else 'videos' for path in files_under(folder)}
     known = 'real' in names.values()
     return {path: (name, (REAL if name == 'real' else FAKE) if known else None) for path, name in names.items()}
@@ -207,11 +213,15 @@ def from_scores(
 ) -> Overview:          # raises `BadArgument`, `BadManifest`
     "Make an overview of what has been evaluated."
     scores = scores if isinstance(scores, Scores) else read_scores(scores)
-    if root is None: raise BadArgument('root', 'a file of scores does not say where the videos are', 'Give the folder of the data set.')
+    if root is None:
+        raise BadArgument('root', 'a file of scores does not say where the videos are', 'Give the folder of the data set.')
     if set(scores.rows.weights_sha256) - {weights.sha256}:
         raise BadArgument(weights.name, 'other weights made these scores', 'Give those.')
-    return Overview(scores.rows.reset_index(drop=True), scores.curves, lambda path: score_video(Path(root)/path, weights, device),
-                    warnings=[*scores.warnings], problems=[*scores.problems])
+
+    def score(path): return score_video(Path(root)/path, weights, device)
+
+    return Overview(scores.rows.reset_index(drop=True), scores.curves, score, warnings=[*scores.warnings],
+                    problems=[*scores.problems])
 
 
 def overview(
@@ -222,7 +232,8 @@ def overview(
     device='cpu',       # where to compute
 ) -> Overview:          # displays itself; raises `BadArgument`, `BadManifest`, `BadWeights`
     "Look at many clips at once."
-    if isinstance(source, (list, dict)): return from_results(source, lambda name: (Path(name).parent.name or 'videos', None))
+    if isinstance(source, (list, dict)):
+        return from_results(source, lambda name: (Path(name).parent.name or 'videos', None))
     loaded = find_weights(weights)
     is_folder = isinstance(source, (str, Path)) and not str(source).endswith('.parquet')
     return from_folder(source, loaded, kind, device) if is_folder else from_scores(source, loaded, root, device)
