@@ -20,10 +20,11 @@ MAP = ["""import sys
 sys.path.insert(0, {tests!r})
 import numpy as np
 from screen import made_up
-from cmdfd_nb.show.overview import Panel, from_results
+from cmdfd_nb.show.survey import from_results
+from cmdfd_nb.show.overview import OverviewPanel
 results = [made_up(f'{{kind}}/{{k}}.mp4', 40, seed=k) for kind, ks in dict(real=(1, 2), fake=(3, 4)).items() for k in ks]
 for k, result in enumerate(results): result.tracks[0].embedding = np.float32([k, k * k, 1])
-panel = Panel(from_results(results, lambda path: (path.split('/')[0], int(path[0] == 'f'))))
+panel = OverviewPanel(from_results(results, lambda path: (path.split('/')[0], int(path[0] == 'f'))))
 panel.box""", "print(f'row {{panel.row}} is open')"]
 
 
