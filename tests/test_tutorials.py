@@ -1,8 +1,4 @@
-<<<<<<< HEAD
-"The lessons with other parameters than their own: a small size, your own files. `nbdev_test` runs them as they are."
-=======
 "The lessons with other parameters than their own, e.g. a small size or other files. `nbdev_test` runs them as they are."
->>>>>>> tutorials
 import json, shutil
 from pathlib import Path
 
