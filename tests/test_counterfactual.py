@@ -5,14 +5,16 @@ import nbformat
 import numpy as np
 import pytest
 
-
 from cmdfd_nb.media.clip import PreprocessConfig
-from cmdfd_nb.show import counterfactual
-from cmdfd_nb.show.counterfactual import Bench, Panel, bench, plot_change, plot_sweep, sweep_figure, views
 from cmdfd_nb.media.write import write_wav
-from cmdfd_nb.show.perturb import PERTURBATIONS, footage_of, perturbed
-from cmdfd_nb.show.viewer import shown_picture
 from cmdfd_nb.models.weights import seeded_weights
+from cmdfd_nb.show import bench as bench_module
+from cmdfd_nb.show import counterfactual
+from cmdfd_nb.show.viewer import shown_picture
+from cmdfd_nb.show.uncropped import footage_of
+from cmdfd_nb.show.perturb import PERTURBATIONS, perturbed
+from cmdfd_nb.show.counterfactual import Bench, both_views, plot_change, plot_sweep, sweep_figure
+from cmdfd_nb.show.bench import BenchPanel, bench
 
 from screen import film, number, settled
 from test_lab import PATIENT
@@ -29,7 +31,7 @@ def trial(tmp_path):
 
 
 def test_every_perturbation_can_be_chosen_and_swept(trial):
-    panel = Panel(trial)
+    panel = BenchPanel(trial)
     for name, known in PERTURBATIONS.items():
         panel.name.value = name
         assert 'done' in panel.status.value and known.says == panel.control.description
@@ -42,7 +44,7 @@ def test_every_perturbation_can_be_chosen_and_swept(trial):
 def test_nothing_is_scored_twice(trial, monkeypatch):
     scored, score_footage = [], counterfactual.score_footage
     monkeypatch.setattr(counterfactual, 'score_footage', lambda *args: scored.append(1) or score_footage(*args))
-    panel = Panel(trial)
+    panel = BenchPanel(trial)
     assert len(scored) == 2                                                  # before, and a shift of 5
     panel.control.index += 1
     panel.control.index -= 1
@@ -54,15 +56,16 @@ def test_nothing_is_scored_twice(trial, monkeypatch):
 
 
 def test_errors_are_seen_and_the_last_picture_stays(trial, monkeypatch):
-    panel = Panel(trial)
-    shown, table = panel.screen.children, panel.table.value
+    panel = BenchPanel(trial)
+    shown = panel.screen.children
     panel.name.value = 'swap'
     panel.control.value = str(trial.sounds[0].with_name('absent.wav'))
     assert 'absent.wav: there is no such file' in panel.status.value and 'done' not in panel.status.value
-    panel.sweep()                                                            # one of the two files is damaged: the other is drawn
+    # one of the two files is damaged: the other is drawn
+    panel.sweep()
     assert 'damaged.wav' in panel.status.value and list(panel.figure.children[0].data[0].x) == ['as it is', 'other.wav']
 
-    monkeypatch.setattr(counterfactual, 'views', lambda *args: 1 / 0)
+    monkeypatch.setattr(bench_module, 'both_views', lambda *args: 1 / 0)
     shown, drawn = panel.screen.children, panel.figure.children
     panel.control.value = ''
     assert 'ZeroDivisionError' in panel.status.value and 'role="alert"' in panel.status.value
@@ -74,24 +77,26 @@ def test_errors_are_seen_and_the_last_picture_stays(trial, monkeypatch):
 
 @pytest.mark.parametrize('by', range(-15, 16, 5))
 def test_both_playheads_stand_at_the_same_picture(trial, by):
-    before, after = views(trial, 'shift', by)
+    before, after = both_views(trial, 'shift', by)
     assert [before[key] for key in ('first', 'frames', 'jpegs')] == [after[key] for key in ('first', 'frames', 'jpegs')]
     assert before['first'] == max(by, 0) and before['frames'] == 50 - abs(by)
     old, new = (np.frombuffer(view['sound'], '<i2').reshape(-1, 640) for view in (before, after))
     ahead, behind = (new, old) if by < 0 else (old, new)
     np.testing.assert_array_equal(ahead[:len(ahead) - abs(by)], behind[abs(by):])
-    for view in before, after: assert len(view['tracks'][0]['sync']) == view['frames'] and view['tracks'][0]['start'] == view['first']
+    for view in before, after:
+        assert len(view['tracks'][0]['curves']['sync']) == view['frames']
+        assert view['tracks'][0]['start'] == view['first']
 
 
 def test_the_pictures_on_show_are_those_that_were_scored(trial):
     for name, value in dict(mask='mouth', blur=8, reencode=48, frame_rate=5, freeze=50).items():
-        view, after = views(trial, name, value)[1], perturbed(trial.footage, name, value)
+        view, after = both_views(trial, name, value)[1], perturbed(trial.footage, name, value)
         for k in 0, 7, 33:
             assert np.abs(shown_picture(view, k).astype(float) - after.frames[k]).mean() < 12
 
 
 def test_loud_noise_does_not_wrap_around_in_the_loudspeaker(trial):
-    loud = np.frombuffer(views(trial, 'noise', -10)[1]['sound'], '<i2').astype(float)
+    loud = np.frombuffer(both_views(trial, 'noise', -10)[1]['sound'], '<i2').astype(float)
     assert np.abs(perturbed(trial.footage, 'noise', -10).audio).max() > 1
     assert np.abs(loud / 2**15 - perturbed(trial.footage, 'noise', -10).audio.clip(-1, 1)).max() < 1e-4
 
@@ -99,15 +104,25 @@ def test_loud_noise_does_not_wrap_around_in_the_loudspeaker(trial):
 def test_figures_without_teachers(tmp_path):
     trial = Bench(footage_of(film(tmp_path/'film.mp4', 50), WEIGHTS.preprocess), replace(WEIGHTS, lips=None))
     assert [ax.get_ylabel() for ax in trial.still().axes] == ['Sync', 'p_fake']
-    table = trial.sweep('freeze')
-    assert table.cont.isna().all() and not table.sync.isna().any()
-    sweep_figure(table), plot_sweep(table), plot_change(trial.before, trial.before)
-    assert 'done' in Panel(trial).status.value
+    found = trial.sweep('freeze')
+    assert found.curves == ['sync'] and not found.rows.sync.isna().any()
+    sweep_figure(found), plot_sweep(found), plot_change(trial.before, trial.before)
+    assert 'done' in BenchPanel(trial).status.value
+
+
+def test_a_detector_without_sync_and_p_fake_per_frame(tmp_path):
+    weights = replace(seeded_weights('tiny', kind='cont_alone'), preprocess=WEIGHTS.preprocess)
+    trial = bench(film(tmp_path/'film.mp4', 50), weights)
+    assert [ax.get_ylabel() for ax in trial.still().axes] == ['Cont']
+    panel = BenchPanel(trial)
+    panel.sweep()
+    assert [line.name for line in panel.figure.children[0].data] == ['p_fake', 'Cont']
+    assert list(panel.views[1]['tracks'][0]['curves']) == ['cont']
 
 
 CELL = """from dataclasses import replace
 from cmdfd_nb.media.clip import PreprocessConfig
-from cmdfd_nb.show.counterfactual import bench
+from cmdfd_nb.show.bench import bench
 from cmdfd_nb.models.weights import seeded_weights
 bench('film.mp4', replace(seeded_weights('tiny'), preprocess=PreprocessConfig(faces='whole')))"""
 
@@ -116,7 +131,8 @@ def test_bench_in_jupyterlab(browser, lab):
     (lab.folder/'bench').mkdir()
     film(lab.folder/'bench'/'film.mp4', 100)
     kernel = dict(kernelspec=dict(name='python3', display_name='python3'))
-    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(CELL)], metadata=kernel), lab.folder/'bench'/'bench.ipynb')
+    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(CELL)], metadata=kernel),
+                   lab.folder/'bench'/'bench.ipynb')
     context = browser.new_context(viewport=dict(width=1300, height=1500))
     page = context.new_page()
     page.set_default_timeout(240_000)
@@ -128,7 +144,8 @@ def test_bench_in_jupyterlab(browser, lab):
     page.locator('.lm-Menu-itemLabel').get_by_text('Run All Cells', exact=True).click()
     page.get_by_role('status').get_by_text('shift 5: done').wait_for()
     settled(page, 5, 0)
-    settled(page, 5, 1)                                                      # the first picture that still has sound, in both
+    # the first picture that still has sound, in both
+    settled(page, 5, 1)
 
     page.get_by_role('slider', name='Frame').focus()
     for _ in range(20): page.keyboard.press('ArrowRight')

@@ -1,4 +1,4 @@
-"The lessons with other parameters than their own: a small size, somebody's own files. `nbdev_test` runs them as they are."
+"The lessons with other parameters than their own: a small size, your own files. `nbdev_test` runs them as they are."
 import json, shutil
 from pathlib import Path
 
@@ -15,8 +15,8 @@ def lesson(tmp_path, monkeypatch):
     "Runs a lesson like `make demo` does, and gives what it leaves: texts, and kinds of pictures."
     monkeypatch.setenv('JUPYTER_PATH', '')
     def run(name, **parameters):
-        done = papermill.execute_notebook(TUTORIALS/f'{name}.ipynb', tmp_path/f'{name}.ipynb', parameters, cwd=TUTORIALS,
-                                          kernel_name='python3', progress_bar=False)
+        done = papermill.execute_notebook(TUTORIALS/f'{name}.ipynb', tmp_path/f'{name}.ipynb', parameters,
+                                          cwd=TUTORIALS, kernel_name='python3', progress_bar=False)
         outputs = [o for cell in done.cells for o in cell.get('outputs', [])]
         texts = [o.get('text', '') + o.get('data', {}).get('text/plain', '') for o in outputs]
         return '\n'.join(texts), [kind for o in outputs for kind in o.get('data', {}) if kind.startswith('image/')]
