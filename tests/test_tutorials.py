@@ -1,4 +1,4 @@
-"The lessons with other parameters than their own, e.g. a small size or other files. `nbdev_test` runs them as they are."
+"The lessons with other parameters than their own, e.g. a small size. `nbdev_test` runs them as they are."
 import json, shutil
 from pathlib import Path
 
@@ -19,7 +19,8 @@ def lesson(tmp_path, monkeypatch):
         done = papermill.execute_notebook(TUTORIALS/f'{name}.ipynb', tmp_path/f'{name}.ipynb', parameters,
                                           cwd=TUTORIALS, kernel_name='python3', progress_bar=False)
         outputs = [o for cell in done.cells for o in cell.get('outputs', [])]
-        texts = [o.get('text', '') + ''.join(o.get('data', {}).get(kind, '') for kind in ('text/plain', 'text/markdown')) for o in outputs]
+        texts = [o.get('text', '') + ''.join(o.get('data', {}).get(kind, '')
+                                             for kind in ('text/plain', 'text/markdown')) for o in outputs]
         return '\n'.join(texts), [kind for o in outputs for kind in o.get('data', {}) if kind.startswith('image/')]
     return run
 
@@ -58,21 +59,25 @@ def test_a_video_of_ones_own_is_scrubbed(lesson, tmp_path):
 def test_a_detector_written_in_a_lesson_is_treated_like_any_other(lesson, tmp_path):
     size = dict(people=6, strangers=2, seconds=1.2, epochs=2, workers=1)
     said, pictures = lesson('your_own_detector', **size, out=str(tmp_path))
-    assert [name in said for name in ('| loud_mouth | auc |', '| cont_alone | auc |', '| correlation | auc |')] == [True] * 3
+    assert [name in said
+            for name in ('| loud_mouth | auc |', '| cont_alone | auc |', '| correlation | auc |')] == [True] * 3
     assert pictures == ['image/png', 'image/jpeg']
     weights = read_about(tmp_path/'loud_mouth'/'best.safetensors')
     assert weights['kind'] == 'loud_mouth' and weights['domain'] == 'synthetic'
     record = json.loads((tmp_path/'score.json').read_text())['tracks'][0]
-    assert record['detector'] == 'loud_mouth' and set(record['curves']) == {'loudness', 'motion'}   # no frame logits: no p_fake
+    # no frame logits: no p_fake
+    assert record['detector'] == 'loud_mouth' and set(record['curves']) == {'loudness', 'motion'}
     scores = read_scores(tmp_path/'loud_mouth.parquet')
     assert scores.curves == ('loudness', 'motion') and set(scores.rows.detector) == {'loud_mouth'}
     page = (tmp_path/'report.html').read_text('utf-8')
-    assert 'mean loudness' in page and 'Change of the mouth since the last frame' in page and '<dt>Sync</dt>' not in page
+    assert 'mean loudness' in page and 'Change of the mouth since the last frame' in page
+    assert '<dt>Sync</dt>' not in page
 
 
 def test_the_class_of_the_lesson_is_short():
     "Under 40 lines from the imports to the verdict, blank ones included."
-    cells = [''.join(c['source']) for c in json.loads((TUTORIALS/'your_own_detector.ipynb').read_text('utf-8'))['cells']]
+    cells = [''.join(c['source'])
+             for c in json.loads((TUTORIALS/'your_own_detector.ipynb').read_text('utf-8'))['cells']]
     cell, = (source for source in cells if '@register' in source and 'return Verdict(' in source)
     written = cell.partition('\n\nregister_curve(')[2].partition('return Verdict(')[0]
     assert 10 < len(written.splitlines()) < 40
