@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['cpu_seconds', 'cost_row', 'beside', 'lengthened', 'bare_decoding', 'preparation_costs', 'matrix_product',
-           'training_step', 'network_costs', 'peak_memory', 'memory_growth', 'browser_times', 'viewer_costs']
+           'training_step', 'network_costs', 'peak_mb', 'memory_growth', 'browser_times', 'viewer_costs']
 
 # %% ../nbs/bench.ipynb #7a4565b7
 import itertools
@@ -170,7 +170,7 @@ def network_costs(
                           'bare decoding', partial(bare_decoding, path), whole, rounds)]
 
 # %% ../nbs/bench.ipynb #12592e55
-def peak_memory() -> float:   # MB
+def peak_mb() -> float:   # MB
     "Return the most memory that this process has had."
     status = Path('/proc/self/status')   # on Linux, `getrusage` includes the parent's memory before the process began
     if status.exists(): return int(re.search(r'VmHWM:\s*(\d+)', status.read_text())[1]) / 1e3
@@ -180,10 +180,10 @@ def peak_memory() -> float:   # MB
 # %% ../nbs/bench.ipynb #fb38634d
 def _peaks(paths, config):
     "Return the peak before the first video, and after the clips of each have been cut."
-    found = [peak_memory()]
+    found = [peak_mb()]
     for path in paths:
         for _ in clips(path, config): pass
-        found.append(peak_memory())
+        found.append(peak_mb())
     return found
 
 
