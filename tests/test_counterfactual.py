@@ -109,7 +109,7 @@ def test_figures_without_teachers(tmp_path):
 
 def test_a_detector_without_sync_and_p_fake_per_frame(tmp_path):
     weights = replace(seeded_weights('tiny', kind='cont_alone'), preprocess=WEIGHTS.preprocess)
-    trial = bench(film(tmp_path/'film.mp4', 50), weights)
+    trial = bench(film(tmp_path/'film.mp4', 50), weights, 'mask', 'mouth')
     assert [ax.get_ylabel() for ax in trial.still().axes] == ['Cont']
     panel = BenchPanel(trial)
     panel.sweep()
