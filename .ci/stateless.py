@@ -1,4 +1,4 @@
-"Take the state of widgets, views of them and progress bars out of notebooks: `nbdev_clean` keeps all three, whatever settings.ini allows."
+"Take widget state, views of widgets and progress bars out of notebooks: `nbdev_clean` keeps all three."
 import json, sys
 from pathlib import Path
 

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['JSON', 'DEVICE', 'WEIGHTS', 'FACES', 'WORKERS', 'exit_code', 'command', 'json_text', 'Initial', 'out_option',
-           'worker_count', 'field_source', 'LateParam', 'setting', 'settings_from', 'out_folder', 'out_file']
+           'worker_count', 'field_source', 'setting', 'settings_from', 'out_folder', 'out_file']
 
 # %% ../nbs/03_command.ipynb #c67a4ecb
 import argparse, ast, json, os, sys
@@ -39,7 +39,10 @@ def command(
     return call_parse(run)
 
 # %% ../nbs/03_command.ipynb #bf46bc8c
-def _plain(value): return getattr(value, 'item', value.__str__)()
+def _plain(value):
+    "Return a NumPy number as a number, anything else as text."
+    return getattr(value, 'item', value.__str__)()
+
 
 def json_text(
     data,      # lists, dictionaries, text, numbers; paths and NumPy numbers inside
@@ -55,8 +58,9 @@ class Initial(argparse.Action):
 
     def __call__(self, parser, namespace, values, option_string=None): setattr(namespace, self.dest, values)
 
+
 def out_option(
-    what: str,    # is written there, for the help
+    what: str,    # text of the help, e.g. 'Manifest to write'
 ):                # `Param` of the option -o/--out
     "Declare where a command writes its result."
     return Param(what, str, action=Initial)
@@ -69,10 +73,11 @@ WEIGHTS = Param("Weights file, or seeded[:tiny|paper|official] for untrained wei
 FACES = Param("track: find and follow faces; whole: the file is cropped to a face (default: the weights' own)", str)
 WORKERS = Param('Processes (default: one per core)', int)
 
+
 def worker_count(
     workers: int = None,   # as given with --workers; None: not given
-) -> int:                  # of processes
-    "Return how many processes to use."
+) -> int:                  # number of processes
+    "Return the number of processes to use."
     return os.cpu_count() if workers is None else workers
 
 # %% ../nbs/03_command.ipynb #b0049634
@@ -80,10 +85,6 @@ def _source_of(module):
     "Return the text of a module of the kit, which is not imported."
     return Path(find_spec(f'cmdfd_nb.{module}').origin).read_text('utf-8')
 
-def _literal(node):
-    "Return the value of an expression, or None if it is no literal."
-    try: return ast.literal_eval(node)
-    except ValueError: return None
 
 def field_source(
     settings: str,   # module and class, such as 'learn.teach:LessonConfig'
@@ -97,11 +98,9 @@ def field_source(
     return field, text.splitlines()[field.end_lineno - 1].partition('#')[2].strip()
 
 # %% ../nbs/03_command.ipynb #cc74d591
-class LateParam(Param):
+class _LateParam(Param):
     "A `Param` that is completed only when a parser is built from it."
-    def __init__(self,
-        complete,    # function of this `Param`, called once
-    ):
+    def __init__(self, complete):   # a function of this `Param`, called once
         super().__init__()
         self._complete = complete
 
@@ -112,6 +111,13 @@ class LateParam(Param):
 
 # %% ../nbs/03_command.ipynb #58499079
 _TYPES = dict(int=int, float=float)   # by annotation; all others are text
+
+
+def _literal(node):
+    "Return the value of an expression, or None if it is no literal."
+    try: return ast.literal_eval(node)
+    except ValueError: return None
+
 
 def _complete_from_field(param, settings, name, what, default):
     "Fill in help, type and choices of an option from the source of a field."
@@ -132,7 +138,7 @@ def setting(
     default: str = None,   # what the help calls the default, instead of the field's
 ):                         # `Param` whose default in the signature should be None
     "Declare an option that sets a field of a settings class."
-    return LateParam(lambda param: _complete_from_field(param, settings, name, what, default))
+    return _LateParam(lambda param: _complete_from_field(param, settings, name, what, default))
 
 # %% ../nbs/03_command.ipynb #e81149ca
 def _written(file):
@@ -144,10 +150,11 @@ def _written(file):
         cause = 'it holds no object'
     raise BadArgument(file, f'it is no JSON file ({cause})', 'Write settings for --config as {"seed": 1, "lr": 0.001}.')
 
+# %% ../nbs/03_command.ipynb #0fa3ff93
 def settings_from(
     cls,            # subclass of `Settings`
     file=None,      # JSON file with an object of fields, or None
-    presets=None,   # for classes with a field `preset`: function from it ('tiny' if not given) and fields to an instance
+    presets=None,   # for a class with a field `preset`: function of preset (default 'tiny') and fields to an instance
     **options,      # fields; None: not given
 ):                  # an instance of `cls`; raises `BadArgument`
     "Build the settings of a run from a preset, a file and options."

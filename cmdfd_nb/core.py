@@ -5,15 +5,15 @@
 # %% auto #0
 __all__ = ['FPS', 'SAMPLE_RATE', 'SAMPLES_PER_FRAME', 'ROWS_PER_FRAME', 'FACE_SIZE', 'REAL', 'FAKE', 'CmdfdError',
            'UnreadableMedia', 'NoVideoStream', 'NoAudioStream', 'NoFace', 'TooShort', 'BadWeights', 'BadManifest',
-           'BadArgument', 'one_of', 'choice', 'choices', 'Settings', 'seed_everything', 'pick_device', 'Initial',
-           'sample']
+           'BadArgument', 'one_of', 'choice', 'choices', 'Settings', 'seed_everything', 'pick_device', 'sample']
 
 # %% ../nbs/00_core.ipynb #4177c9fb
-import argparse
 import random
 from collections.abc import Iterable
 from dataclasses import asdict, field, fields
 from pathlib import Path
+
+from fastcore.basics import patch
 
 # %% ../nbs/00_core.ipynb #bdb7604b
 FPS = 25                                # frames per second
@@ -32,7 +32,9 @@ class CmdfdError(Exception):
         cause: str,   # what is wrong, without a full stop
         remedy: str,  # what the user can do about it, a full sentence
     ):
-        self.file, self.cause, self.remedy = str(file), cause, remedy
+        self.file = str(file)
+        self.cause = cause
+        self.remedy = remedy
         super().__init__(f'{self.file}: {cause}. {remedy}')
 
     def __reduce__(self): return type(self), (self.file, self.cause, self.remedy)
@@ -59,7 +61,8 @@ def one_of(
 ):                      # `value`; raises `BadArgument` if it is not among the choices
     "Return a value after checking that it is one of the choices."
     if value in (known := list(choices)): return value
-    raise BadArgument(f'{name}={value!r}', 'this is not one of the choices', f'Choose from {", ".join(map(str, known))}.')
+    remedy = f'Choose from {", ".join(map(str, known))}.'
+    raise BadArgument(f'{name}={value!r}', 'this is not one of the choices', remedy)
 
 # %% ../nbs/00_core.ipynb #5b092acd
 def choice(
@@ -76,7 +79,7 @@ def choices(
     "Declare a field of `Settings` that takes a tuple of these values."
     return field(default=values if default is None else default, metadata=dict(choices=values))
 
-
+# %% ../nbs/00_core.ipynb #9902d330
 class Settings:
     "Base of the flat dataclasses that are written to JSON and read back."
     def __post_init__(self):
@@ -90,16 +93,17 @@ class Settings:
         "Return the settings as plain data."
         return asdict(self)
 
-    @classmethod
-    def from_dict(cls,
-        values: dict,            # field name to value
-        file='the settings',     # their source, for the message
-    ):                           # an instance; raises `BadArgument` on unknown fields
-        "Build settings from these values, with defaults for the others."
-        known = {f.name for f in fields(cls)}
-        unknown = ', '.join(sorted(set(values) - known))
-        if not unknown: return cls(**values)
-        raise BadArgument(file, f'{cls.__name__} has no field {unknown}', f'Fields are: {", ".join(sorted(known))}.')
+# %% ../nbs/00_core.ipynb #bc1f20a4
+@patch(cls_method=True)
+def from_dict(cls: Settings,
+    values: dict,            # field name to value
+    file='the settings',     # their source, for the message
+):                           # an instance; raises `BadArgument` on unknown fields
+    "Build settings from these values, with defaults for the others."
+    known = {f.name for f in fields(cls)}
+    unknown = ', '.join(sorted(set(values) - known))
+    if not unknown: return cls(**values)
+    raise BadArgument(file, f'{cls.__name__} has no field {unknown}', f'Fields are: {", ".join(sorted(known))}.')
 
 # %% ../nbs/00_core.ipynb #7fb0f599
 def seed_everything(
@@ -123,12 +127,6 @@ def pick_device(
         return torch.device(name)
     except (RuntimeError, AssertionError) as e:
         raise BadArgument(name, 'this machine cannot compute on that device', 'Use --device cpu, or auto.') from e
-
-# %% ../nbs/00_core.ipynb #e177adfc
-class Initial(argparse.Action):
-    "An option that also goes by its first letter."
-    def __init__(self, option_strings, dest, **kwargs): super().__init__([f'-{dest[0]}', *option_strings], dest, **kwargs)
-    def __call__(self, parser, namespace, values, option_string=None): setattr(namespace, self.dest, values)
 
 # %% ../nbs/00_core.ipynb #e78a6be6
 def sample(

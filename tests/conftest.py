@@ -1,5 +1,6 @@
-"What tests share: the clips of real people, which lie beside the repository and are never committed."
+"What tests share: their two tiers, what lies beside the repository and is never committed, a browser, a JupyterLab."
 import os, secrets, shutil, socket, subprocess, sys, time, urllib.request
+from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -7,35 +8,70 @@ import pytest
 import torch
 
 torch.set_num_threads(1 if os.environ.get('PYTEST_XDIST_WORKER') else 2)
-KERNELS = {'test_counterfactual', 'test_experiments', 'test_lab', 'test_tutorials'}   # starting at once, they would race for ports
+ROOT = Path(__file__).parents[1]
+SHARED = ROOT.parent/'shared'
+FULL = tuple(line.split()[0] for line in (ROOT/'.ci'/'full.txt').read_text('utf-8').splitlines()
+             if line.startswith('tests/'))
+BEYOND = {'browser', 'lab', 'official_lists', 'real_clips'}   # fixtures that need more than the clone
+# at once, they would race for ports
+KERNELS = {'test_counterfactual', 'test_experiments', 'test_lab', 'test_tutorials'}
 
 
-@pytest.hookimpl(tryfirst=True)   # before xdist looks for groups
+# Which tests run, and what is said of those that do not
+
+@pytest.hookimpl(tryfirst=True)   # before xdist looks for groups, and before -m chooses
 def pytest_collection_modifyitems(items):
-    "Tests of a file run in one process, which makes what they share once; all that start Jupyter kernels run in the same one."
-    for item in items: item.add_marker(pytest.mark.xdist_group('kernels' if item.path.stem in KERNELS else item.path.stem))
+    """Tests of a file run in one process, which makes what they share once; all that start kernels run in the same one.
+    A test is of the full tier if .ci/full.txt names it or its file, or if it needs more than the clone."""
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group('kernels' if item.path.stem in KERNELS else item.path.stem))
+        if item.nodeid.startswith(FULL) or BEYOND & set(item.fixturenames): item.add_marker(pytest.mark.full)
 
+
+@pytest.hookimpl(trylast=True)    # below the slowest tests
+def pytest_terminal_summary(terminalreporter):
+    "Say in one line how many tests were left out, and what they need."
+    skipped = Counter(report.longrepr[2].removeprefix('Skipped: ')
+                      for report in terminalreporter.stats.get('skipped', []))
+    causes = '; '.join(f'{n} tests need {what}' for what, n in skipped.most_common())
+    if causes: terminalreporter.write_line(f'Left out: {causes}.')
+
+
+def needed(found, what, name):
+    "Return what was found. Without it the test is skipped, unless the variable CMDFD_REQUIRE_<name> promises it."
+    if found: return found
+    missing = pytest.fail if os.environ.get(f'CMDFD_REQUIRE_{name}') else pytest.skip
+    missing(what)
+
+
+# What lies beside the repository
 
 @pytest.fixture(scope='session')
 def real_clips():
-    "File stem to path. Without the clips the test is skipped, unless CMDFD_REQUIRE_REAL_CLIPS promises them."
-    folder = Path(os.environ.get('CMDFD_REAL_CLIPS') or Path(__file__).parents[2]/'shared'/'real_clips')
+    "File stem to path."
+    folder = Path(os.environ.get('CMDFD_REAL_CLIPS') or SHARED/'real_clips')
     clips = {path.stem: path for path in sorted(folder.glob('*.mp4'))}
-    if clips: return clips
-    missing = pytest.fail if os.environ.get('CMDFD_REQUIRE_REAL_CLIPS') else pytest.skip
-    missing(f'real clips are not published with the repository; none in {folder} (CMDFD_REAL_CLIPS names another folder)')
+    return needed(clips, 'clips of real people, which are not published (CMDFD_REAL_CLIPS names their folder)',
+                  'REAL_CLIPS')
+
+
+@pytest.fixture(scope='session')
+def official_lists():
+    "Folder of the authors' csv files."
+    folder = Path(os.environ.get('CMDFD_OFFICIAL_LISTS') or SHARED/'official_lists')
+    there = folder if any(folder.glob('*.csv')) else None
+    return needed(there, "the authors' csv lists (CMDFD_OFFICIAL_LISTS names their folder)", 'OFFICIAL_LISTS')
 
 
 @pytest.fixture(scope='session')
 def browser():
-    "Chromium under Playwright. Without it the test is skipped, unless CMDFD_REQUIRE_BROWSER promises it."
+    "Chromium under Playwright."
     chromium = os.environ.get('CMDFD_CHROMIUM') or shutil.which('chromium') or shutil.which('chromium-browser')
-    if not chromium:
-        missing = pytest.fail if os.environ.get('CMDFD_REQUIRE_BROWSER') else pytest.skip
-        missing('no Chromium here (apt install chromium, or name one in CMDFD_CHROMIUM)')
+    needed(chromium, 'Chromium (apt install chromium, or CMDFD_CHROMIUM names one)', 'BROWSER')
     from playwright.sync_api import sync_playwright
     with sync_playwright() as playwright:
-        chrome = playwright.chromium.launch(executable_path=chromium, args=['--no-sandbox', '--autoplay-policy=no-user-gesture-required'])
+        args = ['--no-sandbox', '--autoplay-policy=no-user-gesture-required']
+        chrome = playwright.chromium.launch(executable_path=chromium, args=args)
         yield chrome
         chrome.close()
 
@@ -57,18 +93,22 @@ def wait_for(url, server, log):
 
 @pytest.fixture(scope='session')
 def lab(tmp_path_factory):
-    "A JupyterLab that serves a folder and knows of no settings of this machine: the folder, and the address `at` a notebook in it."
+    "A JupyterLab without settings of this machine: the folder it serves, and the address `at` a notebook in it."
     tmp_path = tmp_path_factory.mktemp('lab')
-    own = {name: str(tmp_path/'own'/name) for name in ('JUPYTER_CONFIG_DIR', 'JUPYTER_DATA_DIR', 'JUPYTER_RUNTIME_DIR', 'JUPYTERLAB_SETTINGS_DIR',
+    own = {name: str(tmp_path/'own'/name)
+           for name in ('JUPYTER_CONFIG_DIR', 'JUPYTER_DATA_DIR', 'JUPYTER_RUNTIME_DIR', 'JUPYTERLAB_SETTINGS_DIR',
                                                        'JUPYTERLAB_WORKSPACES_DIR', 'IPYTHONDIR')}
     port, token = free_port(), secrets.token_hex()
-    command = [sys.executable, '-m', 'jupyterlab', '--no-browser', '--allow-root', '--ip=127.0.0.1', f'--port={port}', f'--IdentityProvider.token={token}',
-               f'--ServerApp.root_dir={tmp_path}', '--ServerApp.port_retries=0', '--LabApp.news_url=']
-    with open(tmp_path/'lab.log', 'w') as log: server = subprocess.Popen(command, env=os.environ | own | dict(JUPYTER_PATH=''), stdout=log, stderr=log)
+    command = [sys.executable, '-m', 'jupyterlab', '--no-browser', '--allow-root', '--ip=127.0.0.1', f'--port={port}',
+               f'--IdentityProvider.token={token}', f'--ServerApp.root_dir={tmp_path}', '--ServerApp.port_retries=0',
+               '--LabApp.news_url=']
+    with open(tmp_path/'lab.log', 'w') as log:
+        server = subprocess.Popen(command, env=os.environ | own | dict(JUPYTER_PATH=''), stdout=log, stderr=log)
     try:
         wait_for(f'http://127.0.0.1:{port}/api/status?token={token}', server, tmp_path/'lab.log')
         address = f'http://127.0.0.1:{port}/lab/workspaces'
-        yield SimpleNamespace(folder=tmp_path, at=lambda name: f'{address}/{Path(name).stem}/tree/{name}?token={token}')   # no tabs of other tests
+        # no tabs of other tests
+        yield SimpleNamespace(folder=tmp_path, at=lambda name: f'{address}/{Path(name).stem}/tree/{name}?token={token}')
     finally:
         server.terminate()
         server.wait(30)

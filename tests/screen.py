@@ -23,7 +23,8 @@ def barcode(i, size=(240, 160)):
 def film(path, n, size=(240, 160), first=0):
     "A video of n numbered pictures with a tone that swells and falls."
     t = np.arange(n * 640) / 16_000
-    write_video(path, (barcode(first + k, size) for k in range(n)), (.4 * np.sin(np.pi * t)**2 * np.sin(2760 * t)).astype(np.float32))
+    write_video(path, (barcode(first + k, size) for k in range(n)),
+                (.4 * np.sin(np.pi * t)**2 * np.sin(2760 * t)).astype(np.float32))
     return path
 
 
@@ -31,7 +32,8 @@ def made_up(path, n, faces=1, label=1, seed=0, divergence='js', teachers=True, s
     "A result of n frames per face for a film, its numbers drawn at random."
     rng, tracks = np.random.default_rng(seed), []
     for k in range(faces):
-        curves = {name: np.convolve(rng.uniform(0, 1, n + 8), np.ones(9) / 9, 'valid') for name in ('p_fake', 'sync', 'cont')}
+        curves = {name: np.convolve(rng.uniform(0, 1, n + 8), np.ones(9) / 9, 'valid')
+                  for name in ('p_fake', 'sync', 'cont')}
         posteriors = [rng.dirichlet(np.full(40, .1), n).astype(np.float32) if teachers else None for _ in range(2)]
         begin = start + 10 * k
         boxes = np.tile(np.float32([10 + 100 * k, 20, 90 + 100 * k, 120]), (n - 10 * k, 1))
@@ -39,16 +41,17 @@ def made_up(path, n, faces=1, label=1, seed=0, divergence='js', teachers=True, s
         cut = {name: curves[name][:len(boxes)] for name in shown}
         heard, seen = (None if p is None else p[:len(boxes)] for p in posteriors)
         p_fake = float(cut['p_fake'].mean())
-        tracks.append(TrackScore(k, begin / 25, (begin + len(boxes)) / 25, len(boxes), boxes, 'correlation', 0., p_fake, label,
-                                 VERDICTS[label], None if label is None else threshold, cut, heard, seen))
-    weights = dict(name='made up', domain='real', sha256='', temperature=1.5, threshold=threshold, detector='correlation',
-                   divergence=divergence, blank='keep')
+        tracks.append(TrackScore(k, begin / 25, (begin + len(boxes)) / 25, len(boxes), boxes, 'correlation', 0.,
+                                 p_fake, label, VERDICTS[label], None if label is None else threshold, cut, heard,
+                                 seen))
+    weights = dict(name='made up', domain='real', sha256='', temperature=1.5, threshold=threshold,
+                   detector='correlation', divergence=divergence, blank='keep')
     return Result(str(path), sha256_of(path), PreprocessConfig(faces='whole').to_dict(), weights, tracks, [])
 
 
 def bare(path, views, attributes=''):
     "A page with nothing but the viewer."
-    read = lambda name: (STATIC/name).read_text()
+    def read(name): return (STATIC/name).read_text()
     path.write_text(f'<!DOCTYPE html><html {attributes}><meta charset="utf-8"><style>{read("viewer.css")}</style><body>'
                     f'<div id="viewer"></div><script type="application/json" id="views">{escaped_json(views)}</script>'
                     f'<script type="module">{read("viewer.js")}{read("report.js")}</script>')
@@ -94,7 +97,8 @@ class Opened:
             assert not self.complaints, self.complaints
 
 
-WATCHED = """window.AudioContext = class extends AudioContext { constructor(...a) { super(...a); window.sound = this; } };"""
+WATCHED = """window.AudioContext = class extends AudioContext {
+  constructor(...a) { super(...a); window.sound = this; } };"""
 
 
 def until(page, expression, arg=None):

@@ -61,7 +61,9 @@ def test_windows_reach_both_ends_and_meet_equal_clips_alike():
 @pytest.mark.parametrize('sampling', ('each', 'balanced', 'paired', 'mixed'))
 def test_epochs_hold_every_fake_and_fit_the_budget(sampling):
     rng = np.random.default_rng(0)
-    labels, people, lengths = [0] * 20 + [1] * 100, [*range(20), *rng.integers(0, 30, 100)], rng.integers(25, 99, 120).tolist()
+    labels = [0] * 20 + [1] * 100
+    people = [*range(20), *rng.integers(0, 30, 100)]
+    lengths = rng.integers(25, 99, 120).tolist()
     batches = epoch_batches(epoch_draws(sampling, labels, people, 1, 4), lengths, 400, 1, 4)
     seen = [i for batch in batches for i, _, _ in batch]
     assert {i for i in seen if labels[i]} == set(range(20, 120))
@@ -111,7 +113,8 @@ def test_spawned_workers_make_the_same_batches(clips, monkeypatch):
 def test_padding_changes_nothing(clips):
     paths, frames = clips
     items = ClipSet(paths, frames)
-    batch, detector = collate([items[i] for i in range(4)]), CorrelationDetector(configure('correlation', 'tiny')).eval()
+    batch = collate([items[i] for i in range(4)])
+    detector = CorrelationDetector(configure('correlation', 'tiny')).eval()
     with torch.inference_mode():
         together = detector(batch).logits
         alone = torch.cat([detector(collate([items[i]])).logits for i in range(4)])

@@ -57,11 +57,12 @@ def test_nothing_is_scored_twice(trial, monkeypatch):
 
 def test_errors_are_seen_and_the_last_picture_stays(trial, monkeypatch):
     panel = BenchPanel(trial)
-    shown, table = panel.screen.children, panel.table.value
+    shown = panel.screen.children
     panel.name.value = 'swap'
     panel.control.value = str(trial.sounds[0].with_name('absent.wav'))
     assert 'absent.wav: there is no such file' in panel.status.value and 'done' not in panel.status.value
-    panel.sweep()                                                            # one of the two files is damaged: the other is drawn
+    # one of the two files is damaged: the other is drawn
+    panel.sweep()
     assert 'damaged.wav' in panel.status.value and list(panel.figure.children[0].data[0].x) == ['as it is', 'other.wav']
 
     monkeypatch.setattr(bench_module, 'both_views', lambda *args: 1 / 0)
@@ -82,7 +83,9 @@ def test_both_playheads_stand_at_the_same_picture(trial, by):
     old, new = (np.frombuffer(view['sound'], '<i2').reshape(-1, 640) for view in (before, after))
     ahead, behind = (new, old) if by < 0 else (old, new)
     np.testing.assert_array_equal(ahead[:len(ahead) - abs(by)], behind[abs(by):])
-    for view in before, after: assert len(view['tracks'][0]['curves']['sync']) == view['frames'] and view['tracks'][0]['start'] == view['first']
+    for view in before, after:
+        assert len(view['tracks'][0]['curves']['sync']) == view['frames']
+        assert view['tracks'][0]['start'] == view['first']
 
 
 def test_the_pictures_on_show_are_those_that_were_scored(trial):
@@ -128,7 +131,8 @@ def test_bench_in_jupyterlab(browser, lab):
     (lab.folder/'bench').mkdir()
     film(lab.folder/'bench'/'film.mp4', 100)
     kernel = dict(kernelspec=dict(name='python3', display_name='python3'))
-    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(CELL)], metadata=kernel), lab.folder/'bench'/'bench.ipynb')
+    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(CELL)], metadata=kernel),
+                   lab.folder/'bench'/'bench.ipynb')
     context = browser.new_context(viewport=dict(width=1300, height=1500))
     page = context.new_page()
     page.set_default_timeout(240_000)
@@ -140,7 +144,8 @@ def test_bench_in_jupyterlab(browser, lab):
     page.locator('.lm-Menu-itemLabel').get_by_text('Run All Cells', exact=True).click()
     page.get_by_role('status').get_by_text('shift 5: done').wait_for()
     settled(page, 5, 0)
-    settled(page, 5, 1)                                                      # the first picture that still has sound, in both
+    # the first picture that still has sound, in both
+    settled(page, 5, 1)
 
     page.get_by_role('slider', name='Frame').focus()
     for _ in range(20): page.keyboard.press('ArrowRight')

@@ -30,8 +30,9 @@ def people(rng, n=20, clips=6, spread=.7, apart=1.):
     "Scores of n people with real and fake clips; people differ by `spread`, of a total standard deviation of 1."
     label, who = np.tile([0, 1], n * clips // 2), np.repeat(np.arange(n), clips)
     score = apart * label + spread * rng.normal(size=n)[who] + np.sqrt(1 - spread**2) * rng.normal(size=n * clips)
-    return pd.DataFrame(dict(label=label, category=np.where(label, 'W2L', 'real'), identity=[f'id{i}' for i in who], score=score,
-                             p_fake=p_fake_of(score), threshold=.5, split='test', path=[f'{i}.mp4' for i in range(n * clips)]))
+    return pd.DataFrame(dict(label=label, category=np.where(label, 'W2L', 'real'), identity=[f'id{i}' for i in who],
+                             score=score, p_fake=p_fake_of(score), threshold=.5, split='test',
+                             path=[f'{i}.mp4' for i in range(n * clips)]))
 
 
 # Metrics
@@ -139,7 +140,8 @@ def test_a_network_that_runs_across_clips_gets_them_one_by_one(clips):
 
 
 def test_a_detector_that_decides_by_cont_is_given_it(clips):
-    weights = replace(seeded_weights('tiny'), detector=CorrelationDetector(configure('correlation', 'tiny', evidence='band')))
+    weights = replace(seeded_weights('tiny'),
+                      detector=CorrelationDetector(configure('correlation', 'tiny', evidence='band')))
     order = clips.rows.frames.to_numpy().argsort()
     pair = [clips.paths()[i] for i in order[[0, -1]]]
     together, alone = score_group(weights, 'cpu', pair)[0], [score_group(weights, 'cpu', [path])[0][0] for path in pair]
@@ -190,8 +192,10 @@ def test_command(clips, whole, tmp_path, capsys):
 
 def test_command_refuses_an_unknown_unit(tmp_path):
     script = tmp_path/'cmdfd_evaluate'                        # as pip installs it
-    script.write_text("import sys\nfrom cmdfd_nb.cli import cmdfd_evaluate\nif __name__ == '__main__': sys.exit(cmdfd_evaluate())\n")
-    failed = subprocess.run([sys.executable, script, 'scores.parquet', '--unit', 'frame'], capture_output=True, text=True)
+    script.write_text('import sys\nfrom cmdfd_nb.cli import cmdfd_evaluate\n'
+                      "if __name__ == '__main__': sys.exit(cmdfd_evaluate())\n")
+    failed = subprocess.run([sys.executable, script, 'scores.parquet', '--unit', 'frame'], capture_output=True,
+                            text=True)
     assert failed.returncode == 2 and 'invalid choice' in failed.stderr and not failed.stdout
 
 

@@ -1,5 +1,5 @@
-"Experiments: the notebooks run on a data set of a few clips, what is finished is found again, and what they conclude is computed."
-import csv, json, re, shutil
+"Experiments: the notebooks run on a few clips, what is finished is found again, what they conclude is computed."
+import json, re
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,35 +10,14 @@ import pytest
 
 from cmdfd_nb.media.clip import PreprocessConfig, clips
 from cmdfd_nb.core import BadArgument, sample
-from cmdfd_nb.paper.studies import Study
+from cmdfd_nb.paper.studies import Study, sample_study
 from cmdfd_nb.paper.mispair import mispair, shift_of
-from cmdfd_nb.paper.jobs import ALONE, Job
+from cmdfd_nb.paper.jobs import Job, method_of
 from cmdfd_nb.paper.conclusions import conclusion
 from cmdfd_nb.data.protocols import CATEGORIES, Cross
 
 matplotlib.use('Agg')
 NOTEBOOKS = Path(__file__).parents[1]/'nbs'/'experiments'
-PEOPLE = dict(FakeAVCeleb=dict(id00010='train', id00020='val', id00030='test'), CMDFD=dict(id00030='test'))
-
-
-def lines(path): return list(csv.reader(path.read_text().splitlines())) if path.exists() else []
-
-
-def copy_set(kind, root, people):
-    "The samples of one person under the names of several, with their tables."
-    there, splits, meta = sample(kind), [['path', 'split']], lines(sample(kind)/'meta_data.csv')[:1]
-    for one, split in people.items():
-        called = lambda text: text.replace('id00000', one).replace('id00001', f'{one[:-1]}9')
-        meta += [[called(v) for v in line] for line in lines(there/'meta_data.csv') if line[0] == 'id00000']
-        for path in (p for p in there.rglob('*') if p.suffix in ('.mp4', '.wav') and '/id00001' not in p.as_posix()):
-            new = root/called(path.relative_to(there).as_posix())
-            new.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(path, new)
-            if path.suffix == '.mp4': splits.append([new.relative_to(root).as_posix(), split])
-    for name, table in dict(splits=splits, meta_data=meta).items():
-        if table: (root/f'{name}.csv').write_text(''.join(','.join(line) + '\n' for line in table))
-    (root/'truth').mkdir()
-    shutil.copy(there/'truth'/'world.json', root/'truth')
 
 
 pytestmark = pytest.mark.usefixtures('one_thread')
@@ -46,9 +25,9 @@ pytestmark = pytest.mark.usefixtures('one_thread')
 
 @pytest.fixture(scope='module')
 def folder(tmp_path_factory):
-    "Data sets, and where results go."
+    "Data sets of sample clips, and where results go."
     folder = tmp_path_factory.mktemp('experiments')
-    for name, kind in dict(FakeAVCeleb='fakeavceleb', CMDFD='cmdfd').items(): copy_set(kind, folder/'data'/name, PEOPLE[name])
+    sample_study(folder, few=False)
     return folder
 
 
@@ -57,14 +36,15 @@ QUICK = dict(epochs=1, budget=60, window=10, sampling='each')   # three small st
 
 def given(name, folder, **parameters):
     "What a notebook is asked to do, those of its parameters that it has."
-    study = dict(out=str(folder/'out'), data=str(folder/'data'), teachers='seeded:tiny', training=QUICK, workers=1, device='cpu', resamples=20)
+    study = dict(out=str(folder/'out'), data=str(folder/'data'), teachers='seeded:tiny', training=QUICK, workers=1,
+                 device='cpu', resamples=20)
     return {k: v for k, v in (study | parameters).items() if k in papermill.inspect_notebook(NOTEBOOKS/f'{name}.ipynb')}
 
 
 def executed(name, folder, **parameters):
     "Everything a notebook shows, run by papermill as `make reproduce` does."
-    papermill.execute_notebook(NOTEBOOKS/f'{name}.ipynb', folder/f'{name}.ipynb', given(name, folder, **parameters), kernel_name='python3',
-                               cwd=NOTEBOOKS, progress_bar=False)
+    papermill.execute_notebook(NOTEBOOKS/f'{name}.ipynb', folder/f'{name}.ipynb', given(name, folder, **parameters),
+                               kernel_name='python3', cwd=NOTEBOOKS, progress_bar=False)
     outputs = [o for c in json.loads((folder/f'{name}.ipynb').read_text())['cells'] for o in c.get('outputs', [])]
     return '\n'.join(''.join(o.get('text', o.get('data', {}).get('text/markdown', ''))) for o in outputs)
 
@@ -83,24 +63,28 @@ def runs(folder): return {p.parent.name: p.stat().st_mtime_ns for p in folder.rg
 
 def test_ablation_then_the_tables_that_share_its_runs(folder, monkeypatch):
     monkeypatch.setattr('matplotlib.pyplot.show', lambda: None)
-    methods = ['full', 'full + band', ALONE]
+    methods = ['full', 'full + band', 'cont_alone']
     text = executed('table4', folder, methods=methods, seeds=[1, 2])
     made = runs(folder)
     assert len(made) == 2 * 2 + 1
-    assert all(f'| {name} |' in text for name in (*methods, 'paper')) and 'Miniature' in text and 'Seeds: 1 or 2' in text
+    assert all(f'| {name} |' in text for name in (*methods, 'paper')) and 'Miniature' in text
+    assert 'Seeds: 1 or 2' in text
     assert 'too few people' in text and 'times the computation' in text
     table = run('table3', folder, seeds=[1, 2])['table']
-    assert table.cells.method.tolist()[:4] == ['full', 'full', 'full + band', 'full + band'] and 'paper' in set(table.cells.method)
+    assert table.cells.method.tolist()[:4] == ['full', 'full', 'full + band', 'full + band']
+    assert 'paper' in set(table.cells.method)
     run('fig1', folder, above='full', below='full + band', seeds=[1, 2], umap=False)
     assert runs(folder) == made
-    assert {p.name for p in (folder/'out').glob('*.*')} >= {'table4.md', 'table4.csv', 'table4-2.csv', 'table3.md', 'fig1.md', 'fig1.png'}
+    assert {p.name for p in (folder/'out').glob('*.*')} >= {'table4.md', 'table4.csv', 'table4-2.csv', 'table3.md',
+                                                            'fig1.md', 'fig1.png'}
 
 
 def test_folds_and_counts(folder, monkeypatch):
     monkeypatch.setattr('matplotlib.pyplot.show', lambda: None)
-    table = run('table2', folder, methods=['without both'])['table']
+    table = run('table2', folder, methods=['without both', 'cont_alone'])['table']
     assert len([name for name in runs(folder) if 'held-out' in name]) == 2 * 5
-    assert set(table.numbers.category) == {*CATEGORIES, 'mean'} and set(table.numbers.row) == {'without both', ALONE}
+    assert set(table.numbers.category) == {*CATEGORIES, 'mean'}
+    assert set(table.numbers.row) == {'without both', 'cont_alone'}
     text = run('table1', folder)['table'].to_markdown()
     assert 'FakeAVCeleb (miniature)' in text and 'CMDFD (miniature)' in text
 
@@ -109,10 +93,12 @@ def test_a_mispaired_clip_differs_in_nothing_but_when_it_is_heard():
     clip = next(clips(sample('speaker.mp4'), PreprocessConfig()))
     for shift in (-9, 12):
         odd = mispair(clip, shift)
-        assert len(odd) == len(clip) - abs(shift) == len(odd.lips) == len(odd.boxes) == len(odd.mfcc) / 4 == len(odd.stft) / 4 == len(odd.audio) / 640
+        assert len(odd) == len(odd.boxes) == len(clip) - abs(shift)
+        rows = dict(lips=1, mfcc=4, stft=4, audio=640)
+        assert {name: len(odd[name]) / len(odd) for name in rows} == rows
         back = max(-shift, 0)
-        np.testing.assert_array_equal(odd.faces[0], clip.faces[back])
-        np.testing.assert_array_equal(odd.mfcc[:4], clip.mfcc[4 * (back + shift):][:4])
+        np.testing.assert_array_equal(odd['faces'][0], clip['faces'][back])
+        np.testing.assert_array_equal(odd['mfcc'][:4], clip['mfcc'][4 * (back + shift):][:4])
     shifts = [shift_of(f'{i}') for i in range(200)]
     assert {abs(s) for s in shifts} == set(range(8, 16)) and .3 < np.mean(np.array(shifts) > 0) < .7
 
@@ -120,15 +106,17 @@ def test_a_mispaired_clip_differs_in_nothing_but_when_it_is_heard():
 def test_what_changes_the_outcome_changes_the_folder(folder):
     study = Study(str(folder/'out'), data=str(folder/'data'), teachers='seeded:tiny')
     job = Job(study, Cross(), 'full', 1)
-    others = [replace(job, seed=2), replace(job, method='full + band'), replace(job, protocol=Cross(people='as listed')),
-              replace(job, study=replace(study, preset='paper')), replace(job, study=replace(study, training=dict(lr=.1)))]
+    others = [replace(job, seed=2), replace(job, method='full + band'),
+              replace(job, protocol=Cross(people='as listed')), replace(job, study=replace(study, preset='paper')),
+              replace(job, study=replace(study, training=dict(lr=.1)))]
     assert len({job.folder, *(o.folder for o in others)}) == 6
     assert replace(job, study=replace(study, workers=1, device='cpu')).folder == job.folder
     with pytest.raises(BadArgument): Study('out', size='tiny')
+    with pytest.raises(BadArgument): method_of('half')
 
 
 def test_a_conclusion_says_what_the_numbers_say():
-    said = lambda a, b, gain: dict(a=a, b=b, difference=gain, p=.01)
+    def said(a, b, gain): return dict(a=a, b=b, difference=gain, p=.01)
     assert re.search('do not overlap.* better', conclusion(said((.9, .88, .92), (.7, .68, .72), (.2, .15, .25))))
     assert re.search('intervals overlap.* worse', conclusion(said((.7, .6, .8), (.75, .7, .81), (-.05, -.08, -.02))))
     assert 'beyond chance' in conclusion(said((.7, .6, .8), (.72, .7, .81), (-.02, -.08, .02)))

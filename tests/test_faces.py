@@ -1,4 +1,4 @@
-"Faces in real clips: one track each, steady, the mouth where the lip reader looks; YuNet's plumbing with a stand-in network."
+"Faces in real clips: one track each, steady, the mouth where the lip reader looks; YuNet with a stand-in network."
 import struct
 
 import cv2
@@ -118,8 +118,8 @@ def red_net(side=64):
             nodes.append(node('Reshape', [cells if depth == 1 else f'maps_{name}', shape], name))
             weights.append(tensor(shape, [1, (side // stride) ** 2, depth], [3], floats=False))
             outputs.append(value(name, [1, (side // stride) ** 2, depth]))
-    graph = message(*((1, n) for n in nodes), (2, 'red'), *((5, w) for w in weights), (11, value('input', [1, 3, side, side])),
-                    *((12, o) for o in outputs))
+    graph = message(*((1, n) for n in nodes), (2, 'red'), *((5, w) for w in weights),
+                    (11, value('input', [1, 3, side, side])), *((12, o) for o in outputs))
     return message((1, 7), (7, graph), (8, message((1, ''), (2, 11))))
 
 
@@ -130,7 +130,8 @@ def test_yunet(tmp_path):
     detect = yunet_detector(model, long_side=64)
     picture = np.full((256, 256, 3), 90, np.uint8)
     assert detect(picture).shape == (0, 5)
-    picture[128:192, 64:128] = 255, 0, 0              # at a quarter 2 by 2 cells of 8 pixels, which YuNet centres on corners
+    # at a quarter 2 by 2 cells of 8 pixels, which YuNet centres on corners
+    picture[128:192, 64:128] = 255, 0, 0
     faces = detect(picture)
     assert faces.dtype == np.float32 and len(faces) and (faces[:, 4] > .9).all() and (faces[:, 4] <= 1).all()
     np.testing.assert_array_equal([*faces[:, :2].min(0), *faces[:, 2:4].max(0)], [32, 96, 112, 176])

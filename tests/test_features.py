@@ -1,4 +1,4 @@
-"Features against the packages that define them, on real speech: python_speech_features for MFCC, scipy for the spectrogram."
+"Features against the packages that define them, on real speech: python_speech_features (MFCC), scipy (STFT)."
 import numpy as np
 import python_speech_features
 import pytest
@@ -55,8 +55,8 @@ def test_the_end_is_padded_with_silence(real_clips):
     "Past the end the last rows see silence, and no step down to it: the padding comes after the pre-emphasis."
     for name, audio in sounds(real_clips):
         emphasised = np.append(audio[0], audio[1:] - .97 * audio[:-1].astype(np.float64)) * 2.**15
-        theirs = python_speech_features.mfcc(np.append(emphasised, np.zeros(480)), SAMPLE_RATE, winlen=.040, numcep=13, nfft=640,
-                                             preemph=0)
+        theirs = python_speech_features.mfcc(np.append(emphasised, np.zeros(480)), SAMPLE_RATE, winlen=.040, numcep=13,
+                                             nfft=640, preemph=0)
         np.testing.assert_allclose(mfcc(audio).numpy(), theirs, rtol=1e-3, atol=1e-3, err_msg=name)
 
 

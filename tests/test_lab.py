@@ -5,7 +5,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from screen import film, made_up, number, position, settled
+from screen import film, position, settled
 
 CELLS = ["""import sys
 sys.path.insert(0, {tests!r})
@@ -22,7 +22,8 @@ import numpy as np
 from screen import made_up
 from cmdfd_nb.show.survey import from_results
 from cmdfd_nb.show.overview import OverviewPanel
-results = [made_up(f'{{kind}}/{{k}}.mp4', 40, seed=k) for kind, ks in dict(real=(1, 2), fake=(3, 4)).items() for k in ks]
+clips = [(kind, k) for kind, ks in dict(real=(1, 2), fake=(3, 4)).items() for k in ks]
+results = [made_up(f'{{kind}}/{{k}}.mp4', 40, seed=k) for kind, k in clips]
 for k, result in enumerate(results): result.tracks[0].embedding = np.float32([k, k * k, 1])
 panel = OverviewPanel(from_results(results, lambda path: (path.split('/')[0], int(path[0] == 'f'))))
 panel.box""", "print(f'row {{panel.row}} is open')"]
@@ -31,7 +32,8 @@ panel.box""", "print(f'row {{panel.row}} is open')"]
 def write_notebook(path, sources):
     "A notebook with these cells."
     cells = [nbformat.v4.new_code_cell(source.format(tests=str(Path(__file__).parent))) for source in sources]
-    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=dict(kernelspec=dict(name='python3', display_name='python3'))), path)
+    metadata = dict(kernelspec=dict(name='python3', display_name='python3'))
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=metadata), path)
 
 
 @pytest.fixture(scope='module')
@@ -57,7 +59,8 @@ def printed(page, cell):
 
 
 PATIENT = """const timeout = AbortSignal.timeout.bind(AbortSignal);
-AbortSignal.timeout = ms => timeout(60 * ms);"""   # anywidget gives up on a model after two seconds, which plotly's 5 MB may take on a busy machine
+AbortSignal.timeout = ms => timeout(60 * ms);"""
+# anywidget gives up on a model after two seconds, which plotly's 5 MB may take on a busy machine
 
 
 @contextlib.contextmanager
@@ -102,7 +105,8 @@ def scrub_about(page):
 
     page.get_by_role('slider', name='Frame').focus()
     for key in ('ArrowRight', 'PageDown', 'ArrowLeft', 'Home', 'PageUp', 'ArrowRight'): page.keyboard.press(key)
-    settled(page, 26)                                                          # the notebook did not take the keys for its own
+    # the notebook did not take the keys for its own
+    settled(page, 26)
     assert page.locator('.jp-Cell').count() == len(CELLS)
     page.keyboard.press(' ')
     page.get_by_role('button', name='Pause').wait_for()
@@ -110,16 +114,18 @@ def scrub_about(page):
 
 
 def test_a_click_on_the_map_opens_that_clip(browser, films):
-    "The viewer beside the map shows the picture of the clip whose point was clicked, and another one after another click."
+    "The viewer beside the map shows the picture of the clip whose point was clicked last."
     with all_cells_run(browser, films('map.ipynb'), len(MAP)) as page:
         points = page.locator('.js-plotly-plot').first.locator('path.point')
         page.locator('.js-plotly-plot').first.locator('.scatterlayer .trace').nth(1).wait_for(state='attached')
-        assert points.count() == 4                                             # two of each kind, in the order of categories
+        # two of each kind, in the order of categories
+        assert points.count() == 4
         for index, first in ((2, 3000), (1, 2000)):
             points.nth(index).scroll_into_view_if_needed()
             box = points.nth(index).bounding_box()
             page.mouse.move(box['x'] + box['width'] / 2, box['y'] + box['height'] / 2, steps=3)
-            page.wait_for_timeout(300)                                         # plotly hears of a pointer before it hears of a click
+            # plotly hears of a pointer before it hears of a click
+            page.wait_for_timeout(300)
             page.mouse.down()
             page.mouse.up()
             page.locator('.cmdfd .name').get_by_text(f'{first // 1000}.mp4').wait_for()

@@ -10,8 +10,9 @@ from cmdfd_nb.media.sound import read_audio
 from cmdfd_nb.media.lockstep import lockstep, windows
 from cmdfd_nb.media.write import write_video
 
-FRAMES = {'h264_700px_30fps_44k.mp4': 164, 'hevc_1080x1920_small_face.mp4': 250, 'mpeg4_512px.mp4': 200, 'vox_a.mp4': 174,
-          'vox_b.mp4': 130, 'vox_c.mp4': 244, 'vox_d.mp4': 158, 'vox_e.mp4': 346, 'wide_844px_25fps.mp4': 125}
+FRAMES = {'h264_700px_30fps_44k.mp4': 164, 'hevc_1080x1920_small_face.mp4': 250, 'mpeg4_512px.mp4': 200,
+          'vox_a.mp4': 174, 'vox_b.mp4': 130, 'vox_c.mp4': 244, 'vox_d.mp4': 158, 'vox_e.mp4': 346,
+          'wide_844px_25fps.mp4': 125}
 
 
 @pytest.fixture
@@ -89,7 +90,8 @@ def test_memory_does_not_grow_with_length(tmp_path):
         write_video(tmp_path/name, moving, rng.normal(0, .1, 16_000 * seconds), crf=40)
         return tmp_path/name
     paths = [str(make('short.mp4', 30)), str(make('long.mp4', 150))]
-    out = subprocess.run([sys.executable, '-c', MEMORY, *paths], capture_output=True, text=True, check=True).stdout.split()
+    done = subprocess.run([sys.executable, '-c', MEMORY, *paths], capture_output=True, text=True, check=True)
+    out = done.stdout.split()
     (n_short, short), (n_long, long) = (map(int, out[:2]), map(int, out[2:]))
     assert (n_short, n_long) == (750, 3750)
     print(f'{short} MB in half a minute, {long} MB in two and a half, ratio {long / short:.3f}')

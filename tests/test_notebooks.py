@@ -1,5 +1,6 @@
-"The notebooks are the source: what is committed beside them is what they export, and they keep the rules of CONTRIBUTING.md."
+"The notebooks are the source: what is committed beside them is what they export, and they keep to CONTRIBUTING.md."
 import ast, importlib.util, json, os, re, shutil, statistics, subprocess, sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,8 @@ def each(paths): return pytest.mark.parametrize('path', paths, ids=lambda p: p.r
 
 def under(folder, pattern):
     "Files of a folder, without what tools leave behind."
-    return sorted(p for p in folder.rglob(pattern) if not re.search(r'/[._]', p.parent.relative_to(folder.parent).as_posix()))
+    return sorted(p for p in folder.rglob(pattern)
+                  if not re.search(r'/[._]', p.parent.relative_to(folder.parent).as_posix()))
 
 
 def cells(path):
@@ -28,9 +30,17 @@ def module_of(path):
     return f'cmdfd_nb.{names[0]}' if names else None
 
 
+def number_of(path):
+    "The place of a notebook in the order of imports, compared as text: 17, then 175, then 18."
+    return NO_NUMBER.get(path.name) or re.match(r'\d*', path.name)[0]
+
+
+NO_NUMBER = {'bench.ipynb': '899'}    # it measures all rooms, and the commands do not need it
 NOTEBOOKS, MODULES = under(NBS, '*.ipynb'), [p for p in under(LIB, '*.py') if not p.name.startswith('_')]
 EXPORTING = [p for p in NOTEBOOKS if module_of(p)]
-NUMBERS = {module_of(p): int(p.name.split('_')[0]) for p in EXPORTING}
+NUMBERS = {module_of(p): number_of(p) for p in EXPORTING}
+# room to its digit
+ROOMS = dict(re.findall(r'^\| `(\w+)` +\| (\d) +\|', (ROOT/'CONTRIBUTING.md').read_text('utf-8'), re.M))
 
 
 # What is committed is what the tools make
@@ -51,7 +61,8 @@ def nbdev(command, folder):
 
 def differing(ours, theirs, pattern):
     "Names of files that one folder has and the other lacks, or has otherwise."
-    ours, theirs = ({(p.relative_to(folder).as_posix(), p.read_bytes()) for p in under(folder, pattern)} for folder in (ours, theirs))
+    ours, theirs = ({(p.relative_to(folder).as_posix(), p.read_bytes()) for p in under(folder, pattern)}
+                    for folder in (ours, theirs))
     return sorted({name for name, _ in ours ^ theirs})
 
 
@@ -69,13 +80,16 @@ def test_notebooks_are_clean(copy):
 
 def test_a_notebook_saved_with_live_widgets_loses_their_state(tmp_path):
     "`nbdev_clean` keeps the state; `make notebooks` takes it away first."
-    view = dict(output_type='display_data', metadata={}, data={'application/vnd.jupyter.widget-view+json': dict(model_id='1'), 'text/plain': ['Panel()']})
+    data = {'application/vnd.jupyter.widget-view+json': dict(model_id='1'), 'text/plain': ['Panel()']}
+    view = dict(output_type='display_data', metadata={}, data=data)
     cell = dict(cell_type='code', id='1', metadata={}, execution_count=1, source=['panel'], outputs=[view])
-    live = dict(cells=[cell], metadata=dict(widgets={'state': 'megabytes'}, kernelspec=dict(name='python3')), nbformat=4, nbformat_minor=5)
+    metadata = dict(widgets={'state': 'megabytes'}, kernelspec=dict(name='python3'))
+    live = dict(cells=[cell], metadata=metadata, nbformat=4, nbformat_minor=5)
     (tmp_path/'live.ipynb').write_text(json.dumps(live))
     subprocess.run([sys.executable, ROOT/'.ci'/'stateless.py', tmp_path/'live.ipynb'], check=True)
     left = json.loads((tmp_path/'live.ipynb').read_text())
-    assert list(left['metadata']) == ['kernelspec'] and left['cells'][0]['outputs'][0]['data'] == {'text/plain': ['Panel()']}
+    assert list(left['metadata']) == ['kernelspec']
+    assert left['cells'][0]['outputs'][0]['data'] == {'text/plain': ['Panel()']}
 
 
 @each(NOTEBOOKS)
@@ -86,8 +100,34 @@ def test_notebook_carries_no_state(path):
     for output in (o for c in notebook['cells'] for o in c.get('outputs', [])):
         assert output['output_type'] != 'error' and output.get('name') != 'stderr', output
         assert not [kind for kind in output.get('data', {}) if 'widget' in kind]
-        text = json.dumps([v for k, v in output.get('data', {}).items() if not k.startswith('image/')]) + ''.join(output.get('text', []))
+        told = [v for k, v in output.get('data', {}).items() if not k.startswith('image/')]
+        text = json.dumps(told) + ''.join(output.get('text', []))
         assert not MACHINE_PATH.search(text), text
+
+
+# Where a notebook stands
+
+def test_rooms_have_a_digit_each():
+    "CONTRIBUTING.md lists the rooms in order; every folder of notebooks that are modules is one of them."
+    assert list(ROOMS.values()) == [str(k) for k in range(1, len(ROOMS) + 1)]
+    assert set(ROOMS) == {p.relative_to(NBS).parts[0] for p in EXPORTING if p.parent != NBS}
+
+
+@each(EXPORTING)
+def test_notebook_stands_where_its_module_does(path):
+    *folders, name = path.relative_to(NBS).with_suffix('').parts
+    assert module_of(path) == '.'.join(['cmdfd_nb', *folders, re.sub(r'^\d+_', '', name)])
+    if folders:
+        assert re.match(rf'{ROOMS[folders[0]]}\d+_', name), f'notebooks of {folders[0]} begin with {ROOMS[folders[0]]}'
+
+
+def test_places_are_taken_once():
+    assert not [number for number, n in Counter(NUMBERS.values()).items() if n > 1 or not number]
+
+
+@each([p for p in NOTEBOOKS if p.relative_to(NBS).parts[0] in ('index.ipynb', 'experiments', 'tutorials')])
+def test_lessons_and_experiments_are_no_modules(path):
+    assert not number_of(path) and not module_of(path)
 
 
 # How a module's notebook reads
@@ -96,7 +136,7 @@ def test_notebook_carries_no_state(path):
 def test_notebook_opens_with_its_module_and_a_subtitle(path):
     kind, source, _ = cells(path)[0]
     title, _, subtitle = source.partition('\n')
-    assert kind == 'markdown' and f'.{module_of(path)}'.endswith(f'.{title.removeprefix("# ")}')
+    assert kind == 'markdown' and title == f'# {module_of(path).removeprefix("cmdfd_nb.")}'
     assert re.fullmatch(r'\s*> \S.+\s*', subtitle)
 
 
@@ -104,7 +144,8 @@ def story(path):
     "A letter per code cell: d exports a definition, t asserts something, u uses something in another way."
     letters = ''
     for source in (source for kind, source, _ in cells(path) if kind == 'code'):
-        if re.match(r'#\| *(export|default_exp)', source): letters += 'd' * bool(re.search(r'^(def|class|@)', source, re.M))
+        if re.match(r'#\| *(export|default_exp)', source):
+            letters += 'd' * bool(re.search(r'^(def|class|@)', source, re.M))
         else: letters += 't' if re.search(r'\btest_\w+\(|\bassert\b', source) else 'u'
     return letters
 
@@ -117,16 +158,81 @@ def test_definitions_are_followed_by_proof(path):
     assert order.rstrip('u').endswith('t'), f'{order}: the last definition is not proved'
 
 
+def exported(path):
+    "Source of each exported cell, without its directives and blank lines."
+    code = (source for kind, source, _ in cells(path) if kind == 'code' and re.match(r'#\| *export\b', source))
+    return ['\n'.join(line for line in source.splitlines() if line.strip() and not line.startswith('#|'))
+            for source in code]
+
+
+def lines_of(source): return len(source.splitlines())
+
+
+@each(EXPORTING)
+def test_notebook_is_one_idea(path):
+    assert sum(map(lines_of, exported(path))) <= 300, 'split it along its ideas'
+
+
+def defines(source): return any(isinstance(n, (ast.FunctionDef, ast.ClassDef)) for n in ast.parse(source).body)
+
+
+def test_cells_that_define_are_short():
+    "About 15 lines; what is over 18 needs a reason, such as a class whose fields are all explained."
+    cells_of = {path: [source for source in exported(path) if defines(source)] for path in EXPORTING}
+    long = [f'{path.stem}, {lines_of(source)} lines: {source.splitlines()[0]}'
+            for path, sources in cells_of.items() for source in sources if lines_of(source) > 18]
+    cells = sum(map(len, cells_of.values()))
+    assert len(long) <= .06 * cells, '\n'.join([f'{len(long)} of {cells}', *long])
+
+
+@each(EXPORTING)
+def test_exported_lines_fit_a_page(path):
+    assert not [line for source in exported(path) for line in source.splitlines() if len(line) > 120]
+
+
 # How a module is written
 
+RIDDLE = re.compile(r'(What|How|Who|Whose|Where|Which|Why|When|Whether)\b')
+
+
+def tree(path): return ast.parse(path.read_text('utf-8'))
+
+
 def definitions(path, nested=True):
-    tree = ast.parse(path.read_text('utf-8'))
-    return [n for n in (ast.walk(tree) if nested else tree.body) if isinstance(n, (ast.FunctionDef, ast.ClassDef))]
+    nodes = ast.walk(tree(path)) if nested else tree(path).body
+    return [n for n in nodes if isinstance(n, (ast.FunctionDef, ast.ClassDef))]
 
 
 @each(MODULES)
 def test_public_definitions_say_what_they_do(path):
-    assert not [n.name for n in definitions(path, nested=False) if not n.name.startswith('_') and not ast.get_docstring(n)]
+    public = [n for n in definitions(path, nested=False) if not n.name.startswith('_')]
+    assert not [n.name for n in public if not ast.get_docstring(n)]
+
+
+@each(MODULES)
+def test_docstrings_name_what_is_done(path):
+    "Verb and object, not an indirect question."
+    docstrings = [ast.get_docstring(n) or '' for n in (tree(path), *definitions(path))]
+    assert not [text.splitlines()[0] for text in docstrings if RIDDLE.match(text)]
+
+
+@each(MODULES)
+def test_functions_are_made_by_def(path):
+    bound = [n for n in ast.walk(tree(path)) if isinstance(n, (ast.Assign, ast.AnnAssign, ast.NamedExpr))]
+    assert not [ast.unparse(n) for n in bound if isinstance(n.value, ast.Lambda)]
+
+
+def public_names(path):
+    "What `__all__` lists."
+    lists = [n.value for n in tree(path).body if isinstance(n, ast.Assign) and ast.unparse(n.targets[0]) == '__all__']
+    return [name for node in lists for name in ast.literal_eval(node)]
+
+
+def test_a_public_name_exists_once():
+    homes = {}
+    for path in MODULES:
+        for name in public_names(path): homes.setdefault(name, []).append(path.relative_to(LIB).as_posix())
+    assert not {name: paths for name, paths in homes.items() if len(paths) > 1}
 
 
 def length(function):
@@ -136,7 +242,8 @@ def length(function):
 
 
 def test_functions_are_short():
-    lengths = {f'{path.stem}.{f.name}': length(f) for path in MODULES for f in definitions(path) if isinstance(f, ast.FunctionDef)}
+    functions = [(path, f) for path in MODULES for f in definitions(path) if isinstance(f, ast.FunctionDef)]
+    lengths = {f'{path.stem}.{f.name}': length(f) for path, f in functions}
     assert statistics.median(lengths.values()) <= 7
     assert sum(n >= 15 for n in lengths.values()) <= len(lengths) / 10, {k: n for k, n in lengths.items() if n >= 15}
 
@@ -144,7 +251,7 @@ def test_functions_are_short():
 def imported(path):
     "Modules of the kit that a module imports, anywhere in it."
     package = '.'.join(path.relative_to(ROOT).parent.parts)
-    for node in ast.walk(ast.parse(path.read_text('utf-8'))):
+    for node in ast.walk(tree(path)):
         if isinstance(node, ast.Import): yield from (a.name for a in node.names)
         if isinstance(node, ast.ImportFrom):
             source = importlib.util.resolve_name('.' * node.level + (node.module or ''), package)
@@ -152,9 +259,10 @@ def imported(path):
 
 
 @each(MODULES)
-def test_module_imports_only_lower_numbers(path):
+def test_module_imports_only_what_stands_before_it(path):
     name = '.'.join(path.relative_to(ROOT).with_suffix('').parts)
-    assert not {other for other in imported(path) if NUMBERS.get(other, -1) >= NUMBERS[name]}
+    others = {other: NUMBERS[other] for other in imported(path) if other in NUMBERS}
+    assert not {other: number for other, number in others.items() if number >= NUMBERS[name]}
 
 
 IMPORT_ALL = '''
@@ -163,7 +271,8 @@ import importlib, sys, torch
 def touched(*args, **kwargs): raise AssertionError('CUDA was touched by an import')
 for name in ('_lazy_init', 'init', 'is_available', 'device_count'): setattr(torch.cuda, name, touched)
 for name in sys.argv[1:]: importlib.import_module(name)
-print(*{name.split('.')[0] for name in sys.modules} & {'espeakng_loader', 'nbdev', 'papermill', 'plotly', 'sklearn', 'umap'})
+heavy = {'espeakng_loader', 'nbdev', 'papermill', 'plotly', 'sklearn', 'umap'}
+print(*{name.split('.')[0] for name in sys.modules} & heavy)
 '''
 
 

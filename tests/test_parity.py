@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 import torch
 
-from cmdfd_nb.models.agreement import cont
-from cmdfd_nb.models.losses import total
 from cmdfd_nb.core import BadWeights
+from cmdfd_nb.models.agreement import cont
+from cmdfd_nb.models.correlation import CorrelationVerdict
+from cmdfd_nb.models.losses import TERMS, total
 from cmdfd_nb.models.official import load_lip_frontend, load_official, load_talknet
 from cmdfd_nb.models.weights import seeded_weights
 
@@ -56,20 +57,27 @@ def golden(): return {k: torch.from_numpy(v) for k, v in np.load(PARITY/'golden_
 
 
 @pytest.fixture(scope='module')
-def outputs(official, golden):
-    "Each clip by itself, then stacked: as the golden numbers were made."
-    with torch.no_grad():
-        clips = [official.detector(golden['faces'][i:i + 1], golden['mfcc'][i:i + 1]) for i in range(2)]
-    fields = 'audio_embedding visual_embedding audio_attended visual_attended fused frame_logits clip_logits sync'.split()
-    stacked = {k: torch.cat([getattr(c, k) for c in clips]) for k in fields}
-    return type(clips[0])(**stacked, mask=None, votes=stacked['frame_logits'][None])
+def verdict(official, golden):
+    "Judge each clip by itself, then stack: as the golden numbers were made."
+    def batch(i): return dict(faces=golden['faces'][i:i + 1], mfcc=golden['mfcc'][i:i + 1], lengths=None)
+    with torch.no_grad(): verdicts = [official.detector(batch(i)) for i in range(2)]
+    fields = 'audio_embedding visual_embedding audio_attended visual_attended fused frame_logits logits'.split()
+    stacked = {k: torch.cat([getattr(v, k) for v in verdicts]) for k in fields}
+    sync = torch.cat([v.curves['sync'] for v in verdicts])
+    return CorrelationVerdict(**stacked, curves=dict(sync=sync), mask=None, votes=stacked['frame_logits'][None])
 
 
-@pytest.mark.parametrize('name', 'audio_embedding visual_embedding audio_attended visual_attended fused clip_logits'.split())
-def test_detector(outputs, golden, name): torch.testing.assert_close(getattr(outputs, name), golden[name], atol=1e-4, rtol=0)
+GOLDEN = {name: name for name in 'audio_embedding visual_embedding audio_attended visual_attended fused'.split()}
+GOLDEN |= dict(logits='clip_logits')   # ours: theirs
 
 
-def test_sync(outputs, golden): torch.testing.assert_close(outputs.sync, golden['official_sync'], atol=1e-4, rtol=0)
+@pytest.mark.parametrize('name', GOLDEN)
+def test_detector(verdict, golden, name):
+    torch.testing.assert_close(getattr(verdict, name), golden[GOLDEN[name]], atol=1e-4, rtol=0)
+
+
+def test_sync(verdict, golden):
+    torch.testing.assert_close(verdict.curves['sync'], golden['official_sync'], atol=1e-4, rtol=0)
 
 
 def test_teachers(official, golden):
@@ -79,9 +87,9 @@ def test_teachers(official, golden):
     torch.testing.assert_close(1 - cont(p_audio, p_visual, 'mean_kl'), golden['official_divergence'], atol=1e-4, rtol=0)
 
 
-def test_losses(official, outputs, golden):
+def test_losses(official, verdict, golden):
     agreement = cont(golden['asr_posterior'], golden['vsr_posterior'], official.detector.config.divergence)
-    found = total(outputs, golden['labels'][:, 0], agreement, official.detector.config)
+    found = total(verdict, golden['labels'][:, 0], agreement, official.detector.config, TERMS)
     for ours, theirs in dict(classification='classification_loss', distillation='official_distill_loss',
                              contrastive='official_contrastive_loss').items():
         torch.testing.assert_close(found[ours], golden[theirs], atol=0, rtol=1e-4, check_dtype=False)
@@ -106,7 +114,8 @@ def test_module_prefix(checkpoint, official, tmp_path):
     "Checkpoints of models wrapped for several GPUs carry a prefix."
     path = tmp_path/'wrapped.pt'
     torch.save({f'module.{k}': v for k, v in torch.load(checkpoint, weights_only=True).items()}, path)
-    for k, v in load_official(path).detector.state_dict().items(): assert torch.equal(v, official.detector.state_dict()[k]), k
+    for k, v in load_official(path).detector.state_dict().items():
+        assert torch.equal(v, official.detector.state_dict()[k]), k
 
 
 def test_seeded_is_the_same_rule(official):
@@ -123,14 +132,16 @@ def test_faulty_checkpoints_are_refused(checkpoint, tmp_path):
     tensors['VSRmodel.outputConv.weight'] = torch.zeros(41, 512, 1)
     torch.save(tensors, path)
     with pytest.raises(BadWeights) as e: load_official(path)
-    for phrase in ('3 of its tensors', 'missing lossAV.FC.bias', 'extra surprise', 'misshapen VSRmodel.outputConv.weight (41, 512, 1)'):
+    for phrase in ('3 of its tensors', 'missing lossAV.FC.bias', 'extra surprise',
+                   'misshapen VSRmodel.outputConv.weight (41, 512, 1)'):
         assert phrase in str(e.value)
 
 
 def test_talknet(checkpoint, tmp_path):
     "TalkNet's file is the detector without teachers, with three heads of its own."
     tensors = {k: v for k, v in torch.load(checkpoint, weights_only=True).items() if k.startswith('model.')}
-    tensors |= {f'loss{h}.FC.{k}': torch.zeros(s) for h, n in (('AV', 256), ('A', 128), ('V', 128)) for k, s in (('weight', (2, n)), ('bias', (2,)))}
+    tensors |= {f'loss{h}.FC.{k}': torch.zeros(s) for h, n in (('AV', 256), ('A', 128), ('V', 128))
+                for k, s in (('weight', (2, n)), ('bias', (2,)))}
     path = tmp_path/'pretrain_TalkSet.model'
     torch.save(tensors, path)
     detector = load_talknet(path)

@@ -10,8 +10,9 @@ from cmdfd_nb.media.write import write_video, write_wav
 from cmdfd_nb.models.weights import find_weights, seeded_weights
 from cmdfd_nb.show import uncropped
 from cmdfd_nb.show.uncropped import Footage, clip_of, footage_of
-from cmdfd_nb.show.perturb import (AREAS, PERTURBATIONS, add_noise, face_boxes, freeze_end, lower_frame_rate, mask_face, mute_end,
-                                   perturbed, reencode_pictures, scores_under, shift_sound, swap_sound)
+from cmdfd_nb.show.perturb import (AREAS, PERTURBATIONS, add_noise, face_boxes, freeze_end, lower_frame_rate,
+                                   mask_face, mute_end, perturbed, reencode_pictures, scores_under, shift_sound,
+                                   swap_sound)
 
 WHOLE = PreprocessConfig(faces='whole')
 COLOURFUL = PreprocessConfig(faces='whole', views=(*PreprocessConfig().views, 'rgb_64'))
@@ -45,7 +46,9 @@ def test_the_other_stream_is_never_changed(footage, other, name):
         after = perturbed(footage, name, value)
         first = after.start - footage.start
         if PERTURBATIONS[name].stream == 'sound':
-            for stream in 'frames', 'boxes': np.testing.assert_array_equal(getattr(after, stream), getattr(footage[first:first + len(after)], stream))
+            for stream in 'frames', 'boxes':
+                np.testing.assert_array_equal(getattr(after, stream),
+                                              getattr(footage[first:first + len(after)], stream))
         else: np.testing.assert_array_equal(after.audio, footage.audio)
         assert after.frames.shape == (len(after), 47, 65, 3) and after.audio.shape == (640 * len(after),)
         assert (after.frames.dtype, after.audio.dtype, after.boxes.dtype) == (np.uint8, np.float32, np.float32)
@@ -54,7 +57,8 @@ def test_the_other_stream_is_never_changed(footage, other, name):
 def test_no_perturbation_touches_its_input(footage, other):
     before = [footage.frames.copy(), footage.audio.copy(), footage.boxes.copy()]
     for name, known in PERTURBATIONS.items(): perturbed(footage, name, known.values[-1] if known.values else other)
-    for was, stays in zip(before, (footage.frames, footage.audio, footage.boxes)): np.testing.assert_array_equal(was, stays)
+    for was, stays in zip(before, (footage.frames, footage.audio, footage.boxes)):
+        np.testing.assert_array_equal(was, stays)
 
 
 @pytest.mark.parametrize('by', [1, 7, 15, 29])
@@ -62,14 +66,16 @@ def test_shift_and_back_gives_the_common_part(footage, by):
     for there in by, -by:
         back = shift_sound(shift_sound(footage, there), -there)
         common = footage[by:len(footage) - by]
-        for stream in 'frames', 'audio', 'boxes', 'start': np.testing.assert_array_equal(getattr(back, stream), getattr(common, stream))
+        for stream in 'frames', 'audio', 'boxes', 'start':
+            np.testing.assert_array_equal(getattr(back, stream), getattr(common, stream))
 
 
 def test_a_shifted_frame_hears_what_another_heard(footage):
     for by in -15, -1, 0, 4, 15:
         after, k = shift_sound(footage, by), 11
         frame = after.start - footage.start + k
-        np.testing.assert_array_equal(after.audio[640 * k:640 * (k + 1)], footage.audio[640 * (frame - by):640 * (frame - by + 1)])
+        np.testing.assert_array_equal(after.audio[640 * k:640 * (k + 1)],
+                                      footage.audio[640 * (frame - by):640 * (frame - by + 1)])
         np.testing.assert_array_equal(after.frames[k], footage.frames[frame])
     assert len(shift_sound(footage, 60)) == len(shift_sound(footage, -90)) == 0
 
@@ -77,7 +83,8 @@ def test_a_shifted_frame_hears_what_another_heard(footage):
 @pytest.mark.parametrize('snr', [40, 12.5, 0, -10])
 def test_noise_has_the_ratio_asked_for(footage, snr):
     added = add_noise(footage, snr).audio - footage.audio.astype(float)
-    assert 10 * np.log10(np.square(footage.audio, dtype=float).mean() / np.square(added).mean()) == pytest.approx(snr, abs=1e-2)
+    signal = np.square(footage.audio, dtype=float).mean()
+    assert 10 * np.log10(signal / np.square(added).mean()) == pytest.approx(snr, abs=1e-2)
     np.testing.assert_array_equal(add_noise(footage, snr).audio, add_noise(footage, snr).audio)
 
 
@@ -88,7 +95,8 @@ def test_a_swap_is_cut_to_the_shorter_one(footage, other):
 
 
 def test_coarser_quantisation_costs_more(footage):
-    error = [np.abs(reencode_pictures(footage, crf).frames.astype(float) - footage.frames).mean() for crf in (0, 18, 28, 38, 48, 51)]
+    error = [np.abs(reencode_pictures(footage, crf).frames.astype(float) - footage.frames).mean()
+             for crf in (0, 18, 28, 38, 48, 51)]
     assert error == sorted(error) and error[-1] > 2 * error[0]
 
 
@@ -109,7 +117,8 @@ def test_a_mask_outside_the_picture_covers_nothing(footage):
 
 @pytest.mark.parametrize('fps', [1, 3, 7, 12, 24, 25])
 def test_a_slower_camera_shows_fewer_pictures_and_none_too_early(footage, fps):
-    numbered = replace(footage, frames=np.arange(60, dtype=np.uint8)[:, None, None, None] + np.zeros((1, 8, 8, 3), np.uint8))
+    numbered = replace(footage,
+                       frames=np.arange(60, dtype=np.uint8)[:, None, None, None] + np.zeros((1, 8, 8, 3), np.uint8))
     shown = lower_frame_rate(numbered, fps).frames[:, 0, 0, 0].astype(int)
     assert len(set(shown)) == 59 * fps // 25 + 1
     assert (shown <= np.arange(60)).all() and (np.arange(60) - shown < 25 / fps + 1).all()
@@ -125,8 +134,9 @@ def test_what_is_frozen_and_muted_is_the_end(footage):
     assert (faces == faces[0]).all()
 
 
-@pytest.mark.parametrize('name, value', [('shift', 2.5), ('shift', '3'), ('noise', 60), ('mask', 3), ('blur', -1), ('blur', float('nan')),
-                                         ('reencode', 52), ('frame_rate', 0), ('freeze', 101), ('rotate', 1)])
+@pytest.mark.parametrize('name, value', [('shift', 2.5), ('shift', '3'), ('noise', 60), ('mask', 3), ('blur', -1),
+                                         ('blur', float('nan')), ('reencode', 52), ('frame_rate', 0), ('freeze', 101),
+                                         ('rotate', 1)])
 def test_nonsense_is_refused(footage, name, value):
     with pytest.raises(BadArgument, match='Give|Choose from'): perturbed(footage, name, value)
 
@@ -149,7 +159,8 @@ def test_footage_makes_the_clip_that_is_scored(file):
     ours = clip_of(footage_of(file, COLOURFUL))
     assert list(ours.views) == list(usual.views) and 'rgb_64' in ours.views
     for name in usual.views: np.testing.assert_array_equal(ours[name], usual[name])
-    for name in 'start', 'track', 'part', 'source', 'source_sha256', 'settings': assert getattr(ours, name) == getattr(usual, name)
+    for name in 'start', 'track', 'part', 'source', 'source_sha256', 'settings':
+        assert getattr(ours, name) == getattr(usual, name)
 
 
 def test_real_footage_makes_the_clip_that_is_scored(real_clips):
@@ -164,12 +175,14 @@ def test_a_stretch_is_a_part_of_the_whole(file):
     for span in (0, 2), (1, 2.4), (2, 99):
         part = footage_of(file, WHOLE, span=span)
         expected = whole[round(span[0] * 25):round(span[1] * 25)]
-        for stream in 'frames', 'audio', 'boxes', 'start': np.testing.assert_array_equal(getattr(part, stream), getattr(expected, stream))
+        for stream in 'frames', 'audio', 'boxes', 'start':
+            np.testing.assert_array_equal(getattr(part, stream), getattr(expected, stream))
 
 
 def test_what_memory_cannot_hold_is_refused(file, monkeypatch):
     monkeypatch.setattr(uncropped, 'MAX_BYTES', 50 * 3 * 48 * 66)
-    with pytest.raises(BadArgument, match='4.0 s of these pictures are too much .* Choose at most 2.0 s'): footage_of(file, WHOLE)
+    with pytest.raises(BadArgument, match='4.0 s of these pictures are too much .* Choose at most 2.0 s'):
+        footage_of(file, WHOLE)
     assert len(footage_of(file, WHOLE, span=(1, 3))) == 50
     for span in (3, 1), (50, 60):
         with pytest.raises(TooShort, match='holds 0 frames'): footage_of(file, WHOLE, span=span)

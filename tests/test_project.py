@@ -19,14 +19,16 @@ def version():
 def copy(tmp_path_factory):
     "The repository elsewhere, without what is ignored."
     copy = tmp_path_factory.mktemp('project')/'cmdfd_nb'
-    ignored = shutil.ignore_patterns('.venv', '.git', '.*cache', '.whl', '*.egg-info', '__pycache__', 'out', 'runs', 'build', 'dist')
+    ignored = shutil.ignore_patterns('.venv', '.git', '.*cache', '.whl', '*.egg-info', '__pycache__', 'out', 'runs',
+                                     'build', 'dist')
     return Path(shutil.copytree(ROOT, copy, ignore=ignored))
 
 
 @pytest.fixture(scope='module')
 def wheel(copy, tmp_path_factory):
     out = tmp_path_factory.mktemp('wheel')
-    subprocess.run([sys.executable, '-m', 'pip', 'wheel', '-q', '--no-deps', '--no-build-isolation', '-w', out, copy], check=True)
+    subprocess.run([sys.executable, '-m', 'pip', 'wheel', '-q', '--no-deps', '--no-build-isolation', '-w', out, copy],
+                   check=True)
     return next(out.glob('*.whl'))
 
 
@@ -37,8 +39,10 @@ def test_wheel_holds_the_package_and_nothing_else(wheel):
 
 
 def test_wheel_states_what_it_is(wheel):
-    with zipfile.ZipFile(wheel) as z: metadata = next(z.read(name).decode() for name in z.namelist() if name.endswith('/METADATA'))
-    for line in (f'Version: {version()}', 'License-Expression: Apache-2.0', 'License-File: LICENSE', 'Provides-Extra: synth'):
+    with zipfile.ZipFile(wheel) as z:
+        metadata = next(z.read(name).decode() for name in z.namelist() if name.endswith('/METADATA'))
+    for line in (f'Version: {version()}', 'License-Expression: Apache-2.0', 'License-File: LICENSE',
+                 'Provides-Extra: synth'):
         assert f'\n{line}\n' in metadata
     assert re.search(r'\nRequires-Dist: torch<2\.15,>=2\.6\n', metadata)
 
@@ -54,13 +58,15 @@ def test_wheel_works_outside_the_checkout(wheel, tmp_path):
 
 
 def test_commands_exist(wheel):
-    with zipfile.ZipFile(wheel) as z: text = next(z.read(name).decode() for name in z.namelist() if name.endswith('/entry_points.txt'))
+    with zipfile.ZipFile(wheel) as z:
+        text = next(z.read(name).decode() for name in z.namelist() if name.endswith('/entry_points.txt'))
     entries = configparser.ConfigParser(delimiters='=')
     entries.read_string(text)
     for module, function in (target.split(':') for target in entries['console_scripts'].values()):
         assert callable(getattr(importlib.import_module(module), function))
     written = '\n'.join(path.read_text('utf-8') for path in (ROOT/'cmdfd_nb').rglob('[!_]*.py'))
-    assert set(entries['console_scripts']) == set(re.findall(r'^@command\ndef (cmdfd_\w+)\(', written, re.M))   # every command is installed
+    # every command is installed
+    assert set(entries['console_scripts']) == set(re.findall(r'^@command\ndef (cmdfd_\w+)\(', written, re.M))
 
 
 def test_files_share_a_process(request):
@@ -85,6 +91,13 @@ def test_readme_links_lead_somewhere():
     assert not [link for link in local if not (ROOT/link).exists()]
 
 
+def test_examples_of_contributing_run():
+    blocks = re.findall(r'^```python\n(.*?)^```', (ROOT/'CONTRIBUTING.md').read_text('utf-8'), re.M | re.S)
+    assert len(blocks) == 5
+    done = subprocess.run([sys.executable, '-c', '\n'.join(blocks)], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 def test_citation_names_paper_and_kit():
     kit = yaml.safe_load((ROOT/'CITATION.cff').read_text('utf-8'))
     paper = kit['preferred-citation']
@@ -97,3 +110,10 @@ def test_changelog_tells_of_this_version():
     assert re.search(rf'^## \[{re.escape(version())}\]', (ROOT/'CHANGELOG.md').read_text('utf-8'), re.M)
     import cmdfd_nb
     assert cmdfd_nb.__version__ == version()
+
+
+def test_every_line_of_the_full_tier_names_something():
+    named = [line.split()[0] for line in lines(ROOT/'.ci'/'full.txt') if line[0] != '#']
+    assert not [line for line in named if not (ROOT/line.split('::')[0]).exists()]
+    tests = [line.split('::') for line in named if '::' in line]
+    assert not [test for file, test in tests if f'def {test.split("[")[0]}' not in (ROOT/file).read_text('utf-8')]

@@ -3,7 +3,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cmdfd_nb.data.protocols import FOLDS, LeaveOneOut, SWAPS, everybody, with_validation
+from cmdfd_nb.data.protocols import FOLDS, LeaveOneOut, SWAP_SIBLINGS, everybody, with_validation
 from cmdfd_nb.core import BadManifest
 from cmdfd_nb.data.layouts.files import video_row
 from cmdfd_nb.data.layouts.fakeavceleb import FAKEAVCELEB
@@ -15,11 +15,13 @@ def fakeavceleb(seed, people=60, fakes=1200, split_by='people'):
     rng, rows = np.random.default_rng(seed), []
     split_of = dict(enumerate(rng.choice(['train', 'train', 'val', 'test'], people)))
     kinds = [c for c in FAKEAVCELEB.values() if c != 'real']
-    for i in range(people): rows.append(video_row(f'r{i}', 'real', f'id{i}', split=split_of[i], source='x', has_audio=True))
+    for i in range(people):
+        rows.append(video_row(f'r{i}', 'real', f'id{i}', split=split_of[i], source='x', has_audio=True))
     for k in range(fakes):
         i, j = rng.integers(people, size=2)
         split = split_of[i] if split_by == 'people' else rng.choice(['train', 'val', 'test'])
-        rows.append(video_row(f'f{k}', kinds[k % len(kinds)], f'id{i}', target=f'id{j}', split=split, source='x', has_audio=True))
+        rows.append(video_row(f'f{k}', kinds[k % len(kinds)], f'id{i}', target=f'id{j}', split=split, source='x',
+                              has_audio=True))
     return typed(pd.DataFrame(rows, dtype=object))
 
 
@@ -31,11 +33,13 @@ def test_nobody_is_on_two_sides_and_the_forgery_is_unseen(fold, seed):
     people = [everybody(t.rows) for t in (tables.train, tables.val, tables.test)]
     assert sum(map(len, people)) == len(set().union(*people))
     assert set(tables.test.rows.category) == {'real', fold.held_out}
-    assert not {fold.held_out, SWAPS.get(fold.held_out)} & {*tables.train.rows.category, *tables.val.rows.category}
+    learned = {*tables.train.rows.category, *tables.val.rows.category}
+    assert not {fold.held_out, SWAP_SIBLINGS.get(fold.held_out)} & learned
     rows = manifest.rows
     candidates = rows[rows.split.isin(['train', 'val']) & ~rows.category.isin(fold.unseen)]
     tested = rows[(rows.split == 'test') & rows.category.isin(['real', fold.held_out])]
-    assert sum(map(len, (tables.train, tables.val, tables.test))) + sum(tables.left_out.values()) == len(candidates) + len(tested)
+    kept = sum(map(len, (tables.train, tables.val, tables.test)))
+    assert kept + sum(tables.left_out.values()) == len(candidates) + len(tested)
     real = rows[rows.label == 0].split.value_counts()
     assert tables.counts().loc['real'].tolist() == [real[split] for split in ('train', 'val', 'test')]
 

@@ -1,4 +1,4 @@
-"Teachers: what CTC counts as right, what a beam finds, lessons that can be repeated, and clips that nothing can be learned from."
+"Teachers: what CTC counts as right, what a beam finds, lessons that can be repeated, clips that teach nothing."
 import itertools, json
 from collections import defaultdict
 from dataclasses import replace
@@ -91,7 +91,8 @@ def test_a_batch_is_its_items():
 def tones(text, rng):
     "An item in which every character is a tone of two frames, and silence follows."
     rows = [np.eye(321)[8 * s] for s in to_symbols(text) for _ in range(8)] + [np.zeros(321)] * 8
-    return dict(stft=torch.from_numpy(np.stack(rows) + .02 * rng.random((len(rows), 321))).half(), frames=len(rows) // 4, **spelled(text))
+    return dict(stft=torch.from_numpy(np.stack(rows) + .02 * rng.random((len(rows), 321))).half(),
+                frames=len(rows) // 4, **spelled(text))
 
 
 def test_a_listener_learns_to_spell_tones():
@@ -121,7 +122,7 @@ def test_frame_numbers_mean_nothing_to_a_tiny_teacher():
     torch.manual_seed(0)
     config, frame = teacher_config('tiny'), torch.rand(1, 4, 321)
     tiny, placed = ASR(config).eval(), ASR(replace(config, places=True)).eval()
-    middle = lambda network: network(frame.repeat(1, 60, 1))[0, 20:40]        # the same sound all along
+    def middle(network): return network(frame.repeat(1, 60, 1))[0, 20:40]     # the same sound all along
     torch.testing.assert_close(middle(tiny), middle(tiny)[:1].expand(20, 40))
     assert (middle(placed) - middle(placed)[0]).abs().max() > 1e-3
 
@@ -138,7 +139,8 @@ def test_teaching_twice_gives_the_same_weights(table):
         other = again.modules()[part].state_dict()
         assert all((v == other[k]).all() for k, v in module.state_dict().items()), part
     assert record['trained_on'] == 2 and record['val']['clips'] == 1 and weights.domain == 'synthetic'
-    assert json.loads(json.dumps(record)) == record and weights.preprocess == load_clip(f'{table.root}/0.safetensors').settings
+    assert json.loads(json.dumps(record)) == record
+    assert weights.preprocess == load_clip(f'{table.root}/0.safetensors').settings
     assert teach(table, replace(SHORT, seed=1))[1]['listener'] != record['listener']
 
 
@@ -164,7 +166,8 @@ def test_cont_of_a_clip_with_the_blank_kept_or_dropped(table):
 def test_transcripts_are_what_the_posteriors_say(table):
     weights, clip = seeded_weights(), load_clip(table.paths()[2])
     (heard, seen), = teacher_pairs(table.where(table.rows.iloc[2:3]), weights)
-    assert transcribe(clip, weights, 1) == (greedy(heard), greedy(seen)) and transcribe(clip, weights) == (beam_search(heard), beam_search(seen))
+    assert transcribe(clip, weights, 1) == (greedy(heard), greedy(seen))
+    assert transcribe(clip, weights) == (beam_search(heard), beam_search(seen))
 
 
 def test_match_test_sees_whose_sound_it_is():

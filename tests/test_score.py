@@ -27,12 +27,15 @@ def test_real_clips(real_clips):
     assert len(records) == 9
     for r in records.values():
         assert set(r) == {'file', 'sha256', 'settings', 'weights', 'tracks', 'warnings'}
-        assert set(r['weights']) == {'name', 'domain', 'sha256', 'temperature', 'threshold', 'detector', 'divergence', 'blank'}
+        assert set(r['weights']) == {'name', 'domain', 'sha256', 'temperature', 'threshold', 'detector', 'divergence',
+                                     'blank'}
         track, = r['tracks']
-        assert (track['label'], track['answer'], track['threshold']) == (None, 'no verdict', None) and 'untrained' in r['warnings'][0]
+        assert (track['label'], track['answer'], track['threshold']) == (None, 'no verdict', None)
+        assert 'untrained' in r['warnings'][0]
         assert track['detector'] == 'correlation' and len(track['boxes']) == track['frames'] > 100
         assert set(track['curves']) == {'sync', 'cont', 'p_fake'}
-        for values in track['curves'].values(): assert len(values) == track['frames'] and all(0 <= v <= 1 for v in values)
+        for values in track['curves'].values():
+            assert len(values) == track['frames'] and all(0 <= v <= 1 for v in values)
         assert track['end_s'] - track['start_s'] == pytest.approx(track['frames'] / 25)
 
 

@@ -17,9 +17,10 @@ def scores(rng, hard, apart, noise=.5):
     "Scores of a method on videos that are easy or hard for every method."
     labels = np.arange(len(hard)) % 2
     score = hard + noise * rng.normal(size=len(hard)) + apart * labels
-    return Scores(pd.DataFrame(dict(path=[f'{i}.mp4' for i in range(len(hard))], label=labels, identity=[f'id{i // 4}' for i in range(len(hard))],
-                                    category=np.where(labels, 'W2L', 'real'), p_fake=p_fake_of(score), threshold=.5, domain='real',
-                                    source='CMDFD', weights='w')))
+    return Scores(pd.DataFrame(dict(path=[f'{i}.mp4' for i in range(len(hard))], label=labels,
+                                    identity=[f'id{i // 4}' for i in range(len(hard))],
+                                    category=np.where(labels, 'W2L', 'real'), p_fake=p_fake_of(score), threshold=.5,
+                                    domain='real', source='CMDFD', weights='w')))
 
 
 def test_the_spread_of_few_seeds_is_not_too_small():
@@ -47,7 +48,8 @@ def test_pairing_sees_what_separate_intervals_do_not():
     hard = rng.normal(size=400)
     a, b = [scores(rng, hard, 1.4, .1)], [scores(rng, hard, 1., .1)]
     resamples = shared_resamples(a, 'clip', 400)
-    ends = {name: np.quantile(over_seeds(runs, resamples)[1].loc[('W2L', 'auc')], [.025, .975]) for name, runs in dict(a=a, b=b).items()}
+    ends = {name: np.quantile(over_seeds(runs, resamples)[1].loc[('W2L', 'auc')], [.025, .975])
+            for name, runs in dict(a=a, b=b).items()}
     assert ends['a'][0] < ends['b'][1]                                             # they overlap
     assert paired_difference(a, b, resamples).set_index('metric').low['auc'] > 0   # and yet
 
@@ -56,7 +58,8 @@ def test_published_numbers_name_a_source_and_agree_with_each_other():
     assert all(len(p) == len(FIELDS) and p[-1] for p in PUBLISHED)
     w2l = {p[3]: p[4] for p in PUBLISHED if p[:3] == ('III', "authors' result file", 'W2L')}
     right, fakes, reals = dict(real=643, fake=996), 998, 1000                      # TN and TP of that file
-    assert w2l['real_recall'] == right['real'] / reals and w2l['fake_recall'] == pytest.approx(right['fake'] / fakes, abs=1e-6)
+    assert w2l['real_recall'] == right['real'] / reals
+    assert w2l['fake_recall'] == pytest.approx(right['fake'] / fakes, abs=1e-6)
     assert w2l['accuracy'] == pytest.approx(sum(right.values()) / (fakes + reals), abs=1e-6)
     assert w2l['balanced_accuracy'] == pytest.approx((w2l['real_recall'] + w2l['fake_recall']) / 2, abs=1e-6)
 
@@ -65,7 +68,8 @@ def test_a_table_says_what_it_is():
     rng = np.random.default_rng(0)
     runs = [scores(rng, rng.normal(size=80), 1.) for _ in range(2)]
     real = table_three(dict(ours=runs), ('auc',), ('W2L',), n=50)
-    made = table_three(dict(ours=[run.where(run.rows.assign(domain='synthetic')) for run in runs]), ('auc',), ('W2L',), n=50)
+    made = table_three(dict(ours=[run.where(run.rows.assign(domain='synthetic')) for run in runs]), ('auc',), ('W2L',),
+                       n=50)
     assert made.caption[0] == MINIATURE and MINIATURE not in real.caption
     assert 'Tested on CMDFD: 40 real and 40 fake videos of 20 people. Seeds: 2.' in real.caption
     assert 'Domain of the weights: real.' in real.caption
@@ -73,7 +77,8 @@ def test_a_table_says_what_it_is():
     assert len({line.count('|') for line in lines}) == 1 and len(lines) == 2 + len(real.cells)
     assert real.cells.set_index('method').loc['paper', 'W2L'] == ABSENT
     more = PUBLISHED + (('III', 'paper', 'W2L', 'auc', .9, 'a page'),)
-    assert table_three(dict(ours=runs), ('auc',), ('W2L',), more, n=50).cells.set_index('method').loc['paper', 'W2L'].startswith('0.900')
+    cells = table_three(dict(ours=runs), ('auc',), ('W2L',), more, n=50).cells
+    assert cells.set_index('method').loc['paper', 'W2L'].startswith('0.900')
 
 
 def test_any_method_has_a_row():
@@ -82,7 +87,8 @@ def test_any_method_has_a_row():
     hard = rng.normal(size=80)
     ours = [scores(rng, hard, 1.) for _ in range(2)]
     mine = [run.where(run.rows.drop(columns=['source', 'domain'])) for run in [scores(rng, hard, 2.)]]
-    table = table_three({'ours, full': ours, 'cont_alone': ours[:1], 'my | detector': mine}, ('auc', 'eer'), ('W2L',), n=50)
+    table = table_three({'ours, full': ours, 'cont_alone': ours[:1], 'my | detector': mine}, ('auc', 'eer'), ('W2L',),
+                        n=50)
     assert table.cells.method.tolist()[:6:2] == ['ours, full', 'cont_alone', 'my | detector']
     alone = table_three({'x': mine}, ('auc', 'eer'), ('W2L',), n=50).numbers
     together = table.numbers[table.numbers.row == 'my | detector'].assign(row='x')
@@ -93,4 +99,5 @@ def test_data_sets_without_a_published_count_are_counted():
     rows = pd.DataFrame(dict(source='mine', label=[0, 1], method=['real', 'x'], identity=['a', 'b'], has_audio=True,
                              own_voice=pd.array([None, True], 'boolean')))
     row = table_one([Manifest(rows, '.')]).numbers.iloc[0]
-    assert row['data set'] == 'mine' and (row.real, row.fake, row['own voice']) == (1, 1, 1) and row['published real'] == ABSENT
+    assert row['data set'] == 'mine' and (row.real, row.fake, row['own voice']) == (1, 1, 1)
+    assert row['published real'] == ABSENT

@@ -1,11 +1,10 @@
-"Training: what is killed loses nothing, what cannot be learned from is refused, and every path to the end gives the same weights."
+"Training: what is killed loses nothing, what teaches nothing is refused, every path leads to the same weights."
 import json, signal, subprocess, sys
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from test_batches import make_clip
 
 from cmdfd_nb.media.preprocess import save_clip
@@ -18,7 +17,8 @@ from cmdfd_nb.models.checkpoint import load_weights, save_weights
 from cmdfd_nb.models.weights import seeded_weights
 
 SMALL = dict(visual_widths=(4, 4, 4, 8), visual_hidden=8, temporal_blocks=1, audio_filters=(8, 8, 8, 8), heads=2)
-QUICK = train_config('tiny', terms=('classification',), epochs=2, budget=24, window=12, detector=SMALL)  # four steps an epoch
+# four steps an epoch
+QUICK = train_config('tiny', terms=('classification',), epochs=2, budget=24, window=12, detector=SMALL)
 
 
 def make_table(folder, n=12):
@@ -26,8 +26,10 @@ def make_table(folder, n=12):
     rows = []
     for i in range(n):
         clip, fake = make_clip(25 + i % 3, i), i % 2
-        save_clip(replace(clip, views=clip.views | dict(faces=clip['faces'] // (1 + fake))), folder/f'{i:02}.safetensors')
-        rows.append(dict(clip=f'{i:02}.safetensors', frames=len(clip), label=fake, identity=str(i // 2), split='train' if i > 3 else 'val'))
+        save_clip(replace(clip, views=clip.views | dict(faces=clip['faces'] // (1 + fake))),
+                  folder/f'{i:02}.safetensors')
+        rows.append(dict(clip=f'{i:02}.safetensors', frames=len(clip), label=fake, identity=str(i // 2),
+                         split='train' if i > 3 else 'val'))
     return ClipTable(pd.DataFrame(rows), folder, domain='synthetic')
 
 
@@ -90,7 +92,8 @@ def test_all_terms_and_evidence_of_teachers(table, tmp_path):
     save_weights(tmp_path/'teachers.safetensors', seeded_weights('tiny'))
     teachers, rng = load_weights(tmp_path/'teachers.safetensors'), np.random.default_rng(0)
     cont = {name: rng.random(n) for name, n in zip(table.rows['clip'], table.rows.frames)}
-    config = train_config('tiny', epochs=1, budget=60, window=12, detector=SMALL | dict(evidence='band'), precision='bf16')
+    config = train_config('tiny', epochs=1, budget=60, window=12, detector=SMALL | dict(evidence='band'),
+                          precision='bf16')
     record = train(table, tmp_path/'run', config, teachers=teachers, cont=cont, device='cpu')
     assert {'classification', 'distillation', 'contrastive', 'total', 'auc'} <= set(record['history'][0])
     weights = load_weights(tmp_path/'run'/'best.safetensors')
@@ -107,7 +110,8 @@ def test_one_class_is_refused(table, rows, said):
 
 
 def test_cont_is_needed_and_has_to_fit(table, tmp_path):
-    short, both = {name: np.zeros(3) for name in table.rows['clip']}, replace(QUICK, terms=('classification', 'distillation'))
+    short = {name: np.zeros(3) for name in table.rows['clip']}
+    both = replace(QUICK, terms=('classification', 'distillation'))
     with pytest.raises(BadArgument, match='need Cont'): train(table, tmp_path/'run', both)
     with pytest.raises(BadArgument, match='does not fit 8 of 8 clips'): train(table, tmp_path/'run', QUICK, cont=short)
     assert not (tmp_path/'run').exists()

@@ -1,24 +1,26 @@
-"The lessons with other parameters than their own: a small size, somebody's own files. `nbdev_test` runs them as they are."
+"The lessons with other parameters than their own, e.g. a small size. `nbdev_test` runs them as they are."
 import json, shutil
 from pathlib import Path
 
 import papermill, pytest
 
 from cmdfd_nb.core import sample
-from cmdfd_nb.models.checkpoint import load_weights
+from cmdfd_nb.judge.scores import read_scores
+from cmdfd_nb.models.checkpoint import load_weights, read_about
 
 TUTORIALS = Path(__file__).parents[1]/'nbs'/'tutorials'
 
 
 @pytest.fixture
 def lesson(tmp_path, monkeypatch):
-    "Runs a lesson like `make demo` does, and gives what it leaves: texts, and kinds of pictures."
+    "Run a lesson as `make demo` does; return its printed texts and the types of its pictures."
     monkeypatch.setenv('JUPYTER_PATH', '')
     def run(name, **parameters):
-        done = papermill.execute_notebook(TUTORIALS/f'{name}.ipynb', tmp_path/f'{name}.ipynb', parameters, cwd=TUTORIALS,
-                                          kernel_name='python3', progress_bar=False)
+        done = papermill.execute_notebook(TUTORIALS/f'{name}.ipynb', tmp_path/f'{name}.ipynb', parameters,
+                                          cwd=TUTORIALS, kernel_name='python3', progress_bar=False)
         outputs = [o for cell in done.cells for o in cell.get('outputs', [])]
-        texts = [o.get('text', '') + o.get('data', {}).get('text/plain', '') for o in outputs]
+        texts = [o.get('text', '') + ''.join(o.get('data', {}).get(kind, '')
+                                             for kind in ('text/plain', 'text/markdown')) for o in outputs]
         return '\n'.join(texts), [kind for o in outputs for kind in o.get('data', {}) if kind.startswith('image/')]
     return run
 
@@ -52,3 +54,30 @@ def test_a_video_of_ones_own_is_scrubbed(lesson, tmp_path):
     said, pictures = lesson('scrub_a_video', video=str(sample('speaker.mp4')), at=20, out=str(tmp_path/'report.html'))
     assert 'frame 20, 0.80 s' in said and (tmp_path/'report.html').stat().st_size > 100_000
     assert pictures.count('image/jpeg') == 1
+
+
+def test_a_detector_written_in_a_lesson_is_treated_like_any_other(lesson, tmp_path):
+    size = dict(people=6, strangers=2, seconds=1.2, epochs=2, workers=1)
+    said, pictures = lesson('your_own_detector', **size, out=str(tmp_path))
+    assert [name in said
+            for name in ('| loud_mouth | auc |', '| cont_alone | auc |', '| correlation | auc |')] == [True] * 3
+    assert pictures == ['image/png', 'image/jpeg']
+    weights = read_about(tmp_path/'loud_mouth'/'best.safetensors')
+    assert weights['kind'] == 'loud_mouth' and weights['domain'] == 'synthetic'
+    record = json.loads((tmp_path/'score.json').read_text())['tracks'][0]
+    # no frame logits: no p_fake
+    assert record['detector'] == 'loud_mouth' and set(record['curves']) == {'loudness', 'motion'}
+    scores = read_scores(tmp_path/'loud_mouth.parquet')
+    assert scores.curves == ('loudness', 'motion') and set(scores.rows.detector) == {'loud_mouth'}
+    page = (tmp_path/'report.html').read_text('utf-8')
+    assert 'mean loudness' in page and 'Change of the mouth since the last frame' in page
+    assert '<dt>Sync</dt>' not in page
+
+
+def test_the_class_of_the_lesson_is_short():
+    "Under 40 lines from the imports to the verdict, blank ones included."
+    cells = [''.join(c['source'])
+             for c in json.loads((TUTORIALS/'your_own_detector.ipynb').read_text('utf-8'))['cells']]
+    cell, = (source for source in cells if '@register' in source and 'return Verdict(' in source)
+    written = cell.partition('\n\nregister_curve(')[2].partition('return Verdict(')[0]
+    assert 10 < len(written.splitlines()) < 40

@@ -6,7 +6,7 @@ import pytest
 
 from cmdfd_nb.core import BadArgument, sample
 from cmdfd_nb.media.lockstep import lockstep
-from cmdfd_nb.show.footage import fit
+from cmdfd_nb.show.footage import fitted_size
 from cmdfd_nb.show.viewer import attended, compare, flagged, paint_times, scrub, shown_picture, still, view
 from cmdfd_nb.models.weights import seeded_weights
 from screen import AT, Opened, bare, film, made_up, number, position, settled, until
@@ -25,7 +25,8 @@ def other(tmp_path_factory): return film(tmp_path_factory.mktemp('other')/'other
 @pytest.mark.parametrize('size', [(64, 48), (222, 170), (720, 1280), (1280, 720)])
 def test_pictures_keep_their_shape(tmp_path, size):
     shown = view(made_up(film(tmp_path/'film.mp4', 26, size), 26))
-    assert (shown['width'], shown['height']) == fit(*size) and shown_picture(shown, 25).shape == (*fit(*size)[::-1], 3)
+    assert (shown['width'], shown['height']) == fitted_size(*size)
+    assert shown_picture(shown, 25).shape == (*fitted_size(*size)[::-1], 3)
     assert shown['width'] / shown['height'] == pytest.approx(size[0] / size[1], rel=.01)
 
 
@@ -39,7 +40,8 @@ def test_sound_is_that_of_the_clip(short):
 def test_faces_that_come_and_go(short):
     result = made_up(short, 40, faces=2, start=12)
     faces = view(result)['tracks']
-    assert [(f['start'], len(f['curves']['sync']), len(f['boxes']), len(f['heard'])) for f in faces] == [(12, 40, 40, 1600), (22, 30, 30, 1200)]
+    sizes = [(f['start'], len(f['curves']['sync']), len(f['boxes']), len(f['heard'])) for f in faces]
+    assert sizes == [(12, 40, 40, 1600), (22, 30, 30, 1200)]
     early = view(result, (.6, .8))['tracks']
     assert [(f['start'], len(f['curves']['cont'])) for f in early] == [(15, 5)]
     with pytest.raises(BadArgument, match='no face that was scored is on screen then'): view(result, (0, .2))
@@ -116,7 +118,8 @@ def test_one_face_of_two(browser, short, tmp_path):
         settled(page, 25)
 
 
-@pytest.mark.parametrize('divergence, text', [('js', 'JS divergence {:.2f} bits'), ('mean_kl', 'mean KL divergence {:.2f} nats')])
+@pytest.mark.parametrize('divergence, text',
+                         [('js', 'JS divergence {:.2f} bits'), ('mean_kl', 'mean KL divergence {:.2f} nats')])
 def test_characters_and_their_divergence(browser, short, tmp_path, divergence, text):
     result = made_up(short, 60, divergence=divergence)
     with Opened(browser, bare(tmp_path/'page.html', [view(result)])) as page:
@@ -125,7 +128,8 @@ def test_characters_and_their_divergence(browser, short, tmp_path, divergence, t
         assert text.format(1 - cont) in shown.inner_text() and f'Cont {cont:.2f}' in shown.inner_text()
         spoken = shown.locator('canvas').get_attribute('aria-label')
         symbols = view(result)['symbols']
-        best = {name: symbols[p[25].argmax()] for name, p in dict(heard=result.tracks[0].heard, seen=result.tracks[0].seen).items()}
+        best = {name: symbols[p[25].argmax()]
+                for name, p in dict(heard=result.tracks[0].heard, seen=result.tracks[0].seen).items()}
         assert spoken.startswith(f'heard {best["heard"]} 0.') and f'; seen {best["seen"]} 0.' in spoken
 
 
@@ -136,9 +140,11 @@ def test_without_teachers_there_is_no_cont(browser, short, tmp_path):
 
 
 def test_two_clips_share_a_playhead(browser, short, other, tmp_path):
-    with Opened(browser, bare(tmp_path/'page.html', [view(made_up(short, 60)), view(made_up(other, 80, seed=1))])) as page:
+    views = [view(made_up(short, 60)), view(made_up(other, 80, seed=1))]
+    with Opened(browser, bare(tmp_path/'page.html', views)) as page:
         slider = page.get_by_role('slider')
-        for key, a, b in (('PageUp', 25, 1025), ('End', 59, 1079)):           # the shorter one waits at its last picture
+        # the shorter one waits at its last picture
+        for key, a, b in (('PageUp', 25, 1025), ('End', 59, 1079)):
             slider.press(key)
             settled(page, a)
             settled(page, b, 1)
@@ -155,17 +161,21 @@ def test_two_clips_share_a_playhead(browser, short, other, tmp_path):
 
 GROUND = 'getComputedStyle(document.querySelector(".cmdfd")).backgroundColor'
 DARK_INK = """() => { const c = document.querySelector('.curves canvas');
-  const pen = new OffscreenCanvas(c.width, c.height).getContext('2d', { willReadFrequently: true });  // Chromium complains of reading the canvas itself again and again
+  // a copy, since Chromium complains of reading the canvas itself again and again
+  const pen = new OffscreenCanvas(c.width, c.height).getContext('2d', { willReadFrequently: true });
   pen.drawImage(c, 0, 0);
   const d = pen.getImageData(0, 0, c.width, c.height).data;
-  return Array.from({ length: d.length / 4 }, (_, i) => d.slice(4 * i, 4 * i + 4)).some(p => p[0] < 50 && p[1] < 50 && p[2] < 50 && p[3] > 250) }"""
+  const dots = Array.from({ length: d.length / 4 }, (_, i) => d.slice(4 * i, 4 * i + 4));
+  return dots.some(p => p[0] < 50 && p[1] < 50 && p[2] < 50 && p[3] > 250) }"""
 
 
 @pytest.mark.parametrize('scheme, attributes, dark', [
-    ('light', '', False), ('dark', '', True), ('dark', 'data-jp-theme-light="true"', False), ('light', 'data-jp-theme-light="false"', True),
-    ('light', 'theme="dark"', True), ('light', 'class="vscode-dark"', True), ('dark', 'class="vscode-light"', False)])
+    ('light', '', False), ('dark', '', True), ('dark', 'data-jp-theme-light="true"', False),
+    ('light', 'data-jp-theme-light="false"', True), ('light', 'theme="dark"', True),
+    ('light', 'class="vscode-dark"', True), ('dark', 'class="vscode-light"', False)])
 def test_theme_is_that_of_the_host(browser, short, tmp_path, scheme, attributes, dark):
-    with Opened(browser, bare(tmp_path/'page.html', [view(made_up(short, 60))], attributes), color_scheme=scheme) as page:
+    with Opened(browser, bare(tmp_path/'page.html', [view(made_up(short, 60))], attributes),
+                color_scheme=scheme) as page:
         assert (page.evaluate(GROUND) == 'rgb(27, 29, 32)') == dark
         assert page.evaluate(DARK_INK) != dark
 
@@ -209,8 +219,10 @@ MODEL = """() => {
   const state = { views, frame: 3 };
   window.told = [];
   window.model = {
-    listeners: new Set(), get: name => state[name], on: (_, f) => model.listeners.add(f), off: (_, f) => model.listeners.delete(f),
-    set: (name, value) => { state[name] = value; model.listeners.forEach(f => f()); }, save_changes: () => told.push(state.frame) };
+    listeners: new Set(), get: name => state[name],
+    on: (_, f) => model.listeners.add(f), off: (_, f) => model.listeners.delete(f),
+    set: (name, value) => { state[name] = value; model.listeners.forEach(f => f()); },
+    save_changes: () => told.push(state.frame) };
   window.place = document.body.appendChild(document.createElement('div'));
   window.remove = render({ model, el: place });
   const range = place.querySelector('input');

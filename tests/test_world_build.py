@@ -1,4 +1,4 @@
-"What a generated data set promises: published layouts, the same clips again, people who never meet, nothing to read off a file."
+"What a generated data set promises: published layouts, the same clips again, people who never meet, no leaks."
 import csv
 
 import numpy as np
@@ -38,7 +38,8 @@ def test_fakeavceleb_layout(roots):
     listed = {f'{directory.removeprefix("FakeAVCeleb/")}/{name}' for *_, name, directory in rows}
     assert listed == paths(root) and len(rows) == len(listed) == 8 * PEOPLE + PEOPLE % 2   # a pair has two real clips
     assert {(r[3], r[4]) for r in rows} == {(method, category) for method, category, _ in RELEASE}
-    for source, *_, kind, race, gender, _, directory in rows: assert directory == f'FakeAVCeleb/{kind}/{race}/{gender}/{source}'
+    for source, *_, kind, race, gender, _, directory in rows:
+        assert directory == f'FakeAVCeleb/{kind}/{race}/{gender}/{source}'
     assert {p.split('/')[0] for p in paths(root)} == set(CATEGORY_FOLDERS.values())
 
 
@@ -146,6 +147,7 @@ def test_tables_keep_what_other_calls_have_made(tmp_path):
     for splits in (('val',), ('test',)): assert not build(tmp_path, world, 6, 1, splits)
     lines = (tmp_path/'splits.csv').read_text().splitlines()
     assert {line.split(',')[1] for line in lines[1:]} == {'val', 'test'}
-    assert (tmp_path/'val.txt').read_text() and (tmp_path/'test.txt').read_text() and not (tmp_path/'train.txt').read_text()
+    assert (tmp_path/'val.txt').read_text() and (tmp_path/'test.txt').read_text()
+    assert not (tmp_path/'train.txt').read_text()
     video = next(tmp_path.rglob('*.mp4'))
     assert video.with_suffix('.txt').read_text().startswith('Text:  ')

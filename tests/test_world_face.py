@@ -40,7 +40,8 @@ def test_shape_and_dtype(one):
     _, motion, frames, landmarks = one
     assert frames.shape == (T, 224, 224, 3) and frames.dtype == np.uint8
     assert landmarks.shape == (T, 68, 2) and landmarks.dtype == np.float32
-    assert motion.mouth.shape == (T, 9) and motion.head.shape == (T, 10) and motion.mouth.dtype == motion.head.dtype == np.float32
+    assert motion.mouth.shape == (T, 9) and motion.head.shape == (T, 10)
+    assert motion.mouth.dtype == motion.head.dtype == np.float32
 
 
 def test_same_seed_same_clip(one):
@@ -93,7 +94,8 @@ def test_mouth_opens_on_open_vowels_and_closes_on_lip_sounds():
 
 def test_articulation_spreads_how_well_lips_follow():
     textbook = speech_motion(SAID, T, np.random.default_rng(0), 1.)['open']
-    agree = {a: np.mean([np.corrcoef(textbook, speech_motion(SAID, T, np.random.default_rng(s), a)['open'])[0, 1] for s in range(1, 25)])
+    agree = {a: np.mean([np.corrcoef(textbook, speech_motion(SAID, T, np.random.default_rng(s), a)['open'])[0, 1]
+                         for s in range(1, 25)])
              for a in (.55, .75, 1.)}
     assert agree[1.] > agree[.75] > agree[.55]
     drawn = [random_articulation(np.random.default_rng(s)) for s in range(200)]
@@ -121,7 +123,8 @@ def test_forging_parts_touch_only_what_they_say(one):
     np.testing.assert_array_equal(pasted[:, :brows], frames[:5, :brows])
     assert (pasted != frames[:5]).any()
     swapped = swap_face(who, random_identity(np.random.default_rng(77)))
-    assert (swapped.hair, swapped.background, swapped.zoom) == (who.hair, who.background, who.zoom) and swapped.seed != who.seed
+    assert (swapped.hair, swapped.background, swapped.zoom) == (who.hair, who.background, who.zoom)
+    assert swapped.seed != who.seed
 
 
 def test_camera_is_fresh_every_frame_and_repeatable(one):

@@ -66,8 +66,10 @@ def level(audio, start_s, end_s):
 
 
 def test_stops_begin_silent_and_vowels_do_not(speech):
-    closures = [level(s.audio, p.start_s + .002, p.start_s + .02) for s in speech for p in s.phonemes if p.symbol in 'ptk']
-    vowels = [level(s.audio, p.start_s, p.end_s) for s in speech for p in s.phonemes if p.symbol in ('aI', 'i:', 'oU', 'eI', 'U')]
+    closures = [level(s.audio, p.start_s + .002, p.start_s + .02) for s in speech for p in s.phonemes
+                if p.symbol in 'ptk']
+    vowels = [level(s.audio, p.start_s, p.end_s) for s in speech for p in s.phonemes
+              if p.symbol in ('aI', 'i:', 'oU', 'eI', 'U')]
     assert len(closures) > 20 and len(vowels) > 20
     assert np.quantile(closures, .9) < np.median(vowels) / 10
 
@@ -86,14 +88,16 @@ def test_sentences_are_many_and_drawn_by_the_generator():
 
 def test_voices_of_disjoint_slices_never_meet():
     rng = np.random.default_rng(0)
-    train, test = ({random_voice(rng, part).variant for _ in range(500)} for part in (ESPEAK_VARIANTS[:40], ESPEAK_VARIANTS[40:]))
+    train, test = ({random_voice(rng, part).variant for _ in range(500)}
+                   for part in (ESPEAK_VARIANTS[:40], ESPEAK_VARIANTS[40:]))
     assert train == set(ESPEAK_VARIANTS[:40]) and test == set(ESPEAK_VARIANTS[40:])
 
 
 def test_every_voice_and_accent_can_speak():
     sounds = {speak('Good morning.', Voice(variant)).audio.tobytes() for variant in ESPEAK_VARIANTS}
     assert len(sounds) == len(ESPEAK_VARIANTS)
-    assert len({speak('The poor tired farmer laughed.', Voice(accent=accent)).phonemes for accent in ACCENTS}) == len(ACCENTS)
+    assert len({speak('The poor tired farmer laughed.', Voice(accent=accent)).phonemes
+                for accent in ACCENTS}) == len(ACCENTS)
 
 
 @pytest.mark.parametrize('make', [lambda: Voice('nobody'), lambda: Voice(accent='en-xx'), lambda: speak('...')])

@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from ..core import FAKE, REAL, one_of
 from ..pool import one_thread
-from ..media.views import view
+from ..media.views import find_view
 from ..media.preprocess import read_part
 from ..models.run import collate
 
@@ -144,7 +144,7 @@ def __getitem__(self: ClipSet,
     start, stop = window(self.frames[index], self.size, rng)
     item = read_part(self.paths[index], self.fields, start, stop)
     for name in self.fields:
-        if view(name).is_picture: item[name] = torch.from_numpy(augment(item[name].numpy(), self.kinds, rng))
+        if find_view(name).is_picture: item[name] = torch.from_numpy(augment(item[name].numpy(), self.kinds, rng))
     item |= {name: torch.as_tensor(curve[index][start:stop]) for name, curve in self.curves.items()}
     return item | {name: fact[index] for name, fact in self.facts.items()} | dict(index=index, frames=stop - start)
 

@@ -70,6 +70,11 @@ def _curves(found, temperature):
     frame_score = _joined([f['frame_score'] for f in found])
     return curves if frame_score is None else curves | dict(p_fake=p_fake_of(frame_score, temperature))
 
+# %% ../../nbs/judge/60_score.ipynb #26e5bbc5
+def _mean(found, name, lengths):
+    "Average a value of parts over their frames; None stays None."
+    return None if found[0][name] is None else np.average([f[name] for f in found], 0, lengths)
+
 
 def join_parts(
     parts: list,        # the clips of one track in order: (start frame, boxes (T, 4), what `score_clip` found)
@@ -77,16 +82,16 @@ def join_parts(
     weights: Weights,   # that found it
 ) -> TrackScore:
     "Join the parts of a track into one score."
-    start, boxes = parts[0][0], np.concatenate([b for _, b, _ in parts])
-    lengths, found = [len(b) for _, b, _ in parts], [f for *_, f in parts]
-    score = float(np.average([f['score'] for f in found], weights=lengths))
+    starts, boxes, found = zip(*parts)
+    lengths = [len(b) for b in boxes]
+    end = starts[0] + sum(lengths)
+    score = float(_mean(found, 'score', lengths))
     p_fake = float(p_fake_of(score, weights.temperature))
     label = label_of(p_fake, weights)
-    embedding = None if found[0]['embedding'] is None else np.average([f['embedding'] for f in found], 0, lengths)
     return TrackScore(
-        track, start / FPS, (start + len(boxes)) / FPS, len(boxes), boxes, weights.kind, score, p_fake, label, VERDICTS[label],
-        None if label is None else weights.threshold, _curves(found, weights.temperature),
-        _joined([f['heard'] for f in found]), _joined([f['seen'] for f in found]), embedding)
+        track, starts[0] / FPS, end / FPS, sum(lengths), np.concatenate(boxes), weights.kind, score, p_fake,
+        label, VERDICTS[label], None if label is None else weights.threshold, _curves(found, weights.temperature),
+        _joined([f['heard'] for f in found]), _joined([f['seen'] for f in found]), _mean(found, 'embedding', lengths))
 
 # %% ../../nbs/judge/60_score.ipynb #688f1ea1
 FOR_FIGURES = ('heard', 'seen', 'embedding')   # fields of a `TrackScore` that are not in the record
@@ -98,7 +103,7 @@ def _plain(value):
     if isinstance(value, np.ndarray): return value.astype(float).round(2 if value.ndim > 1 else 6).tolist()
     return round(value, 6) if isinstance(value, float) else value
 
-
+# %% ../../nbs/judge/60_score.ipynb #6ae88543
 @dataclass
 class Result:
     "The answer for one video."
@@ -118,12 +123,12 @@ class Result:
 # %% ../../nbs/judge/60_score.ipynb #e53bc845
 def about_weights(
     weights: Weights,   # with a detector
-) -> dict:              # name, domain, sha256, temperature, threshold, detector, and how Cont is computed: divergence, blank
-    "Return the facts about weights that a result carries."
+) -> dict:              # name, domain, sha256, temperature, threshold, detector, divergence, blank
+    "Return the facts about weights that a result carries; the last two say how Cont is computed."
     facts = {name: getattr(weights, name) for name in ('name', 'domain', 'sha256', 'temperature', 'threshold')}
     return facts | dict(detector=weights.kind) | weights.detector.cont_rule
 
-
+# %% ../../nbs/judge/60_score.ipynb #0bfa0aa2
 NOTES = dict(
     seeded='These weights are untrained (filled by a rule): the curves show the machinery, there is no verdict.',
     synthetic='These weights were trained on the procedural world: they are not valid for real media.')   # by domain
@@ -147,11 +152,13 @@ def score_video(
 ) -> Result:               # raises a `CmdfdError` that names the file, the cause and a remedy
     "Score every face of a video."
     weights = weights.to(device)
-    config, parts = replace(config or weights.preprocess, views=weights.views), {}
+    config = replace(config or weights.preprocess, views=weights.views)
+    parts = {}
     for clip in clips(path, config):
         parts.setdefault(clip.track, []).append((clip.start, clip.boxes, score_clip(clip, weights, device)))
     tracks = [join_parts(found, track, weights) for track, found in sorted(parts.items())]
-    return Result(str(path), clip.source_sha256, config.to_dict(), about_weights(weights), tracks, warnings_for(weights))
+    about = about_weights(weights)
+    return Result(str(path), clip.source_sha256, config.to_dict(), about, tracks, warnings_for(weights))
 
 # %% ../../nbs/judge/60_score.ipynb #39cfaf60
 def score_or_error(

@@ -17,7 +17,7 @@ from safetensors.numpy import save_file
 from ..core import BadArgument, UnreadableMedia
 from ..store import atomic_path, content_key, sha256_of
 from .read import opened
-from .views import view
+from .views import find_view
 from .clip import STANDARD_VIEWS, Clip, PreprocessConfig, clips
 
 # %% ../../nbs/media/19_preprocess.ipynb #8b56eba9
@@ -25,7 +25,7 @@ ABOUT = ('start', 'track', 'part', 'source', 'source_sha256', 'audio_source')   
 
 
 def save_clip(
-    clip: Clip,
+    clip: Clip,  # of any views
     path,        # .safetensors file to write
 ):
     "Write a clip, whole or not at all; the same clip gives the same bytes."
@@ -35,7 +35,9 @@ def save_clip(
         save_file(arrays | dict(boxes=clip.boxes), part, metadata=dict(clip=json.dumps(about, sort_keys=True)))
 
 # %% ../../nbs/media/19_preprocess.ipynb #9e7866c0
-def _not_a_clip(path): return UnreadableMedia(path, 'it is not a preprocessed clip', 'Delete it and run the preprocessing again.')
+def _not_a_clip(path):
+    "Return the error for a file that is no clip."
+    return UnreadableMedia(path, 'it is not a preprocessed clip', 'Delete it and run the preprocessing again.')
 
 
 def load_clip(
@@ -54,9 +56,16 @@ def load_clip(
 # %% ../../nbs/media/19_preprocess.ipynb #63cfbfc9
 def _rows(name, frame):
     "Return the row of a view at which a frame begins; None stays None."
-    return None if frame is None else frame * view(name).rows
+    return None if frame is None else frame * find_view(name).rows
 
 
+def _lacks(path, missing):
+    "Return the error for a file that was cut without some views."
+    wanted = ', '.join(sorted(missing))
+    cause = f'this clip was cut without the views {wanted}'
+    return BadArgument(path, cause, f'Preprocess again, and name {wanted} among the views.')
+
+# %% ../../nbs/media/19_preprocess.ipynb #33df80be
 def read_part(
     path,                # a file that `save_clip` wrote
     names: Iterable,     # of views
@@ -69,12 +78,6 @@ def read_part(
             if missing := set(names) - set(f.keys()): raise _lacks(path, missing)
             return {k: f.get_slice(k)[_rows(k, start):_rows(k, stop)] for k in names}
     except (SafetensorError, OSError) as e: raise _not_a_clip(path) from e
-
-
-def _lacks(path, missing):
-    "Say which views a file was cut without."
-    wanted = ', '.join(sorted(missing))
-    return BadArgument(path, f'this clip was cut without the views {wanted}', f'Preprocess again, and name {wanted} among the views.')
 
 # %% ../../nbs/media/19_preprocess.ipynb #d10cd09b
 OUTCOME = 1  # raised when this code begins to compute other clips from the same video
@@ -91,7 +94,7 @@ def _keyed(config):
 def _digest(path):
     with opened(path): return sha256_of(path)
 
-
+# %% ../../nbs/media/19_preprocess.ipynb #1403cf1f
 def clip_key(
     path,                                           # video
     config: PreprocessConfig = PreprocessConfig(),  # how it is preprocessed
@@ -107,13 +110,13 @@ def _finished(index):
     paths = [index.parent/name for name in json.loads(index.read_text())['clips']]
     return paths if all(path.exists() for path in paths) else None
 
-
+# %% ../../nbs/media/19_preprocess.ipynb #7b1b8783
 def preprocess(
     path,                                           # video
     out_dir,                                        # folder for the clips
     config: PreprocessConfig = PreprocessConfig(),  # how it is preprocessed
     audio_path=None,                                # file to take the sound from, if not the video itself
-) -> list[Path]:                                    # one file per clip, by track and part; raises the errors of `find_tracks`
+) -> list[Path]:                                    # a file per clip; raises the errors of `find_tracks`
     "Write the clips of a video as files; finished work is reused."
     key = clip_key(path, config, audio_path)
     index = Path(out_dir)/f'{key}.json'

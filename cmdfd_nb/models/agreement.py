@@ -31,7 +31,7 @@ def js_divergence(
     middle = (p + q) / 2
     return ((_kl(p, middle) + _kl(q, middle)).sum(-1) / 2).clamp(0, 1)
 
-
+# %% ../../nbs/models/35_agreement.ipynb #98a858a8
 def _mean_kl(p, q): return (p * (p / q.clamp_min(1e-10) + 1e-10).log()).mean(-1)
 
 
@@ -45,14 +45,14 @@ def mean_kl_divergence(
 
 DIVERGENCES = dict(js=js_divergence, mean_kl=mean_kl_divergence)
 
-# %% ../../nbs/models/35_agreement.ipynb #98a858a8
+# %% ../../nbs/models/35_agreement.ipynb #936b15ab
 def given_character(
     p,  # (..., C) posteriors, the blank first
 ):      # (..., C - 1)
     "Return the distribution over characters, given that there is one."
     return p[..., 1:] / p[..., 1:].sum(-1, keepdim=True).clamp_min(1e-12)
 
-
+# %% ../../nbs/models/35_agreement.ipynb #c63f21ab
 def cont(
     p_audio,                 # (..., 40) posteriors of the ASR teacher
     p_visual,                # (..., 40) posteriors of the VSR teacher
@@ -91,37 +91,45 @@ def with_gap(
     return curves | dict(gap=abs(curves['sync'] - curves['cont']))
 
 # %% ../../nbs/models/35_agreement.ipynb #7fe4cbb1
+def _on(teachers, device):
+    "Return a copy of the teachers on a device; raise `BadWeights` if one is missing."
+    missing = ', '.join(part for part in ('asr', 'vsr', 'lips') if getattr(teachers, part) is None)
+    remedy = 'Give weights with both teachers and the lip front end.'
+    if missing: raise BadWeights(teachers.name, f'a teacher is missing ({missing})', remedy)
+    here = copy(teachers)
+    for part in ('asr', 'vsr', 'lips'): setattr(here, part, deepcopy(getattr(teachers, part)).to(device))
+    return here
+
+# %% ../../nbs/models/35_agreement.ipynb #affece17
 @torch.inference_mode()
 def cont_of(
     paths: list,      # files of clips, from `save_clip`
     teachers,         # with `asr`, `vsr`, `lips`, such as `Weights`
-    device='cpu',
+    device='cpu',     # where to compute
     **rule,           # of `cont`: divergence, blank
-) -> dict:            # file name of a clip: Cont (T,) float32
+) -> dict:            # file name of a clip: Cont (T,) float32; raises `BadWeights` if a teacher is missing
     "Compute Cont of preprocessed clips, one at a time."
-    if missing := [part for part in ('asr', 'vsr', 'lips') if getattr(teachers, part) is None]:
-        raise BadWeights(teachers.name, f'a teacher is missing ({", ".join(missing)})', 'Give weights with both teachers and the lip front end.')
-    here = copy(teachers)
-    for part in ('asr', 'vsr', 'lips'): setattr(here, part, deepcopy(getattr(teachers, part)).to(device))
+    here = _on(teachers, device)
     found = {}
     for path in map(Path, paths):
         batch = {name: tensor[None].to(device) for name, tensor in read_part(path, TEACHER_VIEWS).items()}
         found[path.name] = cont(*posteriors(here, batch), **rule)[0].cpu().numpy()
     return found
 
-
+# %% ../../nbs/models/35_agreement.ipynb #d2c24072
 def kept_cont(
     folder,           # to keep it in
     paths: list,      # files of clips
     teachers,         # with `asr`, `vsr`, `lips`, `sha256` and `name`, such as `Weights`
-    device='cpu',
-    divergence: str = 'js',
-    blank: str = 'keep',
+    device='cpu',     # where to compute
+    divergence: str = 'js',   # or 'mean_kl', see `cont`
+    blank: str = 'keep',      # or 'drop', see `cont`
 ) -> dict:            # file name of a clip: Cont (T,)
     "Return Cont of preprocessed clips, computed when it is first asked for."
-    about = teachers.sha256 or teachers.name, divergence, blank
+    about = (teachers.sha256 or teachers.name, divergence, blank)
     names = sorted(Path(path).name for path in paths)
     kept = Path(folder)/f'cont-{content_key(*about, names)[:8]}.safetensors'
-    if not kept.exists():
-        with atomic_path(kept) as part: save_file(cont_of(paths, teachers, device, divergence=divergence, blank=blank), part)
+    if kept.exists(): return load_file(kept)
+    found = cont_of(paths, teachers, device, divergence=divergence, blank=blank)
+    with atomic_path(kept) as part: save_file(found, part)
     return load_file(kept)

@@ -9,24 +9,26 @@ __all__ = ['frame_mask', 'hide', 'mean_of_frames', 'spread', 'normalise', 'Chann
 # %% ../../nbs/models/31_encoders.ipynb #66f92226
 import torch
 import torch.nn.functional as F
+from fastcore.basics import patch
 from torch import nn
 
 # %% ../../nbs/models/31_encoders.ipynb #1006028f
 def frame_mask(
-    lengths,   # (B,) frames of each clip, or None when all are full
-    n: int,    # frames of the padded batch
-    device=None,
-):             # (B, n) bool, True where a frame exists; None if all exist
-    "Which frames of a padded batch are real."
+    lengths,       # (B,) frames of each clip, or None when all are full
+    n: int,        # frames of the padded batch
+    device=None,   # of the mask
+):                 # (B, n) bool, True where a frame exists; None if all exist
+    "Return the mask of the frames that exist in a padded batch."
     if lengths is None: return None
     lengths = torch.as_tensor(lengths, device=device)
     return None if bool((lengths == n).all()) else torch.arange(n, device=device) < lengths[:, None]
+
 
 def hide(
     x,     # (B, ..., T)
     mask,  # (B, T) or None
 ):         # (B, ..., T), zero where the mask is False
-    "Zero what does not exist."
+    "Zero the frames that do not exist."
     return x if mask is None else x.masked_fill(~mask.view(len(mask), *[1] * (x.dim() - 2), -1), 0)
 
 # %% ../../nbs/models/31_encoders.ipynb #15bd3e8c
@@ -34,32 +36,34 @@ def mean_of_frames(
     x,         # (B, ..., T)
     mask,      # (B, T) or None
 ):             # (B, ...)
-    "The mean over the frames that exist."
+    "Compute the mean over the frames that exist."
     if mask is None: return x.mean(-1)
     return hide(x, mask).sum(-1) / mask.sum(-1).view(-1, *[1] * (x.dim() - 2))
 
+# %% ../../nbs/models/31_encoders.ipynb #f1512b95
 def spread(
     x,         # (N, ...), one row per existing frame
     mask,      # (B, T) with N True
 ):             # (B, T, ...)
-    "Put rows back where their frames are; zero elsewhere."
+    "Put rows back where their frames are, with zeros elsewhere."
     out = x.new_zeros(*mask.shape, *x.shape[1:])
     out[mask] = x
     return out
+
 
 def normalise(
     norm,      # a batch normalisation over dimension 1
     x,         # (B, C, ..., T)
     mask,      # (B, T) or None
 ):             # (B, C, ..., T)
-    "Batch normalisation whose statistics come from existing frames only."
+    "Apply batch normalisation with statistics of the existing frames only."
     if mask is None or not norm.training: return norm(x)
     x = x.movedim(-1, 1)
     return spread(norm(x[mask].unsqueeze(-1)).squeeze(-1), mask).movedim(1, -1)
 
-# %% ../../nbs/models/31_encoders.ipynb #5fbf8531
+# %% ../../nbs/models/31_encoders.ipynb #32287320
 class ChannelGate(nn.Module):
-    "Squeeze and excitation: scale each channel by what the clip's average says."
+    "Squeeze and excitation: a factor for each channel, computed from the averages of the clip."
     def __init__(self,
         channels: int,       # channels in and out
         reduction: int = 8,  # how much narrower the hidden layer is
@@ -68,12 +72,16 @@ class ChannelGate(nn.Module):
         self.squeeze = nn.Linear(channels, channels // reduction)
         self.excite = nn.Linear(channels // reduction, channels)
 
-    def forward(self, x, mask):
+    def forward(self,
+        x,      # (B, C, F, T)
+        mask,   # (B, T) or None
+    ):          # (B, C, F, T)
         gate = self.excite(self.squeeze(mean_of_frames(x.mean(2), mask)).relu()).sigmoid()
         return x * gate[..., None, None]
 
+# %% ../../nbs/models/31_encoders.ipynb #b70d8d5a
 class AudioBlock(nn.Module):
-    "A residual block with a channel gate."
+    "A residual block with squeeze and excitation."
     def __init__(self,
         ni: int,      # channels in
         nf: int,      # channels out
@@ -88,15 +96,29 @@ class AudioBlock(nn.Module):
         self.skip_conv = nn.Conv2d(ni, nf, 1, stride, bias=False) if stride > 1 or ni != nf else None
         self.skip_norm = nn.BatchNorm2d(nf) if self.skip_conv else None
 
-    def forward(self, x, mask):  # x is zero where nothing exists; mask is that of the output
+    def forward(self,
+        x,      # (B, ni, F, T), zero where nothing exists
+        mask,   # of the output: (B, T / stride) or None
+    ):          # (B, nf, F / stride, T / stride)
         skip = normalise(self.skip_norm, self.skip_conv(x), mask) if self.skip_conv else x
         x = hide(normalise(self.norm1, self.conv1(x).relu(), mask), mask)
         x = self.gate(normalise(self.norm2, self.conv2(x), mask), mask)
         return hide((x + skip).relu(), mask)
 
-# %% ../../nbs/models/31_encoders.ipynb #604229f8
+# %% ../../nbs/models/31_encoders.ipynb #45d03cba
+def _masks(lengths, rows, device):
+    "Return the mask at 4, 2 and 1 rows per frame."
+    def at(scale): return None if lengths is None else torch.as_tensor(lengths) * scale
+    return {scale: frame_mask(at(scale), rows * scale // 4, device) for scale in (4, 2, 1)}
+
+# %% ../../nbs/models/31_encoders.ipynb #830d9e67
+def _audio_stage(ni, nf, n, stride):
+    "Return the n blocks of a stage, the first of which changes width and size."
+    return nn.ModuleList(AudioBlock(ni if i == 0 else nf, nf, stride if i == 0 else 1) for i in range(n))
+
+# %% ../../nbs/models/31_encoders.ipynb #14f08866
 class AudioEncoder(nn.Module):
-    "MFCC to one vector per video frame: a thin SE-ResNet34, averaged over frequency."
+    "Thin SE-ResNet34 that turns MFCCs into one vector per video frame."
     def __init__(self,
         filters=(16, 32, 64, 128),  # channels of the four stages; the last is the embedding's size
         blocks=(3, 4, 6, 3),        # residual blocks of each stage
@@ -104,45 +126,50 @@ class AudioEncoder(nn.Module):
         super().__init__()
         self.conv = nn.Conv2d(1, filters[0], 7, (2, 1), padding=3, bias=False)
         self.norm = nn.BatchNorm2d(filters[0])
-        ins, self.strides = (filters[0], *filters[:-1]), (1, 2, 2, 1)
-        self.stages = nn.ModuleList(
-            nn.ModuleList(AudioBlock(ni if i == 0 else nf, nf, stride if i == 0 else 1) for i in range(n))
-            for ni, nf, n, stride in zip(ins, filters, blocks, self.strides))
+        self.strides = (1, 2, 2, 1)
+        ins = (filters[0], *filters[:-1])
+        self.stages = nn.ModuleList(map(_audio_stage, ins, filters, blocks, self.strides))
 
     def forward(self,
         mfcc,          # (B, 4T, 13)
         lengths=None,  # (B,) frames, not rows
     ):                 # (B, T, filters[-1])
-        n = mfcc.shape[1]
-        mask_at = {scale: frame_mask(None if lengths is None else torch.as_tensor(lengths) * scale, n * scale // 4, mfcc.device)
-                   for scale in (4, 2, 1)}
-        x, scale = hide(mfcc.transpose(1, 2).unsqueeze(1), mask_at[4]), 4
-        x = hide(normalise(self.norm, self.conv(x), mask_at[4]).relu(), mask_at[4])
+        mask_at = _masks(lengths, mfcc.shape[1], mfcc.device)
+        scale = 4
+        x = hide(mfcc.transpose(1, 2).unsqueeze(1), mask_at[scale])
+        x = hide(normalise(self.norm, self.conv(x), mask_at[scale]).relu(), mask_at[scale])
         for stage, stride in zip(self.stages, self.strides):
             scale //= stride
             for block in stage: x = block(x, mask_at[scale])
         return x.mean(2).transpose(1, 2)
 
-# %% ../../nbs/models/31_encoders.ipynb #32287320
+# %% ../../nbs/models/31_encoders.ipynb #f1216c60
 def standardise(
     pictures,  # uint8, any shape
 ):             # float32, about zero mean and unit spread
-    "Gray levels on the scale of the lip-reading trunk."
+    "Scale gray levels as the lip-reading front end expects them."
     return (pictures.float() / 255 - .4161) / .1688
 
-# %% ../../nbs/models/31_encoders.ipynb #b70d8d5a
+# %% ../../nbs/models/31_encoders.ipynb #9cbb702a
 def highpass(
     pictures,      # (B, T, H, W) float
     sigma: float,  # standard deviation of the blur, pixels
 ):                 # (B, T, H, W)
-    "What a Gaussian blur takes out of pictures: their fine structure."
+    "Subtract a Gaussian blur from pictures, which leaves their fine structure."
     reach = round(2 * sigma)
     near = torch.arange(-reach, reach + 1., device=pictures.device)
     kernel = (-near ** 2 / (2 * sigma ** 2)).softmax(0)
     x = F.pad(pictures.flatten(0, 1).unsqueeze(1), [reach] * 4, mode='reflect')
-    return pictures - F.conv2d(F.conv2d(x, kernel.view(1, 1, 1, -1)), kernel.view(1, 1, -1, 1)).view_as(pictures)
+    blurred = F.conv2d(F.conv2d(x, kernel.view(1, 1, 1, -1)), kernel.view(1, 1, -1, 1))
+    return pictures - blurred.view_as(pictures)
 
-# %% ../../nbs/models/31_encoders.ipynb #45d03cba
+# %% ../../nbs/models/31_encoders.ipynb #8041ac4d
+def _conv(ni, nf, stride=1): return nn.Conv2d(ni, nf, 3, stride, padding=1, bias=False)
+
+
+def _norm(nf): return nn.BatchNorm2d(nf, momentum=.01, eps=1e-3)
+
+# %% ../../nbs/models/31_encoders.ipynb #e1ff1c3b
 class TrunkStage(nn.Module):
     "Two residual units of the lip-reading ResNet18; the first may halve the picture."
     def __init__(self,
@@ -151,73 +178,107 @@ class TrunkStage(nn.Module):
         stride: int,  # of the first convolution
     ):
         super().__init__()
-        conv = lambda ni, stride=1: nn.Conv2d(ni, nf, 3, stride, padding=1, bias=False)
-        norm = lambda: nn.BatchNorm2d(nf, momentum=.01, eps=1e-3)
-        self.conv1a, self.norm1a, self.conv2a, self.norm2a = conv(ni, stride), norm(), conv(nf), norm()
-        self.conv1b, self.norm1b, self.conv2b, self.norm2b = conv(nf), norm(), conv(nf), norm()
+        self.conv1a = _conv(ni, nf, stride)
+        self.norm1a = _norm(nf)
+        self.conv2a = _conv(nf, nf)
+        self.norm2a = _norm(nf)
+        self.conv1b = _conv(nf, nf)
+        self.norm1b = _norm(nf)
+        self.conv2b = _conv(nf, nf)
+        self.norm2b = _norm(nf)
         self.skip = nn.Conv2d(ni, nf, 1, stride, bias=False) if stride > 1 else nn.Identity()
 
-    def forward(self, x):
+    def forward(self,
+        x,   # (N, ni, H, W)
+    ):       # (N, nf, H / stride, W / stride)
         x = self.conv2a(self.norm1a(self.conv1a(x)).relu()) + self.skip(x)
         y = self.norm2a(x).relu()
         return self.norm2b(self.conv2b(self.norm1b(self.conv1b(y)).relu()) + x).relu()
 
-# %% ../../nbs/models/31_encoders.ipynb #710b3224
+# %% ../../nbs/models/31_encoders.ipynb #54e1f763
 class VisualFrontend(nn.Module):
-    "Gray pictures to one vector per frame: a 3D convolution, then a ResNet18 on each frame."
+    "Lip-reading front end: a 3D convolution, then a ResNet18 on each frame of gray pictures."
     def __init__(self,
         widths=(64, 128, 256, 512),  # channels of the four stages; the last is the vector's size
         across_clips: bool = False,  # the 3D convolution runs over the borders of clips, as published
         sigma: float = 0.,           # of `highpass`, pixels; 0: pictures as they are
     ):
         super().__init__()
-        stem, self.across_clips, self.sigma = widths[0], across_clips, sigma
+        stem = widths[0]
+        self.across_clips = across_clips
+        self.sigma = sigma
         self.conv = nn.Conv3d(1, stem, (5, 7, 7), (1, 2, 2), padding=(0, 3, 3), bias=False)
         self.norm = nn.BatchNorm2d(stem, momentum=.01, eps=1e-3)
-        self.stages = nn.Sequential(*[TrunkStage(ni, nf, 1 if i == 0 else 2)
-                                      for i, (ni, nf) in enumerate(zip((stem, *widths), widths))])
-
-    def each_frame(self, x):   # (N, 5, H, W), a frame between its neighbours, to (N, widths[-1])
-        x = F.conv2d(x.contiguous(memory_format=torch.channels_last), self.conv.weight[:, 0], stride=2, padding=3)
-        x = F.max_pool2d(self.norm(x).relu(), 3, 2, padding=1)
-        return self.stages(x).mean((2, 3))
-
-    def piece(self, x, mask):  # (B, n + 4, H, W) to (B, n, widths[-1])
-        x = x.unfold(1, 5, 1).movedim(-1, 2)
-        if mask is None: return self.each_frame(x.flatten(0, 1)).unflatten(0, x.shape[:2])
-        return spread(self.each_frame(x[mask]), mask)
+        pairs = enumerate(zip((stem, *widths), widths))
+        self.stages = nn.Sequential(*[TrunkStage(ni, nf, 1 if i == 0 else 2) for i, (ni, nf) in pairs])
 
     def forward(self,
         pictures,      # (B, T, H, W) uint8
         lengths=None,  # (B,) frames of each clip
     ):                 # (B, T, widths[-1]), zero where nothing exists
-        shape, mask = pictures.shape[:2], frame_mask(lengths, pictures.shape[1], pictures.device)
-        x = standardise(pictures)
-        if self.sigma: x = highpass(x, self.sigma)
-        x = hide(x.movedim(1, -1), mask).movedim(-1, 1)
-        if self.across_clips: x, mask = x.flatten(0, 1)[None], None if mask is None else mask.flatten()[None]
+        x, mask = self.prepare(pictures, frame_mask(lengths, pictures.shape[1], pictures.device))
         size = x.shape[1] if torch.is_grad_enabled() else 100
         x = F.pad(x, (0, 0, 0, 0, 2, 2))
-        pieces = [self.piece(x[:, i:i + size + 4], None if mask is None else mask[:, i:i + size])
-                  for i in range(0, x.shape[1] - 4, size)]
-        return torch.cat(pieces, 1).view(*shape, -1)
+        starts = range(0, x.shape[1] - 4, size)
+        pieces = [self.piece(x[:, i:i + size + 4], None if mask is None else mask[:, i:i + size]) for i in starts]
+        return torch.cat(pieces, 1).view(*pictures.shape[:2], -1)
+
+# %% ../../nbs/models/31_encoders.ipynb #6aad35cd
+@patch
+def each_frame(self: VisualFrontend,
+    x,   # (N, 5, H, W): a frame between its neighbours
+):       # (N, widths[-1])
+    "Compute the vector of each frame from its five pictures."
+    x = x.contiguous(memory_format=torch.channels_last)
+    x = F.conv2d(x, self.conv.weight[:, 0], stride=2, padding=3)
+    x = F.max_pool2d(self.norm(x).relu(), 3, 2, padding=1)
+    return self.stages(x).mean((2, 3))
+
+# %% ../../nbs/models/31_encoders.ipynb #25a12069
+@patch
+def piece(self: VisualFrontend,
+    x,      # (B, n + 4, H, W): n frames, and two more at each side
+    mask,   # (B, n) or None
+):          # (B, n, widths[-1]), zero where nothing exists
+    "Compute the vectors of a stretch of frames."
+    x = x.unfold(1, 5, 1).movedim(-1, 2)
+    if mask is None: return self.each_frame(x.flatten(0, 1)).unflatten(0, x.shape[:2])
+    return spread(self.each_frame(x[mask]), mask)
+
+# %% ../../nbs/models/31_encoders.ipynb #72b9c256
+@patch
+def prepare(self: VisualFrontend,
+    pictures,   # (B, T, H, W) uint8
+    mask,       # (B, T) or None
+):              # float pictures and their mask; one long clip where the convolution runs across clips
+    "Scale and hide pictures."
+    x = standardise(pictures)
+    if self.sigma: x = highpass(x, self.sigma)
+    x = hide(x.movedim(1, -1), mask).movedim(-1, 1)
+    if not self.across_clips: return x, mask
+    return x.flatten(0, 1)[None], None if mask is None else mask.flatten()[None]
 
 # %% ../../nbs/models/31_encoders.ipynb #65f9a343
 class ClipNorm(nn.Module):
-    "Normalise over all channels and existing frames of a clip, then scale each channel."
+    "Normalisation over all channels and existing frames of a clip, with a scale per channel."
     def __init__(self,
         channels: int,  # channels in and out
     ):
         super().__init__()
-        self.gamma, self.beta = nn.Parameter(torch.ones(1, channels, 1)), nn.Parameter(torch.zeros(1, channels, 1))
+        self.gamma = nn.Parameter(torch.ones(1, channels, 1))
+        self.beta = nn.Parameter(torch.zeros(1, channels, 1))
 
-    def forward(self, x, mask):
+    def forward(self,
+        x,      # (B, C, T)
+        mask,   # (B, T) or None
+    ):          # (B, C, T)
         centred = x - mean_of_frames(x.mean(1, keepdim=True), mask)[..., None]
         variance = mean_of_frames(centred.square().mean(1, keepdim=True), mask)[..., None]
         return self.gamma * centred / (variance + 1e-8).sqrt() + self.beta
 
+# %% ../../nbs/models/31_encoders.ipynb #a328bd05
 class TemporalBlock(nn.Module):
-    "A residual block over time: three frames wide per channel, then a mix of channels."
+    "A depthwise-separable residual block over time: three frames wide per channel, then a mix of channels."
     def __init__(self,
         channels: int,  # channels in and out
     ):
@@ -228,15 +289,18 @@ class TemporalBlock(nn.Module):
         self.clip_norm = ClipNorm(channels)
         self.pointwise = nn.Conv1d(channels, channels, 1, bias=False)
 
-    def forward(self, x, mask):
+    def forward(self,
+        x,      # (B, C, T)
+        mask,   # (B, T) or None
+    ):          # (B, C, T)
         y = self.depthwise(hide(normalise(self.norm, x.relu(), mask), mask))
         return x + self.pointwise(self.clip_norm(self.relu(y), mask))
 
-# %% ../../nbs/models/31_encoders.ipynb #a328bd05
+# %% ../../nbs/models/31_encoders.ipynb #f43db0cb
 class VisualEncoder(nn.Module):
-    "Gray face crops to one vector per frame: front end, temporal blocks, two convolutions."
+    "Front end, temporal blocks and two convolutions that turn gray face crops into one vector per frame."
     def __init__(self,
-        widths=(64, 128, 256, 512),  # channels of the trunk
+        widths=(64, 128, 256, 512),  # channels of the front end
         n_blocks: int = 5,           # temporal blocks
         hidden: int = 256,           # channels between the two last convolutions
         embedding: int = 128,        # size of the result

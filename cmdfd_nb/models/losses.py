@@ -48,6 +48,7 @@ def clip_distance(
     gap = sync - cont if mask is None else (sync - cont).masked_fill(~mask, 0)
     return torch.linalg.vector_norm(gap, dim=-1, keepdim=True).sigmoid()
 
+# %% ../../nbs/models/32_losses.ipynb #152c096d
 def contrastive(
     sync,                     # (B, T) in [0, 1]
     cont,                     # (B, T) in [0, 1], a constant
@@ -68,14 +69,16 @@ TERMS = ('classification', 'distillation', 'contrastive')
 
 
 def total(
-    verdict,              # of the correlation detector: its `votes`, `curves['sync']` and `mask` are read
-    labels,               # (B,) 0 real, 1 fake
-    cont,                 # (B, T) from the teachers; None if only classification is asked for
-    config,               # `CorrelationConfig`: which variant of each term
-    terms: tuple = TERMS, # those to add up
-) -> dict:                # each term by name, and their sum as `total`; raises `BadArgument` for an unknown term
+    verdict,                # of the correlation detector: its `votes`, `curves['sync']` and `mask` are read
+    labels,                 # (B,) 0 real, 1 fake
+    cont,                   # (B, T) from the teachers; None if only classification is asked for
+    config,                 # `CorrelationConfig`: which variant of each term
+    terms: tuple = TERMS,   # those to add up
+) -> dict:                  # each term by name, and their sum as `total`; raises `BadArgument` for an unknown term
     "Compute the objective of eq. (5)."
-    sync, mask, losses = verdict.curves['sync'], verdict.mask, {}
+    sync = verdict.curves['sync']
+    mask = verdict.mask
+    losses = {}
     for term in terms or ('',):
         match one_of('terms', term, TERMS):
             case 'classification': losses[term] = classification(verdict.votes, mask, labels, config.classification)

@@ -10,6 +10,7 @@ __all__ = ['BLANK', 'END', 'CHARACTERS', 'SYMBOLS', 'to_symbols', 'positions', '
 from dataclasses import dataclass
 
 import torch
+from fastcore.basics import patch
 from torch import nn
 
 from ..core import FACE_SIZE, Settings, choice, one_of
@@ -17,9 +18,11 @@ from ..media.features import mel_bank
 from .encoders import VisualFrontend, frame_mask, hide
 
 # %% ../../nbs/models/34_teachers.ipynb #40910f5b
-BLANK, END = 0, 39
+BLANK = 0   # number of the CTC blank
+END = 39    # number of the end of a sentence
 CHARACTERS = {c: i for i, c in enumerate(" ETOAINSHRLDUYWGCMFBP'VKJXQZ" '0192856734', start=1)}
 SYMBOLS = ['-', *CHARACTERS, '$']  # how the 40 outputs are printed: - is the blank, $ the end
+
 
 def to_symbols(
     text: str,   # any text
@@ -29,11 +32,11 @@ def to_symbols(
 
 # %% ../../nbs/models/34_teachers.ipynb #fb04c072
 def positions(
-    n: int,     # frames
-    size: int,  # features
-    device=None,
-):              # (n, size): sine at even, cosine at odd features
-    "Sinusoidal position encoding, base 10,000."
+    n: int,        # frames
+    size: int,     # features
+    device=None,   # of the result
+):                 # (n, size): sine at even, cosine at odd features
+    "Compute the sinusoidal position encoding, base 10,000."
     angle = torch.arange(n, device=device)[:, None] / 10_000 ** (torch.arange(0, size, 2, device=device) / size)
     return torch.stack([angle.sin(), angle.cos()], -1).flatten(1)
 
@@ -53,30 +56,40 @@ class TeacherConfig(Settings):
     sound: str = choice('stft', 'mel')           # what the ASR teacher hears: magnitudes, or logarithms in 40 mel bands
     region: tuple = (0, 0, FACE_SIZE, FACE_SIZE) # part of the mouth crop that is looked at: x0, y0, x1, y1
 
+# %% ../../nbs/models/34_teachers.ipynb #1db9f838
+_TINY = dict(size=64, heads=4, layers=1, feedforward=128, lip_widths=(16, 24, 32, 64), local=4, places=False,
+             sound='mel', region=(24, 48, 88, 112))
+
+
 def teacher_config(
     preset: str = 'paper',  # 'paper', 'official' (the same sizes) or 'tiny'
 ) -> TeacherConfig:         # raises `BadArgument` for an unknown preset
-    "The configuration of that name."
-    tiny = dict(size=64, heads=4, layers=1, feedforward=128, lip_widths=(16, 24, 32, 64), local=4, places=False, sound='mel',
-                region=(24, 48, 88, 112))
-    sizes = dict(paper={}, official={}, tiny=tiny)
+    "Return the configuration of the teachers by preset."
+    sizes = dict(paper={}, official={}, tiny=_TINY)
     return TeacherConfig(one_of('preset', preset, sizes), **sizes[preset])
 
-# %% ../../nbs/models/34_teachers.ipynb #3ecdbcc6
+# %% ../../nbs/models/34_teachers.ipynb #160fd97c
 class Neighbours(nn.Module):
     "A residual convolution over a frame and the two on either side."
     def __init__(self,
         size: int,   # features in and out
     ):
         super().__init__()
-        self.conv, self.norm = nn.Conv1d(size, size, 5, padding=2), nn.LayerNorm(size)
+        self.conv = nn.Conv1d(size, size, 5, padding=2)
+        self.norm = nn.LayerNorm(size)
 
-    def forward(self, x, mask):   # (B, T, size)
+    def forward(self,
+        x,      # (B, T, size)
+        mask,   # (B, T) or None
+    ):          # (B, T, size)
         return self.norm(x + self.conv(hide(x.transpose(1, 2), mask)).relu().transpose(1, 2))
 
+# %% ../../nbs/models/34_teachers.ipynb #f09a615c
 class Recogniser(nn.Module):
-    "Frames to a probability for each of 40 characters: Transformer layers and one output layer."
-    def __init__(self, config: TeacherConfig):
+    "Transformer layers and one output layer that turn frames into a probability for each of 40 characters."
+    def __init__(self,
+        config: TeacherConfig,   # sizes
+    ):
         super().__init__()
         self.config = c = config
         layer = nn.TransformerEncoderLayer(c.size, c.heads, c.feedforward, c.dropout, batch_first=True)
@@ -91,13 +104,22 @@ class Recogniser(nn.Module):
         x = self.layers(x, src_key_padding_mask=None if mask is None else ~mask)
         return self.output(x.transpose(1, 2)).transpose(1, 2).log_softmax(-1)
 
-    def posterior(self, x, lengths):      # (B, T, 40), zero where no frame exists
-        mask = frame_mask(lengths, x.shape[1], x.device)
-        return hide(self.log_posterior(x, lengths).exp().transpose(1, 2), mask).transpose(1, 2)
+# %% ../../nbs/models/34_teachers.ipynb #0ee3346b
+@patch
+def posterior(self: Recogniser,
+    x,         # (B, T, size) frames as the Transformer takes them
+    lengths,   # (B,) frames of each clip, or None
+):             # (B, T, 40), zero where no frame exists
+    "Compute the probability of each character at each frame."
+    mask = frame_mask(lengths, x.shape[1], x.device)
+    return hide(self.log_posterior(x, lengths).exp().transpose(1, 2), mask).transpose(1, 2)
 
+# %% ../../nbs/models/34_teachers.ipynb #6b00c9bc
 class ASR(Recogniser):
-    "The teacher that listens: STFT magnitudes to character posteriors."
-    def __init__(self, config: TeacherConfig = TeacherConfig()):
+    "Teacher that turns STFT magnitudes into character posteriors."
+    def __init__(self,
+        config: TeacherConfig = TeacherConfig(),   # sizes
+    ):
         super().__init__(config)
         bands = mel_bank(40).float() if config.sound == 'mel' else None
         self.register_buffer('bands', bands, persistent=False)
@@ -113,17 +135,21 @@ class ASR(Recogniser):
     ):                 # (B, T, 40)
         return self.posterior(self.embed(stft), lengths)
 
+# %% ../../nbs/models/34_teachers.ipynb #510fa3dd
 class VSR(Recogniser):
-    "The teacher that reads lips: lip features to character posteriors."
+    "Teacher that turns lip features into character posteriors."
     def forward(self,
         lip_features,  # (B, T, size), from `lip_frontend`
         lengths=None,  # (B,) frames of each clip
     ):                 # (B, T, 40)
         return self.posterior(lip_features, lengths)
 
+# %% ../../nbs/models/34_teachers.ipynb #e2e0fe94
 class LipFrontend(VisualFrontend):
-    "The network that turns mouth crops into lip features."
-    def __init__(self, config: TeacherConfig):
+    "Network that turns mouth crops into lip features."
+    def __init__(self,
+        config: TeacherConfig,   # its `lip_widths` and `region` count
+    ):
         super().__init__(config.lip_widths)
         self.config = config
 
@@ -134,8 +160,9 @@ class LipFrontend(VisualFrontend):
         x0, y0, x1, y1 = self.config.region
         return super().forward(lips[:, :, y0:y1, x0:x1], lengths)
 
+
 def lip_frontend(
-    config: TeacherConfig = TeacherConfig(),
-) -> LipFrontend:
-    "A fresh front end of the VSR teacher."
+    config: TeacherConfig = TeacherConfig(),   # its `lip_widths` and `region` count
+) -> LipFrontend:                              # with fresh weights
+    "Make the front end of the VSR teacher."
     return LipFrontend(config)

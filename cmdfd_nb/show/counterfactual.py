@@ -19,7 +19,7 @@ from ..models.detectors import curve
 from ..judge.score import TrackScore, about_weights, warnings_for
 from .style import limits, looks, tidy
 from .maps import live, on_any_ground
-from .footage import encoded, fit, packed, samples
+from .footage import encoded, fitted_size, packed, samples
 from .viewer import about_view, face_view
 from .uncropped import Footage, score_footage
 from .perturb import Sweep, numbers, perturbation, perturbed, sweep_values
@@ -204,7 +204,7 @@ def view_of(
     name: str,           # above the picture
 ) -> dict:               # as from `viewer.view`
     "Make what the browser needs to show footage with its score."
-    width, height = fit(*footage.frames.shape[2:0:-1])
+    width, height = fitted_size(*footage.frames.shape[2:0:-1])
     reel = packed(encoded(footage.frames, _PAIR_BYTES))
     face = face_view(score, footage.start, len(footage), width / footage.frames.shape[2])
     return dict(name=name, first=footage.start, width=width, height=height, notes=warnings_for(weights),

@@ -246,7 +246,7 @@ class Plot {
     const { ink } = this;
     this.frame(pen, band);
     if (band.wave) return this.drawWave(pen, band);
-    if (band.flags) band.flags.forEach((clip, row) => this.drawFlags(pen, band, clip, row));
+    if (band.flags) band.flags.forEach((clip, row) => { this.drawFlags(pen, band, clip, row); });
     if (band.between) this.fill(pen, band, ...band.curves);
     if (band.area) this.fill(pen, band, band.curves[0]);
     if (band.threshold != null) this.rule(pen, band.y(band.threshold), ink.muted, [2, 3]);
@@ -382,7 +382,7 @@ class Characters {
     pen.fillText('heard', 0, middle - reach / 2);
     pen.fillText('seen', 0, middle + reach / 2);
     Object.assign(pen, { textAlign: 'center', fillStyle: ink.ink, font: `${Math.min(12, slot * 1.15)}px system-ui, sans-serif` });
-    view.symbols.forEach((symbol, k) => pen.fillText(symbol, left + (k + .5) * slot, middle));
+    view.symbols.forEach((symbol, k) => { pen.fillText(symbol, left + (k + .5) * slot, middle); });
     pen.fillStyle = ink.cont;
     if (heard) view.symbols.forEach((_, k) => {
       for (const [p, way] of [[heard[k], 1], [seen[k], -1]]) {
@@ -454,7 +454,8 @@ class Viewer {
   chooser(clip) {
     const button = element('button', { type: 'button', title: 'Listen to this one and show its characters' }, clip.letter);
     button.onclick = () => { this.pause(); this.leading = clip; this.redraw(); };
-    return clip.button = button;
+    clip.button = button;
+    return button;
   }
 
   faces(clip) {
@@ -556,8 +557,8 @@ class Viewer {
     range.value = frame;
     for (const clip of clips) clip.cells.forEach((cell, k) => { cell.textContent = digits(values(clip)[k]); });
     this.place.textContent = `${digits(frame / fps)} s, frame ${frame} (${first} to ${first + plot.frames - 1})`;
-    range.ariaValueText = `frame ${frame} of ${first} to ${first + plot.frames - 1}, ${digits(frame / fps)} s` + clips.map(clip =>
-      `${clip.letter && `; ${clip.letter}`}${spoken(clip)}`).join('');
+    const shown = clips.map(clip => `${clip.letter && `; ${clip.letter}`}${spoken(clip)}`).join('');
+    range.ariaValueText = `frame ${frame} of ${first} to ${first + plot.frames - 1}, ${digits(frame / fps)} s${shown}`;
     if (!this.ink) return;                                 // hidden so far: `redraw` draws when there is room
     plot.drawHead(position);
     if (!this.characters.node.hidden) this.characters.draw(this.leading, position, this.ink);

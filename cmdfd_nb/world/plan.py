@@ -13,12 +13,10 @@ from ..core import BadArgument, Settings, choice, one_of
 from .people import Person, make_person
 
 # %% ../../nbs/world/26_plan.ipynb #7b9ea117
-WORLD_KINDS = ('fakeavceleb', 'cmdfd', 'lrs2')
-
 @dataclass(frozen=True)
 class World(Settings):
     "The settings that decide how the clips of a data set look and sound."
-    kind: str = choice(*WORLD_KINDS)                              # the layout
+    kind: str = choice('fakeavceleb', 'cmdfd', 'lrs2')            # the layout
     seed: int = 0                                                 # another seed, other people
     strength: str = choice('default', 'none', 'mild', 'strong')   # of the traces that forgeries leave behind
     seconds: float = 3.5   # average length of a clip, each up to 15 % shorter or longer; LRS2 keeps whole sentences
@@ -27,6 +25,9 @@ class World(Settings):
         super().__post_init__()
         if not .5 <= self.seconds <= 60:
             raise BadArgument(f'seconds={self.seconds}', 'this is no length for a clip', 'Use --seconds 0.5 to 60.')
+
+
+WORLD_KINDS = World.__dataclass_fields__['kind'].metadata['choices']
 
 # %% ../../nbs/world/26_plan.ipynb #86ec88c3
 @dataclass(frozen=True)

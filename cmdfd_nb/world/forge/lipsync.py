@@ -12,14 +12,14 @@ import cv2
 import numpy as np
 
 from ..face.identity import Identity
-from ..face.canvas import UNIT
+from ..face.canvas import UNIT, gaussian_blur
 from ..face.motion import Motion, idle_motion, speech_motion
 from ..face.render import face_points
 from ..face.swap import ANCHORS, MOUTH_REACH, paste_mouth, render_mouth
 from .take import Take, loosen
 from .sound import mouth_from_audio
 from .layers import (TRACE_STRENGTHS, affine_between, alpha_blend, apply_affine, colour_mismatch,
-                                         gaussian_blur, generator_grid, hull_mask)
+                                         generator_grid, hull_mask)
 from .find import estimate_identity, resting_motion, with_landmarks
 
 # %% ../../../nbs/world/forge/244_lipsync.ipynb #d54f9868

@@ -11,13 +11,14 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
+from ..face.canvas import gaussian_blur
 from ..face.identity import Identity
 from ..face.motion import MOUTH, Motion
 from ..face.render import render
 from ..face.swap import swap_face
 from .take import OPENING_COLUMNS, Take, opening, smooth_over_time
 from .layers import (TRACE_STRENGTHS, affine_between, alpha_blend, apply_affine, colour_mismatch,
-                                         gaussian_blur, generator_grid, hull_mask)
+                                         generator_grid, hull_mask)
 from .find import resting_motion, with_landmarks
 
 # %% ../../../nbs/world/forge/246_swap.ipynb #c034bcac

@@ -11,11 +11,12 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from ..face.motion import HEAD, Motion, idle_motion
+from ..face.canvas import gaussian_blur
+from ..face.motion import HEAD_POSE, Motion, idle_motion
 from ..face.swap import MOUTH_REACH
 from .take import Take, opening, smooth_over_time
 from .sound import band_levels
-from .layers import TRACE_STRENGTHS, gaussian_blur, generator_grid
+from .layers import TRACE_STRENGTHS, generator_grid
 from .find import estimate_identity, with_landmarks
 from .lipsync import (SPEAKING_POINTS, frontal_landmarks, generated_mouth, replace_mouth,
                                           sound_of)
@@ -88,10 +89,10 @@ def _head_sway(driver, rng, amount):
     loud = smooth_over_time(band_levels(driver.audio)[:, 1:4].sum(1), 4)
     loud = (loud - loud.mean()) / (loud.std() + 1e-6)
     for name, gain in dict(pitch=.02, yaw=.015, ty=.006).items():
-        head[:, HEAD.index(name)] += rng.choice([-1, 1]) * gain * loud
+        head[:, HEAD_POSE.index(name)] += rng.choice([-1, 1]) * gain * loud
     head[:, 4:] -= head[:1, 4:]
     head[:, 4:] *= amount
-    head[:, HEAD.index('scale')] += 1
+    head[:, HEAD_POSE.index('scale')] += 1
     return head
 
 def _lower_lids(points, lid):
