@@ -17,7 +17,9 @@ from .style import COLOURS, bands, limits, looks, tidy
 # %% ../../nbs/show/81_plots.ipynb #e82c7ded
 def _draw_band(ax, band, track, t):
     "Draw the curves of a band over time."
-    for name, look in looks(band.names).items():
+    drawn = looks(track.curves)   # of all bands, so that no two curves look the same
+    for name in band.names:
+        look = drawn[name]
         ax.plot(t, track.curves[name], color=look.colour, ls=look.style, lw=look.width, label=curve(name).label)
     if band.between:
         one, other = (track.curves[name] for name in band.names)
