@@ -15,6 +15,7 @@ from fastcore.basics import patch
 
 from ..core import BadManifest
 from ..store import atomic_path
+from ..data.manifest import read_parquet
 from ..learn.calibration import p_fake_of
 from .resampling import rows_of_split
 
@@ -121,20 +122,11 @@ def write_scores(
     with atomic_path(path) as part: pq.write_table(arrow, part)
 
 # %% ../../nbs/judge/63_scores.ipynb #75da369d
-def _parquet(path):
-    "Read a Parquet file; raises `BadManifest`."
-    import pyarrow as pa, pyarrow.parquet as pq
-    remedy = 'Make a file of scores with cmdfd_evaluate.'
-    if not Path(path).is_file(): raise BadManifest(path, 'there is no such file', remedy)
-    try: return pq.read_table(path)
-    except (pa.ArrowException, OSError) as e: raise BadManifest(path, f'it is not a Parquet table ({e})', remedy) from e
-
-
 def read_scores(
     path,       # .parquet file from `write_scores`
 ) -> Scores:    # raises `BadManifest`
     "Read scores with their problems and warnings."
-    arrow = _parquet(path)
+    arrow = read_parquet(path, 'Make a file of scores with cmdfd_evaluate.')
     about = dict(curves=[], problems=[], warnings=[]) | json.loads((arrow.schema.metadata or {}).get(b'cmdfd', b'{}'))
     curves = tuple(about.pop('curves'))
     rows = arrow.to_pandas()
