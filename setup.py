@@ -22,7 +22,7 @@ setup(
     classifiers=['Development Status :: 3 - Alpha', 'Intended Audience :: Science/Research', 'Framework :: Jupyter',
                  'Topic :: Scientific/Engineering :: Artificial Intelligence'],
     packages=find_packages(include=['cmdfd_nb', 'cmdfd_nb.*']),
-    package_data=dict(cmdfd_nb=['static/*', 'pretrained/*']),
+    package_data=dict(cmdfd_nb=['static/*', 'pretrained/*', 'published/*']),
     install_requires=cfg['requirements'].split(),
     extras_require=dict(synth=synth, dev=cfg['dev_requirements'].split() + synth),
     entry_points=dict(console_scripts=cfg['console_scripts'].split(), nbdev=['cmdfd_nb=cmdfd_nb._modidx:d']))

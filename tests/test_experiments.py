@@ -83,10 +83,10 @@ def test_folds_and_counts(folder, monkeypatch):
     monkeypatch.setattr('matplotlib.pyplot.show', lambda: None)
     table = run('table2', folder, methods=['without both', 'cont_alone'])['table']
     assert len([name for name in runs(folder) if 'held-out' in name]) == 2 * 5
-    assert set(table.numbers.category) == {*CATEGORIES, 'mean'}
+    assert set(table.numbers.category) == {*CATEGORIES, 'AVG-FV', 'mean'}
     assert set(table.numbers.row) == {'without both', 'cont_alone'}
     text = run('table1', folder)['table'].to_markdown()
-    assert 'FakeAVCeleb (miniature)' in text and 'CMDFD (miniature)' in text
+    assert '| counted, miniature | FakeAVCeleb |' in text and '| published (a) | DefakeAVMiT |' in text
 
 
 def test_a_mispaired_clip_differs_in_nothing_but_when_it_is_heard():

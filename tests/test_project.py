@@ -38,6 +38,16 @@ def test_wheel_holds_the_package_and_nothing_else(wheel):
     assert sorted(names) == sorted(p.relative_to(ROOT).as_posix() for p in ours)
 
 
+def test_wheel_brings_the_numbers_of_the_paper(wheel, tmp_path):
+    site = tmp_path/'site'
+    subprocess.run([sys.executable, '-m', 'pip', 'install', '-q', '--no-deps', '--target', site, wheel], check=True)
+    code = (f'import sys; sys.path.insert(0, {str(site)!r})\nfrom cmdfd_nb.paper import published\n'
+            'print(published.__file__, [n[4] for n in published.PUBLISHED if n[:3] == ("III", "paper", "AVG")])')
+    done = subprocess.run([sys.executable, '-c', code], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(str(site)) and done.stdout.endswith('[0.87]\n')
+
+
 def test_wheel_states_what_it_is(wheel):
     with zipfile.ZipFile(wheel) as z:
         metadata = next(z.read(name).decode() for name in z.namelist() if name.endswith('/METADATA'))
