@@ -295,7 +295,7 @@ def cmdfd_synth(
     clips: Param('Clips of every type of forgery', int) = 20,
     seed: setting(_WORLD, 'seed', 'Another seed, other people') = None,
     kind: setting(_WORLD, 'kind', 'Layout: fakeavceleb, cmdfd, or lrs2 (real speakers with transcripts)') = None,
-    strength: setting(_WORLD, 'strength', 'What forgeries leave behind: none, mild, default, strong') = None,
+    traces: setting(_WORLD, 'traces', 'Put on forgeries for a detector to find: none, or painted (a lesson on shortcuts)') = None,
     seconds: setting(_WORLD, 'seconds', 'Average length of a clip') = None,
     workers: WORKERS = None,
     splits: Param('Make only these', str) = 'train,val,test',
@@ -304,7 +304,7 @@ def cmdfd_synth(
     "Make a data set of computed people and forgeries in a published layout. May be stopped and resumed."
     from cmdfd_nb.world.build import build
     from cmdfd_nb.world.plan import World
-    world = settings_from(World, seed=seed, kind=kind, strength=strength, seconds=seconds)
+    world = settings_from(World, seed=seed, kind=kind, traces=traces, seconds=seconds)
     failed = build(out, world, clips, worker_count(workers), tuple(splits.split(',')), reals)
     for path, error in failed.items(): print(f'{path}: {error}', file=sys.stderr)
     return [error.record() for error in failed.values()]

@@ -82,7 +82,7 @@ def test_fields_read_from_the_source_are_those_of_the_class(where, cls):
 
 @pytest.mark.parametrize('command, cls, names', [
     (cli.cmdfd_teach, LessonConfig, ('sentences', 'listen', 'read', 'seed')), (cli.cmdfd_train, TrainConfig, ('seed',)),
-    (cli.cmdfd_synth, World, ('seed', 'kind', 'strength', 'seconds'))])
+    (cli.cmdfd_synth, World, ('seed', 'kind', 'traces', 'seconds'))])
 def test_help_shows_the_defaults_of_the_settings(command, cls, names):
     helps = {action.dest: action.help for action in anno_parser(command, 'x')._actions}
     for name in names: assert helps[name].endswith(f'(default: {getattr(cls(), name)})')

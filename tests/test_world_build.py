@@ -127,7 +127,7 @@ def test_no_single_number_gives_fakes_away(tmp_path):
 def test_refusals(tmp_path, capsys):
     assert cmdfd_synth(str(tmp_path/'x'), kind='celebdf') == 2 and 'fakeavceleb, cmdfd' in capsys.readouterr().err
     assert cmdfd_synth(str(tmp_path/'x'), clips=0) == 2
-    assert cmdfd_synth(str(tmp_path/'x'), strength='loud') == 2
+    assert cmdfd_synth(str(tmp_path/'x'), traces='loud') == 2
     assert not (tmp_path/'x').exists()
 
 

@@ -8,7 +8,7 @@ from cmdfd_nb.media.sound import read_audio
 from cmdfd_nb.world.face.identity import random_identity
 from cmdfd_nb.world.forge.take import Take, act
 from cmdfd_nb.world.forge.sound import mouth_from_audio
-from cmdfd_nb.world.forge.layers import TRACE_STRENGTHS
+from cmdfd_nb.world.forge.layers import GRID_PERIODS
 from cmdfd_nb.world.forge.find import estimate_landmarks, sync_correlation, with_landmarks
 from cmdfd_nb.world.forge.lipsync import videoretalk, wav2lip
 from cmdfd_nb.world.forge.talkinghead import audio2head, makeittalk
@@ -77,13 +77,20 @@ def test_a_still_is_one_frame(forged, takes):
     for method in STILLS: assert len({f[:3].tobytes() for f in forged[method].frames}) <= 3   # hair may reach the rim
 
 
-@pytest.mark.parametrize('method', ['wav2lip', 'videoretalk', 'audio2head', 'faceswap', 'fsgan'])
-def test_strength_scales_traces_and_not_motion(takes, donor, method):
-    shown = {s: forge(method, takes[0][:12], takes[1][:12], donor, np.random.default_rng(4), s)
-             for s in TRACE_STRENGTHS}
-    far = [np.abs(shown[s].frames.astype(int) - shown['none'].frames).mean() for s in TRACE_STRENGTHS]
-    assert far[0] == 0 < far[1] < far[3]
-    assert np.abs(shown['strong'].landmarks - shown['none'].landmarks).max() < 1.5
+@pytest.mark.parametrize('method', METHODS)
+def test_paint_changes_pixels_and_nothing_else(takes, donor, method):
+    clips = {p: forge(method, takes[0][:12], takes[1][:12], donor, np.random.default_rng(4), p) for p in (None, *GRID_PERIODS)}
+    plain = clips[None]
+    far = [np.abs(clips[p].frames.astype(int) - plain.frames).mean() for p in GRID_PERIODS]
+    if method in ('makeittalk', 'rtvc'): assert far == [0, 0]                   # they have no grid
+    else: assert min(far) > .05 and np.any(clips['train'].frames != clips['test'].frames)
+    for painted in clips.values():
+        assert np.array_equal(painted.landmarks, plain.landmarks) and np.array_equal(painted.audio, plain.audio)
+
+
+def test_grids_of_training_and_test_are_disjoint():
+    train, test = (set(GRID_PERIODS[split].values()) for split in ('train', 'test'))
+    assert GRID_PERIODS['train'].keys() == GRID_PERIODS['test'].keys() and not train & test
 
 
 def test_own_sound_without_a_driver(takes):
@@ -94,7 +101,7 @@ def test_own_sound_without_a_driver(takes):
 @pytest.mark.parametrize('arguments,remedy', [(('wav2head',), 'audio2head'), (('faceswap',), 'donor')])
 def test_wrong_arguments(takes, arguments, remedy):
     with pytest.raises(BadArgument, match=remedy): forge(arguments[0], takes[0])
-    with pytest.raises(BadArgument, match='mild'): forge('wav2lip', takes[0], strength='brutal')
+    with pytest.raises(BadArgument, match='train, test'): forge('wav2lip', takes[0], paint='val')
 
 
 def auc(low, high): return np.mean(np.array(high)[:, None] > np.array(low))
@@ -165,7 +172,7 @@ def test_records_agree_with_their_clips(forged, takes, donor):
 
 def test_swaps_follow_the_registry(takes, donor):
     assert list(SWAPS) == ['faceswap', 'fsgan'] and len(SWAPS) == 2
-    def lend(take, donor, rng, strength): return FORGERIES['fsgan'].function(take, donor, rng, strength)
+    def lend(take, donor, rng, paint): return FORGERIES['fsgan'].function(take, donor, rng, paint)
     record = register_forgery(Forgery('lend', lend, ('donor',), seen='donor'))
     try:
         assert 'lend' in SWAPS

@@ -71,7 +71,10 @@ def _claim(
         if any(Path(root).glob('[!.]*')):
             raise BadArgument(root, 'this folder holds other files', 'Give a new folder.')
         with atomic_path(note) as part: part.write_text(json.dumps(world.to_dict()))
-    there = World.from_dict(json.loads(note.read_text()), note).to_dict()
+    noted = json.loads(note.read_text())
+    if 'strength' in noted:
+        raise BadArgument(root, 'this world was made by an earlier version, whose forgers differ', 'Give a new folder.')
+    there = World.from_dict(noted, note).to_dict()
     other = [f'{name}={value!r}' for name, value in there.items() if value != getattr(world, name)]
     if other:
         raise BadArgument(root, f'this folder holds a world with {", ".join(other)}',

@@ -18,13 +18,24 @@ class World(Settings):
     "The settings that decide how the clips of a data set look and sound."
     kind: str = choice('fakeavceleb', 'cmdfd', 'lrs2')            # the layout
     seed: int = 0                                                 # another seed, other people
-    strength: str = choice('default', 'none', 'mild', 'strong')   # of the traces that forgeries leave behind
+    traces: str = choice('none', 'painted')                       # put on forgeries for a detector to find
     seconds: float = 3.5   # average length of a clip, each up to 15 % shorter or longer; LRS2 keeps whole sentences
 
     def __post_init__(self):
         super().__post_init__()
         if not .5 <= self.seconds <= 60:
             raise BadArgument(f'seconds={self.seconds}', 'this is no length for a clip', 'Use --seconds 0.5 to 60.')
+
+    @classmethod
+    def from_dict(cls,
+        values: dict,          # field name to value; `strength` of the first version is read as `traces`
+        file='the settings',   # their source, for the message
+    ):                         # raises `BadArgument` on unknown fields
+        "Build a world from these values, with defaults for the others."
+        values = dict(values)
+        strength = values.pop('strength', 'none')
+        if strength != 'none': values.setdefault('traces', 'painted')
+        return super().from_dict(values, file)
 
 
 WORLD_KINDS = World.__dataclass_fields__['kind'].metadata['choices']

@@ -94,7 +94,16 @@ def _driving_sound(
 ) -> Take:                     # pictures of one pixel, to be cut like the words of `shot.voice`
     "Return the sound that lips are made for."
     said = _words(world, shot.voice)
-    return forge('rtvc', said, rng=rng, strength=world.strength) if shot.category == 'D' else said
+    return forge('rtvc', said, rng=rng) if shot.category == 'D' else said
+
+# %% ../../nbs/world/27_shoot.ipynb #17f7c05c
+def _paint(
+    world: World,
+    split: str,    # of the person in front of the camera
+) -> str | None:   # see `generator_grid`
+    "Choose the grids that are painted on a person's forgeries."
+    if world.traces == 'none': return None
+    return 'test' if split == 'test' else 'train'
 
 # %% ../../nbs/world/27_shoot.ipynb #2c64cee3
 @functools.lru_cache(maxsize=2)
@@ -108,7 +117,8 @@ def _swap(
     partner = make_person(world.seed, number ^ 1)
     start, own = _stretch(world, number)
     longer = max(own, _stretch(world, partner.number)[1])
-    return forge(method, _around(_scene(world, number), start, longer), None, partner.identity, rng, world.strength)
+    take = _around(_scene(world, number), start, longer)
+    return forge(method, take, None, partner.identity, rng, _paint(world, partner.split))
 
 # %% ../../nbs/world/27_shoot.ipynb #327d2ed9
 def _parts(
@@ -131,11 +141,11 @@ def staged(
     start, _ = _stretch(world, shot.person)
     begin, length = _stretch(world, shot.voice)
     swap, lips = _parts(shot.method)
-    if shot.method == 'rtvc': take = forge('rtvc', take, rng=rng, strength=world.strength)
+    if shot.method == 'rtvc': take = forge('rtvc', take, rng=rng)
     take = _swap(world, shot.person, swap)[:length + 2 * _MARGIN] if swap else _around(take, start, length)
     if lips:
         driver = _around(_driving_sound(world, shot, rng), begin, length)
-        take = forge(lips, take, driver, None, rng, world.strength)
+        take = forge(lips, take, driver, None, rng, _paint(world, shot.split))
     return take[_MARGIN:_MARGIN + length]
 
 # %% ../../nbs/world/27_shoot.ipynb #8d6c3970

@@ -18,8 +18,8 @@ from ..face.render import face_points
 from ..face.swap import ANCHORS, MOUTH_REACH, paste_mouth, render_mouth
 from .take import Take, loosen
 from .sound import mouth_from_audio
-from .layers import (TRACE_STRENGTHS, affine_between, alpha_blend, apply_affine, colour_mismatch,
-                                         generator_grid, hull_mask)
+from .layers import (affine_between, alpha_blend, apply_affine, generator_grid, hull_mask,
+                                         wrong_tint)
 from .find import estimate_identity, resting_motion, with_landmarks
 
 # %% ../../../nbs/world/forge/244_lipsync.ipynb #d54f9868
@@ -131,31 +131,27 @@ def wav2lip(
     take: Take,                # take that is seen
     driver: Take,              # take that is heard
     rng: np.random.Generator,  # draws how good this clip is
-    strength: str = 'default', # one of `TRACE_STRENGTHS`
+    paint: str = None,         # see `generator_grid`; None: nothing is painted on
 ) -> Take:                     # as long as the shorter of the two
     "Generate lips from sound: more articulated than most people's, closely in sync, soft, with a seam."
     take, driver = _common_length(take, driver)
-    amount = TRACE_STRENGTHS[strength]
     mouth = generated_mouth(driver, rng, rng.uniform(.68, .96), rng.uniform(0, .25))
-    size = int(96 - amount * rng.uniform(0, 18))
-    blur = amount * rng.uniform(0, .35)
-    tint = colour_mismatch(rng, .03 * amount, .07 * amount)
-    grid = generator_grid('wav2lip', (size, size), amount)
-    return replace_mouth(take, driver, mouth, size, lambda square: gaussian_blur(square, blur) * tint * grid)
+    size = int(rng.uniform(78, 96))
+    painted = wrong_tint('wav2lip', rng, paint) * generator_grid('wav2lip', (size, size), paint)
+    return replace_mouth(take, driver, mouth, size, lambda square: square * painted)
 
 # %% ../../../nbs/world/forge/244_lipsync.ipynb #423b51b5
 def videoretalk(
     take: Take,                # take that is seen
     driver: Take,              # take that is heard
     rng: np.random.Generator,  # draws how good this clip is
-    strength: str = 'default', # one of `TRACE_STRENGTHS`
+    paint: str = None,         # see `generator_grid`; None: nothing is painted on
 ) -> Take:                     # as long as the shorter of the two
     "Generate lips from sound, then enhance them: in sync, crisp, matched in colour."
     take, driver = _common_length(take, driver)
-    amount = TRACE_STRENGTHS[strength]
     mouth = generated_mouth(driver, rng, rng.uniform(.68, .95), rng.uniform(0, .35))
-    size = int(112 - amount * rng.uniform(4, 16))
-    crisp = amount * rng.uniform(0, .5)
-    grid = generator_grid('videoretalk', (size, size), amount)
+    size = int(rng.uniform(96, 108))
+    crisp = rng.uniform(0, .5)
+    grid = generator_grid('videoretalk', (size, size), paint)
     def sharpened(square): return (square + crisp * (square - gaussian_blur(square, 1.2))) * grid
     return replace_mouth(take, driver, mouth, size, sharpened)

@@ -14,7 +14,7 @@ import numpy as np
 from ...core import FAKE, BadArgument, one_of
 from ..face.identity import Identity
 from .take import Take
-from .layers import TRACE_STRENGTHS
+from .layers import GRID_PERIODS
 from .lipsync import videoretalk, wav2lip
 from .talkinghead import audio2head, makeittalk
 from .swap import faceswap, fsgan
@@ -27,7 +27,7 @@ _NEEDS = 'driver', 'donor', 'text', 'voice'
 class Forgery:
     "A way to forge a clip, with its inputs, its outcome and its place in data sets."
     name: str              # used by `forge`, in plans and in tables
-    function: Callable     # (take, rng=, strength=, and driver= and donor= where needed) -> `Take`
+    function: Callable     # (take, rng=, paint=, and driver= and donor= where needed) -> `Take`
     needs: tuple = ()      # of 'driver', 'donor', 'text', 'voice'
     seen: str = 'target'   # whose face: 'target' or 'donor'
     heard: str = 'target'  # whose voice: 'target', 'driver' or 'clone'
@@ -54,10 +54,10 @@ def register_forgery(
     return record
 
 # %% ../../../nbs/world/forge/248_methods.ipynb #3324822f
-def _run(record, take, inputs, rng, strength):
+def _run(record, take, inputs, rng, paint):
     "Call a forgery with those of the inputs that it needs."
     given = {name: value for name, value in inputs.items() if name in record.needs}
-    return record.function(take, rng=rng, strength=strength, **given)
+    return record.function(take, rng=rng, paint=paint, **given)
 
 def combine_forgeries(
     first: Forgery,        # works on the take
@@ -66,8 +66,8 @@ def combine_forgeries(
     says: str = '',        # one sentence about it
 ) -> Forgery:              # named 'first-second'
     "Make the record of two forgeries in a row."
-    def in_a_row(take, rng, strength, **inputs):
-        return _run(second, _run(first, take, inputs, rng, strength), inputs, rng, strength)
+    def in_a_row(take, rng, paint, **inputs):
+        return _run(second, _run(first, take, inputs, rng, paint), inputs, rng, paint)
     needs = tuple(need for need in _NEEDS if need in first.needs + second.needs)
     seen = first.seen if second.seen == 'target' else second.seen
     heard = first.heard if second.heard == 'target' else second.heard
@@ -86,7 +86,7 @@ for _record in (
     Forgery('rtvc', rtvc, ('driver', 'text', 'voice'), heard='clone', categories='B',
             says='Speak the same words in a cloned voice, at its own pace.'),
     Forgery('faceswap', faceswap, ('donor',), seen='donor', categories='C',
-            says='Put a face on frame by frame: it trembles and its colour is off.'),
+            says='Put a face on frame by frame: it trembles and its edge is hard.'),
     Forgery('fsgan', fsgan, ('donor',), seen='donor', categories='C',
             says='Re-enact a face and blend it: calm, with some expression lost.')): register_forgery(_record)
 
@@ -110,12 +110,12 @@ def forge(
     driver: Take = None,        # take whose sound is put on; None is its own sound
     donor: Identity = None,     # person whose face is put on, for swaps
     rng: np.random.Generator = None, # None draws something new every time
-    strength: str = 'default',  # of the traces, one of `TRACE_STRENGTHS`
+    paint: str = None,          # grids to paint on, a key of `GRID_PERIODS`; None: nothing is painted on
 ) -> Take:                      # landmarks, phonemes etc. are those seen and heard; raises `BadArgument`
     "Forge a take by a registered method."
     record = FORGERIES[one_of('method', method, FORGERIES)]
-    one_of('strength', strength, TRACE_STRENGTHS)
+    if paint is not None: one_of('paint', paint, GRID_PERIODS)
     if 'donor' in record.needs and donor is None:
         raise BadArgument(method, 'a swap needs a donor', 'Give the identity of the new face.')
     inputs = dict(driver=driver or take, donor=donor)
-    return _run(record, take, inputs, rng or np.random.default_rng(), strength)
+    return _run(record, take, inputs, rng or np.random.default_rng(), paint)

@@ -11,14 +11,13 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from ..face.canvas import gaussian_blur
 from ..face.identity import Identity
 from ..face.motion import MOUTH, Motion
 from ..face.render import render
 from ..face.swap import swap_face
 from .take import OPENING_COLUMNS, Take, opening, smooth_over_time
-from .layers import (TRACE_STRENGTHS, affine_between, alpha_blend, apply_affine, colour_mismatch,
-                                         generator_grid, hull_mask)
+from .layers import (affine_between, alpha_blend, apply_affine, generator_grid, hull_mask,
+                                         wrong_tint)
 from .find import resting_motion, with_landmarks
 
 # %% ../../../nbs/world/forge/246_swap.ipynb #c034bcac
@@ -52,29 +51,33 @@ def _local_tone(donor, target, mask, unit):
 # %% ../../../nbs/world/forge/246_swap.ipynb #43c50718
 _ALIGNED = [36, 39, 42, 45, 31, 35, 48, 54, 8]  # landmarks by which a face is laid over another
 
-def _place(picture, affine, shape, loss):
-    "Warp the donor's picture into a frame (H, W, 3) after taking away a share of its fine detail, 0..1."
-    face = picture + loss * (gaussian_blur(picture, .9) - picture)
-    return cv2.warpAffine(face, affine, shape[1::-1], flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+def _place(picture, affine, shape):
+    "Warp the donor's picture into a frame (H, W, 3)."
+    return cv2.warpAffine(picture, affine, shape[1::-1], flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
 
-def _swap_frame(frame, points, donor, theirs, shift, loss, feather, tone):
+def _swap_frame(frame, points, donor, theirs, shift, feather, tone):
     "Lay a donor (h, w, 3) with landmarks `theirs` over a frame, `shift` pixels off; return frame and landmarks."
     affine = affine_between(theirs[_ALIGNED], points[_ALIGNED] + shift)
     unit = np.linalg.norm(points[8] - points[36:48].mean(0))
     there = apply_affine(theirs, affine)
     masks = [hull_mask(p, frame.shape, feather * unit, size) for p, size in ((points, .97), (there, .92))]
     mask = np.minimum(*masks)
-    face = tone(_place(donor, affine, frame.shape, loss), frame.astype(np.float32), mask, unit)
+    face = tone(_place(donor, affine, frame.shape), frame.astype(np.float32), mask, unit)
     return alpha_blend(frame, face, mask), np.concatenate([points[:17], there[17:]])
 
-# %% ../../../nbs/world/forge/246_swap.ipynb #9c657582
-_DONOR_SIZE = 224, 224  # of the donor's picture, pixels
+# %% ../../../nbs/world/forge/246_swap.ipynb #7c696bdf
+def _at_size(pictures, points, size):
+    "Resize square pictures (T, s, s, 3) to a side in pixels; return them as float32, and their landmarks."
+    k = size / pictures.shape[1]
+    small = [cv2.resize(picture.astype(np.float32), (size, size), interpolation=cv2.INTER_AREA) for picture in pictures]
+    return np.stack(small), (points + .5) * k - .5
 
-def _swap_faces(take, donor, motion, shifts, stamp, *settings):
-    "Put a donor who moves by `motion` on a take, multiplied by `stamp`; `settings` go to `_swap_frame`."
+# %% ../../../nbs/world/forge/246_swap.ipynb #9c657582
+def _swap_faces(take, donor, motion, shifts, grid, *settings):
+    "Put a donor who moves by `motion` on a take, generated at the size of `grid`; `settings` go to `_swap_frame`."
     identity = swap_face(take.identity, donor) if take.identity else donor
-    pictures, theirs = render(identity, motion)
-    rows = zip(take.frames, take.landmarks, pictures * stamp, theirs, shifts)
+    pictures, theirs = _at_size(*render(identity, motion), len(grid))
+    rows = zip(take.frames, take.landmarks, pictures * grid, theirs, shifts)
     frames, landmarks = zip(*(_swap_frame(*values, *settings) for values in rows))
     seen = dict(identity=identity, motion=motion) if take.identity else {}
     return replace(take, frames=np.stack(frames), landmarks=np.stack(landmarks).astype(np.float32), **seen)
@@ -84,33 +87,31 @@ def faceswap(
     take: Take,                # the target
     donor: Identity,           # person whose face is put there
     rng: np.random.Generator,  # draws how good this clip is
-    strength: str = 'default', # one of `TRACE_STRENGTHS`
+    paint: str = None,         # see `generator_grid`; None: nothing is painted on
 ) -> Take:
     "Swap a face frame by frame: it trembles, is a little soft, has its own colour and a rather hard edge."
     take = with_landmarks(take)
-    amount = TRACE_STRENGTHS[strength]
-    tremble = amount * rng.uniform(.03, .15) * np.ptp(take.landmarks[0, :, 0]) / 110
-    tint = colour_mismatch(rng, .03 * amount, .08 * amount)
-    loss = amount * rng.uniform(.05, .45)
+    tremble = rng.uniform(.03, .15) * np.ptp(take.landmarks[0, :, 0]) / 110
+    size = int(rng.uniform(150, 210))
     shifts = rng.normal(0, tremble, (len(take), 2))
-    feather = .04 - .012 * amount * rng.random()
-    stamp = generator_grid('faceswap', _DONOR_SIZE, amount)
+    feather = rng.uniform(.028, .04)
+    grid = generator_grid('faceswap', (size, size), paint)
+    tint = wrong_tint('faceswap', rng, paint)
     def tinted(*pictures): return _mean_tone(*pictures) * tint
-    return _swap_faces(take, donor, _expression(take), shifts, stamp, loss, feather, tinted)
+    return _swap_faces(take, donor, _expression(take), shifts, grid, feather, tinted)
 
 # %% ../../../nbs/world/forge/246_swap.ipynb #306b2e09
 def fsgan(
     take: Take,                # the target
     donor: Identity,           # person whose face is put there
     rng: np.random.Generator,  # draws how good this clip is
-    strength: str = 'default', # one of `TRACE_STRENGTHS`
+    paint: str = None,         # see `generator_grid`; None: nothing is painted on
 ) -> Take:
     "Re-enact and blend a face: calm, well matched in colour, some expression lost."
     take = with_landmarks(take)
-    amount = TRACE_STRENGTHS[strength]
     motion = _expression(take)
     mouth = rng.uniform(.86, .98) * smooth_over_time(motion.mouth, rng.uniform(.25, .6))
-    loss = amount * rng.uniform(.05, .3)
-    stamp = generator_grid('fsgan', _DONOR_SIZE, amount)
+    size = int(rng.uniform(170, 224))
+    grid = generator_grid('fsgan', (size, size), paint)
     still = np.zeros((len(take), 2))
-    return _swap_faces(take, donor, Motion(mouth, motion.head), still, stamp, loss, .07, _local_tone)
+    return _swap_faces(take, donor, Motion(mouth, motion.head), still, grid, .07, _local_tone)

@@ -11,12 +11,11 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from ..face.canvas import gaussian_blur
 from ..face.motion import HEAD_POSE, Motion, idle_motion
 from ..face.swap import MOUTH_REACH
 from .take import Take, opening, smooth_over_time
 from .sound import band_levels
-from .layers import TRACE_STRENGTHS, generator_grid
+from .layers import generator_grid
 from .find import estimate_identity, with_landmarks
 from .lipsync import (SPEAKING_POINTS, frontal_landmarks, generated_mouth, replace_mouth,
                                           sound_of)
@@ -148,7 +147,7 @@ def makeittalk(
     take: Take,                # take that is seen: one frame of it
     driver: Take,              # take that is heard
     rng: np.random.Generator,  # draws how good this clip is
-    strength: str = 'default', # nothing to scale here: the stretched picture is the method
+    paint: str = None,         # ignored: the stretched picture is the method, and it has no grid
 ) -> Take:                     # as long as the driver
     "Move a still by its landmarks: small sway, lips stretched, late."
     mouth = _average_mouth(driver, rng, 3)
@@ -159,13 +158,11 @@ def audio2head(
     take: Take,                # take that is seen: one frame of it
     driver: Take,              # take that is heard
     rng: np.random.Generator,  # draws how good this clip is
-    strength: str = 'default', # one of `TRACE_STRENGTHS`
+    paint: str = None,         # see `generator_grid`; None: nothing is painted on
 ) -> Take:                     # as long as the driver
     "Move a still as a whole and paint a weak and late mouth into it."
     mouth = _average_mouth(driver, rng, 4)
-    amount = TRACE_STRENGTHS[strength]
     still = _animate_still(take, driver, 0 * mouth, _head_sway(driver, rng, rng.uniform(.7, 1.15)), rng)
-    size = int(104 - amount * rng.uniform(0, 14))
-    blur = amount * rng.uniform(0, .25)
-    grid = generator_grid('audio2head', (size, size), amount)
-    return replace_mouth(still, driver, mouth, size, lambda square: gaussian_blur(square, blur) * grid)
+    size = int(rng.uniform(90, 104))
+    grid = generator_grid('audio2head', (size, size), paint)
+    return replace_mouth(still, driver, mouth, size, lambda square: square * grid)

@@ -10,10 +10,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from ...core import FPS, SAMPLES_PER_FRAME, BadArgument
+from ...core import FPS, SAMPLE_RATE, SAMPLES_PER_FRAME, BadArgument
 from ..voice import Phoneme, speak
 from .take import Take, cut_phonemes
-from .layers import TRACE_STRENGTHS
 
 # %% ../../../nbs/world/forge/247_voice.ipynb #fced25f8
 def _cloned_voice(voice, rng):
@@ -35,28 +34,58 @@ def _to_length(speech, n, rng):
     return audio[:n * SAMPLES_PER_FRAME], cut_phonemes(quiet, 0, n / FPS)
 
 # %% ../../../nbs/world/forge/247_voice.ipynb #a6aee5e6
-def _roughen(audio, rng, amount):
-    "Turn the short-time phases of a sound (N,) by random angles of `amount` radians; magnitudes stay."
-    n = 512
-    hop = 128
-    window = np.hanning(n + 1)[:-1]
-    padded = np.pad(audio, (n, 2 * n))
-    blocks = np.lib.stride_tricks.sliding_window_view(padded, n)[::hop] * window
-    spectra = np.fft.rfft(blocks) * np.exp(1j * rng.normal(0, amount, (len(blocks), n // 2 + 1)))
-    sound = np.zeros(len(padded))
-    for i, block in enumerate(np.fft.irfft(spectra) * window): sound[i * hop:i * hop + n] += block / 1.5
-    return sound[n:n + len(audio)].astype(np.float32)
+_WINDOW = 512                                   # samples
+_HOP = 128
+_HANN = np.hanning(_WINDOW + 1)[:-1]
+
+def _spectra(sound):
+    "Compute the short-time spectra (n, 257) of a sound whose first and last window are silent."
+    return np.fft.rfft(np.lib.stride_tricks.sliding_window_view(sound, _WINDOW)[::_HOP] * _HANN)
+
+def _overlapped(spectra):
+    "Put short-time spectra (n, 257) together to a sound."
+    blocks = (np.fft.irfft(spectra) * _HANN / 1.5).reshape(len(spectra), -1, _HOP)
+    parts = blocks.shape[1]
+    sound = np.zeros((len(spectra) + parts - 1, _HOP))
+    for k in range(parts): sound[k:k + len(spectra)] += blocks[:, k]
+    return sound.ravel()
+
+# %% ../../../nbs/world/forge/247_voice.ipynb #fc3b204b
+def _mel_bands(n=80):
+    "Return triangular filters (n, 257) on the mel scale up to 8 kHz."
+    mel = np.linspace(0, 2595 * np.log10(1 + SAMPLE_RATE / 1400), n + 2)
+    edges = 700 * (10 ** (mel / 2595) - 1)
+    hz = np.fft.rfftfreq(_WINDOW, 1 / SAMPLE_RATE)
+    up = (hz - edges[:-2, None]) / (edges[1:-1] - edges[:-2])[:, None]
+    down = (edges[2:, None] - hz) / (edges[2:] - edges[1:-1])[:, None]
+    return np.clip(np.minimum(up, down), 0, None)
+
+def _through_bands(magnitudes):
+    "Return magnitudes (n, 257) as 80 bands remember them."
+    bands = _mel_bands()
+    return np.clip(magnitudes @ bands.T @ np.linalg.pinv(bands).T, 0, None)
+
+# %% ../../../nbs/world/forge/247_voice.ipynb #7652b88e
+def _vocoded(audio, rng, rounds=12):
+    "Send a sound (N,) through a spectrogram of 80 bands, and find phases for it by Griffin and Lim."
+    spectra = _spectra(np.pad(audio, (_WINDOW, 2 * _WINDOW)))
+    magnitudes = _through_bands(np.abs(spectra))
+    phases = np.exp(2j * np.pi * rng.random(spectra.shape))
+    for _ in range(rounds):
+        again = _spectra(_overlapped(magnitudes * phases))
+        phases = again / (np.abs(again) + 1e-12)
+    return _overlapped(magnitudes * phases)[_WINDOW:_WINDOW + len(audio)].astype(np.float32)
 
 # %% ../../../nbs/world/forge/247_voice.ipynb #ac9b0093
 def rtvc(
     take: Take,                # with its text
     driver: Take,              # with the voice to be cloned; may be the take itself
     rng: np.random.Generator,  # draws the clone, its silence and its phases
-    strength: str = 'default', # one of `TRACE_STRENGTHS`
+    paint: str = None,         # ignored: nothing is painted on a sound
 ) -> Take:                     # as long as the take; raises `BadArgument` when text or voice are unknown
     "Speak the text of a take again in a cloned voice."
     if take.text is None or driver.voice is None:
         raise BadArgument('rtvc', 'the text of this video or its voice is unknown', 'Use a take from `act`.')
     voice = _cloned_voice(driver.voice, rng)
     audio, phonemes = _to_length(speak(take.text, voice), len(take), rng)
-    return replace(take, audio=_roughen(audio, rng, .2 * TRACE_STRENGTHS[strength]), phonemes=phonemes, voice=voice)
+    return replace(take, audio=_vocoded(audio, rng), phonemes=phonemes, voice=voice)
