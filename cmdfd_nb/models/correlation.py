@@ -94,7 +94,7 @@ def sync(
     visual,  # (..., E)
 ):           # (...) in [0, 1]
     "Compute Sync of eq. (1): the cosine of two embeddings, scaled to [0, 1]."
-    return (F.cosine_similarity(audio, visual, dim=-1) + 1) / 2
+    return ((F.cosine_similarity(audio, visual, dim=-1) + 1) / 2).clamp(0, 1)
 
 # %% ../../nbs/models/33_correlation.ipynb #6c1a85be
 @dataclass
