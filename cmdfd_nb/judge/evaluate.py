@@ -140,7 +140,9 @@ def with_scores(
     if taken := [name for name in curves if name in (*clips.rows, *SCORE_COLUMNS)]:
         cause = f'its curve {taken[0]} is named like a column of the table'
         raise BadArgument(weights.kind, cause, 'Rename the curve.')
-    found = found.assign(p_fake=p_fake_of(found.score, weights.scale, weights.bias), **_weights_columns(weights))
+    columns = _weights_columns(weights)
+    columns['calibrated'] &= weights.domain == clips.domain   # elsewhere, p_fake is a score
+    found = found.assign(p_fake=p_fake_of(found.score, weights.scale, weights.bias), **columns)
     rows = clips.rows.merge(found, on='clip', how='inner', validate='m:1')
     return Scores(rows, curves, warnings=warnings_for(weights))
 

@@ -41,7 +41,7 @@ def why_no_verdict(
 
 # %% ../../nbs/judge/60_score.ipynb #55b02d1b
 WORDS = ('likely real', 'leans real', 'cannot tell', 'leans fake', 'likely fake')   # by band
-LABELS = {word: label for word, label in zip(WORDS, (REAL, REAL, None, FAKE, FAKE))}   # 0 real, 1 fake, None: neither
+LABELS = dict(zip(WORDS, (REAL, REAL, None, FAKE, FAKE)))   # 0 real, 1 fake, None: neither
 
 
 def word_for(
