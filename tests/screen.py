@@ -8,7 +8,7 @@ from cmdfd_nb.media.clip import PreprocessConfig
 from cmdfd_nb.store import sha256_of
 from cmdfd_nb.media.write import write_video
 from cmdfd_nb.show.report import escaped_json
-from cmdfd_nb.judge.score import VERDICTS, Result, TrackScore
+from cmdfd_nb.judge.score import WORDS, Result, TrackScore
 from cmdfd_nb.show.viewer import STATIC
 
 BITS = 12
@@ -41,11 +41,13 @@ def made_up(path, n, faces=1, label=1, seed=0, divergence='js', teachers=True, s
         cut = {name: curves[name][:len(boxes)] for name in shown}
         heard, seen = (None if p is None else p[:len(boxes)] for p in posteriors)
         p_fake = float(cut['p_fake'].mean())
+        due = label is not None
+        verdict = dict(label=label, answer=WORDS[4 * label] if due else None, calibrated=due,
+                       why_no_label=None if due else 'made up', threshold=threshold if due else None)
         tracks.append(TrackScore(k, begin / 25, (begin + len(boxes)) / 25, len(boxes), boxes, 'correlation', 0.,
-                                 p_fake, label, VERDICTS[label], None if label is None else threshold, cut, heard,
-                                 seen))
-    weights = dict(name='made up', domain='real', sha256='', temperature=1.5, threshold=threshold,
-                   detector='correlation', divergence=divergence, blank='keep')
+                                 p_fake, **verdict, curves=cut, heard=heard, seen=seen))
+    weights = dict(name='made up', domain='real', sha256='', scale=.7, bias=-.5, threshold=threshold,
+                   bands=(.1, .3, .7, .9), calibrated=True, detector='correlation', divergence=divergence, blank='keep')
     return Result(str(path), sha256_of(path), PreprocessConfig(faces='whole').to_dict(), weights, tracks, [])
 
 

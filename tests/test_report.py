@@ -32,7 +32,7 @@ def test_command_writes_a_file_that_works_alone(browser, tmp_path):
     assert [p.name for p in (tmp_path/'deep').iterdir()] == ['speaker.html']
     with Opened(browser, tmp_path/'deep'/'speaker.html') as page:
         assert page.locator('h1').inner_text() == 'speaker.mp4'
-        assert page.locator('.verdict').inner_text() == 'No verdict'
+        assert page.locator('.verdict').inner_text() == 'No verdict: untrained weights'
         assert 'untrained' in page.locator('.warning').inner_text()
         page.keyboard.press('Tab'), page.keyboard.press('Tab')
         page.keyboard.press('End')
@@ -122,7 +122,7 @@ def test_strange_names_stay_names(browser, tmp_path):
     with opened as shown:
         assert shown.locator('h1').inner_text() == path.name and shown.locator('.name').inner_text() == path.name
         assert shown.locator('.warning').inner_text() == bad and bad in shown.locator('main').inner_text()
-        assert shown.title() == f'{path.name}: fake'
+        assert shown.title() == f'{path.name}: likely fake'
         assert not shown.evaluate(INJECT)                        # and whatever got in after all would not run
         assert 'Content Security Policy' in opened.complaints.pop()
     raw = os.fsdecode(b'caf\xe9.mp4')
@@ -178,6 +178,7 @@ def test_bad_usage(args, phrase, tmp_path):
 
 def test_settings_versions_and_hashes_are_in_it(numbered):
     text = html.unescape(numbered.read_text())
-    for phrase in ('SHA-256 of the video', 'calibrated with temperature 1.50', 'domain: real', 'faces whole',
-                   'mfcc_window_s 0.04', 'torch 2.'):
+    for phrase in ('SHA-256 of the video', 'The probability that the face from 0.00', 'scale, bias, threshold',
+                   '0.7, -0.5, 0.5', 'likely fake from there on', 'domain: real', 'faces whole', 'mfcc_window_s 0.04',
+                   'torch 2.'):
         assert phrase in text

@@ -27,10 +27,11 @@ def test_real_clips(real_clips):
     assert len(records) == 9
     for r in records.values():
         assert set(r) == {'file', 'sha256', 'settings', 'weights', 'tracks', 'warnings'}
-        assert set(r['weights']) == {'name', 'domain', 'sha256', 'temperature', 'threshold', 'detector', 'divergence',
-                                     'blank'}
+        assert set(r['weights']) == {'name', 'domain', 'sha256', 'scale', 'bias', 'threshold', 'bands', 'calibrated',
+                                     'detector', 'divergence', 'blank'}
         track, = r['tracks']
-        assert (track['label'], track['answer'], track['threshold']) == (None, 'no verdict', None)
+        assert (track['label'], track['answer'], track['threshold']) == (None, None, None)
+        assert track['why_no_label'] == 'untrained weights' and not track['calibrated']
         assert 'untrained' in r['warnings'][0]
         assert track['detector'] == 'correlation' and len(track['boxes']) == track['frames'] > 100
         assert set(track['curves']) == {'sync', 'cont', 'p_fake'}

@@ -35,7 +35,7 @@ def test_lessons_have_parameters_and_the_name_of_a_lesson(path):
 def test_a_small_detector_is_trained_at_a_smaller_size(lesson, tmp_path):
     size = dict(people=6, seconds=1.2, forgeries=['Audio2Head_Self'], epochs=2, workers=1)
     said, pictures = lesson('train_a_small_detector', **size, out=str(tmp_path/'kept'))
-    assert 'domain: synthetic' in said and 'not valid for real media' in said and 'Scrubber(' in said
+    assert 'domain: synthetic' in said and 'not valid for any other media' in said and 'Scrubber(' in said
     assert pictures.count('image/png') == 4 and pictures.count('image/jpeg') == 1
     kept = load_weights(tmp_path/'kept'/'run'/'best.safetensors')
     assert kept.domain == 'synthetic' and kept.provenance['config']['epochs'] == 2

@@ -122,8 +122,10 @@ def _score_groups(groups, weights, device, workers):
 # %% ../../nbs/judge/64_evaluate.ipynb #72afe117
 def _weights_columns(weights):
     "Return the columns that say which weights made a score."
-    facts = weights.name, weights.sha256, weights.domain, weights.temperature, weights.threshold
-    return dict(detector=weights.kind) | dict(zip(ABOUT_WEIGHTS, facts))
+    of_same_name = {name: getattr(weights, name) for name in ABOUT_WEIGHTS[2:]}
+    return dict(detector=weights.kind, weights=weights.name, weights_sha256=weights.sha256) | of_same_name
+
+
 
 # %% ../../nbs/judge/64_evaluate.ipynb #a928e53e
 def with_scores(
@@ -138,7 +140,9 @@ def with_scores(
     if taken := [name for name in curves if name in (*clips.rows, *SCORE_COLUMNS)]:
         cause = f'its curve {taken[0]} is named like a column of the table'
         raise BadArgument(weights.kind, cause, 'Rename the curve.')
-    found = found.assign(p_fake=p_fake_of(found.score, weights.temperature), **_weights_columns(weights))
+    columns = _weights_columns(weights)
+    columns['calibrated'] &= weights.domain == clips.domain   # elsewhere, p_fake is a score
+    found = found.assign(p_fake=p_fake_of(found.score, weights.scale, weights.bias), **columns)
     rows = clips.rows.merge(found, on='clip', how='inner', validate='m:1')
     return Scores(rows, curves, warnings=warnings_for(weights))
 
@@ -212,7 +216,7 @@ def _weights_facts(rows, threshold):
     "Return which weights made these scores."
     columns = dict(name='weights', sha256='weights_sha256', domain='domain', detector='detector')
     facts = {name: rows[column].iloc[0] for name, column in columns.items()}
-    return facts | dict(temperature=float(rows.temperature.iloc[0]), threshold=threshold)
+    return facts | dict(scale=float(rows.scale.iloc[0]), bias=float(rows.bias.iloc[0]), threshold=threshold)
 
 # %% ../../nbs/judge/64_evaluate.ipynb #c15214c8
 def evaluation_report(

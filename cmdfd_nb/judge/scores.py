@@ -20,7 +20,7 @@ from ..learn.calibration import p_fake_of
 from .resampling import rows_of_split
 
 # %% ../../nbs/judge/63_scores.ipynb #206890bf
-ABOUT_WEIGHTS = ('weights', 'weights_sha256', 'domain', 'temperature', 'threshold')   # columns of facts
+ABOUT_WEIGHTS = ('weights', 'weights_sha256', 'domain', 'scale', 'bias', 'threshold', 'calibrated')   # columns of facts
 SCORE_COLUMNS = ('path', 'clip', 'label', 'category', 'identity', 'split', 'frames', 'track',
                  'detector', 'score', 'p_fake', *ABOUT_WEIGHTS)   # of every file of scores
 
@@ -98,7 +98,7 @@ def per_video(
     tracks = _join_tracks(scores.rows, ['score', *scores.curves])
     tracks['tracks'] = tracks.groupby('path').track.transform('count')
     top = tracks.loc[tracks.groupby('path', sort=False).score.idxmax()].reset_index(drop=True)
-    return scores.where(top.assign(p_fake=p_fake_of(top.score, top.temperature)))
+    return scores.where(top.assign(p_fake=p_fake_of(top.score, top.scale, top.bias)))
 
 # %% ../../nbs/judge/63_scores.ipynb #3a27e9ea
 def _check_columns(path, rows, curves):

@@ -193,9 +193,10 @@ def epochs(self: Run):   # of the whole run
 def judge(self: Run) -> dict:   # epoch, mean losses, `auc`, calibration
     "Validate, and close the epoch."
     p = self.progress
+    rows = self.val_clips.rows
     score = validate(self.accelerator, self.model, self.held, max(self.config.budget, 500), self.workers)
     losses = {name: total / p.step for name, total in p.sums.items()}
-    about = dict(epoch=p.epoch + 1, **losses, **validation_record(score, self.val_clips.rows.label))
+    about = dict(epoch=p.epoch + 1, **losses, **validation_record(score, rows.label, rows.identity))
     p.history = [*p.history, about]
     p.epoch += 1
     p.step = 0

@@ -203,9 +203,10 @@ def validate(
 def validation_record(
     score,    # (n,) of the validation clips
     labels,   # (n,) 0 real, 1 fake
+    people=None,   # (n,) who is seen; every clip is another person by default
 ) -> dict:    # `auc` and the fields of `Calibration`; raises `BadArgument` for scores that are not finite
     "Compute AUC and calibration of an epoch."
     from sklearn.metrics import roc_auc_score
     if not np.isfinite(score).all():
         raise BadArgument('validation', 'scores are no numbers any more', 'Lower lr, or set clip_norm.')
-    return dict(auc=float(roc_auc_score(labels, score)), **calibrate(score, labels).to_dict())
+    return dict(auc=float(roc_auc_score(labels, score)), **calibrate(score, labels, people).to_dict())

@@ -8,12 +8,16 @@ __all__ = ['CARD', 'card', 'plot_groups', 'ship']
 # %% ../../nbs/paper/77_card.ipynb #f7a3c639
 from pathlib import Path
 
+import numpy as np
+
+from ..core import FAKE, REAL
 from ..store import atomic_path
 from ..models.checkpoint import save_weights
 from ..models.weights import PRETRAINED
 from ..data.protocols import TYPES
-from ..learn.calibration import ece, reliability
+from ..learn.calibration import reliability
 from ..judge.resampling import cell, readable
+from ..judge.score import WORDS, word_for
 from .chain import FACE_FORGERIES, mean_auc
 
 # %% ../../nbs/paper/77_card.ipynb #10a63594
@@ -55,11 +59,18 @@ seed: no person seen or heard there occurs in training.
 Real clips called real: {reals}. Mean AUC over the face forgeries that training held: **{faces:.3f}**.
 Over the eight types of the CMDFD-like set, of which it held none: **{types:.3f}**.
 
-A clip is called fake from p_fake {threshold:.3f} on. Temperature {temperature:.2f}; with it the expected calibration
-error on the {clips} validation clips went from {ece_before:.3f} to {ece_after:.3f}; on the people never met, who are
-another mixture of forgeries, it is {ece_unseen:.3f}.
+A face gets a word by the band that its p_fake lies in:
 
-![Share of fakes against p_fake: validation clips as trained and calibrated, and people never met](calibration.png)
+{words}
+
+## Is p_fake a probability?
+
+Log odds of p_fake are {scale:.3f} times the score plus {bias:.3f}, fitted on the {clips} validation clips. The expected
+calibration error went from {ece_before:.3f} to {ece_after:.3f} there (each fifth of the people by the fit to the others),
+and from {unseen_before:.3f} to {unseen_after:.3f} on the people never met, who are another mixture of forgeries.
+{called} In tables a clip counts as fake from {threshold:.3f} on.
+
+![Share of fakes against p_fake: validation clips and people never met, as trained and calibrated](calibration.png)
 
 ## Teachers
 
@@ -83,15 +94,27 @@ def _megabytes(weights):
     return sum(v.numel() for m in weights.modules().values() for v in m.state_dict().values()) * 4 / 1e6
 
 # %% ../../nbs/paper/77_card.ipynb #2bb27cf7
+_CALLED = {True: 'Calibration helps where it was not fitted, so p_fake is called a probability.',
+           False: 'Calibration does not help where it was not fitted, so what p_fake holds is called a score.'}
+
+
+def _words_met(done):
+    "Lay out how many clips of people never met get each word, as Markdown."
+    p_fake, labels = (np.asarray(values) for values in done['reliability']['people never met, calibrated'])
+    said = np.array([word_for(p, done['weights']) for p in p_fake])
+    rows = [f'| {word} | {(said[labels == REAL] == word).sum()} | {(said[labels == FAKE] == word).sum()} |' for word in WORDS]
+    return '\n'.join(['| word | real clips | fakes |', '|---|---|---|', *rows])
+
+# %% ../../nbs/paper/77_card.ipynb #2711f3b9
 def _about_detector(done):
     "Return what the card says of the detector."
     weights = done['weights']
     found = done['found']
     means = dict(faces=mean_auc(found, FACE_FORGERIES), types=mean_auc(found, TYPES))
     worth = means | dict(table=_as_table(found), reals=_reals_kept(found))
-    decides = dict(threshold=weights.threshold, temperature=weights.temperature)
-    unseen = dict(ece_unseen=ece(*done['reliability']['people never met']))
-    return worth | decides | unseen | weights.provenance['validation']
+    decides = dict(threshold=weights.threshold, scale=weights.scale, bias=weights.bias, words=_words_met(done))
+    unseen = {f'unseen_{when}': weights.provenance['unseen'][f'ece_{when}'] for when in ('before', 'after')}
+    return worth | decides | unseen | weights.provenance['validation'] | dict(called=_CALLED[weights.calibrated])
 
 
 def _about_teachers(weights):
@@ -115,11 +138,11 @@ def card(
     return CARD.format(**made, **_about_detector(done), **_about_teachers(weights), **took)
 
 # %% ../../nbs/paper/77_card.ipynb #7186be77
-_LOOKS = ('#999999', '--'), ('#555555', '-'), ('#d55e00', '-')   # colour and line of each group
+_LOOKS = ('#999999', '--'), ('#555555', '-'), ('#f0b48a', '--'), ('#d55e00', '-')   # colour and line of each group
 
 
 def plot_groups(
-    groups: dict,   # name: (p_fake (n,), labels (n,)), up to three; the `reliability` of `chain_of`
+    groups: dict,   # name: (p_fake (n,), labels (n,)), up to four; the `reliability` of `chain_of`
 ):                  # matplotlib figure
     "Plot the share of fakes against p_fake for groups of clips."
     import matplotlib.pyplot as plt

@@ -25,7 +25,7 @@ from ..models.checkpoint import load_weights, save_weights
 from ..data.clips import preprocess_all
 from ..data.index import index
 from ..data.protocols import CATEGORIES, SWAP_SIBLINGS, TYPES
-from ..learn.calibration import p_fake_of
+from ..learn.calibration import ece, p_fake_of
 from ..learn.config import train_config
 from ..learn.progress import peak_memory
 from ..learn.loop import train
@@ -160,11 +160,18 @@ def mean_auc(
 
 # %% ../../nbs/paper/76_chain.ipynb #954013ae
 def _reliability_groups(scores):
-    "Return (p_fake, labels) of three groups by name, from `Scores` of `UNSEEN` and of the validation clips."
-    val = scores['validation'].rows
-    unseen = join_scores([scores[name] for name in UNSEEN]).rows
-    return {'validation, as trained': (p_fake_of(val.score, 1), val.label),
-            'validation, calibrated': (val.p_fake, val.label), 'people never met': (unseen.p_fake, unseen.label)}
+    "Return (p_fake, labels) of four groups by name, from `Scores` of `UNSEEN` and of the validation clips."
+    kinds = {'validation': scores['validation'], 'people never met': join_scores([scores[name] for name in UNSEEN])}
+    return {f'{name}, {how}': (p_fake, kind.rows.label) for name, kind in kinds.items()
+            for how, p_fake in (('as trained', p_fake_of(kind.rows.score)), ('calibrated', kind.rows.p_fake))}
+
+
+def _with_proof(weights, groups):
+    "Return the weights with the calibration error on people never met, which decides if p_fake is a probability."
+    raw, fitted = (groups[f'people never met, {how}'] for how in ('as trained', 'calibrated'))
+    unseen = dict(ece_before=ece(*raw), ece_after=ece(*fitted), clips=len(raw[1]))
+    provenance = dict(weights.provenance, unseen=unseen)
+    return replace(weights, calibrated=unseen['ece_after'] < unseen['ece_before'], provenance=provenance)
 
 # %% ../../nbs/paper/76_chain.ipynb #87cc6a73
 def chain_of(
@@ -182,6 +189,7 @@ def chain_of(
     def score(name): return score_clips(asked[name], weights, work/f'{name}.parquet', workers=workers)
     scores = {name: stage(f'score {name}', lambda name=name: score(name)) for name in asked}
     found = _judged([scores[name] for name in UNSEEN], set(people.rows.category))
-    facts = dict(found=found, reliability=_reliability_groups(scores))
+    groups = _reliability_groups(scores)
+    facts = dict(weights=_with_proof(weights, groups), found=found, reliability=groups)
     facts |= dict(seconds=stage.seconds, memory=peak_memory(torch.device('cpu')))
-    return dict(chain=chain, command=command, weights=weights, **facts)
+    return dict(chain=chain, command=command, **facts)

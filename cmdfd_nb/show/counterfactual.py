@@ -15,9 +15,8 @@ from fastcore.basics import patch
 
 from ..core import FPS
 from ..models.checkpoint import Weights
-from ..models.detectors import curve
 from ..judge.score import TrackScore, about_weights, warnings_for
-from .style import limits, looks, tidy
+from .style import described, limits, looks, tidy
 from .maps import live, on_any_ground
 from .footage import encoded, fitted_size, packed, samples
 from .viewer import about_view, face_view
@@ -96,7 +95,7 @@ def _draw_change(ax, before, after, name, look):
     for score, style in (before, _BEFORE), (after, dict(color=look.colour, lw=1.6)):
         seconds = score.start_s + np.arange(score.frames) / FPS
         ax.plot(seconds, score.curves[name], **style)
-    tidy(ax, ylim=limits([name]), ylabel=curve(name).label)
+    tidy(ax, ylim=limits([name]), ylabel=described(name, before.calibrated and after.calibrated).label)
 
 # %% ../../nbs/show/868_counterfactual.ipynb #ffb53b75
 def plot_change(
@@ -121,19 +120,20 @@ def plot_change(
 def still(self: Bench):   # matplotlib figure
     "Plot the change that the bench opens with."
     title = f'{change_text(self.name, self.value)} ({perturbation(self.name).says})'
-    return plot_change(self.before, self.score(self.name, self.value), title, ' '.join(warnings_for(self.weights)))
+    return plot_change(self.before, self.score(self.name, self.value), title, ' '.join(warnings_for(self.weights, self.footage.procedural)))
 
 # %% ../../nbs/show/868_counterfactual.ipynb #02a61187
 def before_and_after(
     before: TrackScore,  # of the clip as it is
     after: TrackScore,   # of the same detector
-):                       # data frame: rows before, after, change; columns p_fake, the label of each curve, frames
+):                       # data frame: rows before, after, change; columns p_fake (or score), the label of each curve, frames
     "Compare two scores in numbers."
     import pandas as pd
     table = pd.DataFrame([numbers(before), numbers(after)], ['before', 'after'])
     table.loc['change'] = table.loc['after'] - table.loc['before']
     table['frames'] = table.pop('frames').astype(int)   # to the end
-    return table.rename(columns=lambda name: curve(name).label)
+    calibrated = before.calibrated and after.calibrated
+    return table.rename(columns=lambda name: described(name, calibrated).label)
 
 # %% ../../nbs/show/868_counterfactual.ipynb #53c3f32e
 def _panels(found):
@@ -160,7 +160,7 @@ def sweep_figure(
     for row, (span, names) in enumerate(panels.items(), 1):
         for name in names:
             line = dict(color=drawn[name].colour, dash=','.join(f'{n}px' for n in drawn[name].dash) or 'solid')
-            fig.add_scatter(x=x, y=found.rows[name], name=curve(name).label, mode='lines+markers', marker_size=6,
+            fig.add_scatter(x=x, y=found.rows[name], name=described(name, found.calibrated).label, mode='lines+markers', marker_size=6,
                             line=line, row=row, col=1)
         fig.update_yaxes(title='mean over the clip', range=span, row=row, col=1)
     fig.update_xaxes(type='category').update_xaxes(title=says, row=len(panels), col=1)
@@ -181,7 +181,7 @@ def plot_sweep(
     for ax, (span, names) in zip(axes[:, 0], panels.items()):
         for name in names:
             style = dict(color=drawn[name].colour, ls=drawn[name].style, marker='.')
-            ax.plot(x, found.rows[name], **style, label=curve(name).label)
+            ax.plot(x, found.rows[name], **style, label=described(name, found.calibrated).label)
         tidy(ax, ylim=span, ylabel='mean over the clip').legend(frameon=False, ncols=4, fontsize=8)
     tidy(axes[-1, 0], xlabel=says)
     return fig
@@ -207,7 +207,7 @@ def view_of(
     width, height = fitted_size(*footage.frames.shape[2:0:-1])
     reel = packed(encoded(footage.frames, _PAIR_BYTES))
     face = face_view(score, footage.start, len(footage), width / footage.frames.shape[2])
-    return dict(name=name, first=footage.start, width=width, height=height, notes=warnings_for(weights),
+    return dict(name=name, first=footage.start, width=width, height=height, notes=warnings_for(weights, footage.procedural),
                 sound=samples(footage.audio), **about_view(about_weights(weights), [face]), **reel)
 
 # %% ../../nbs/show/868_counterfactual.ipynb #3367c3b9

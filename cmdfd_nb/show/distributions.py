@@ -10,9 +10,8 @@ import html
 
 import numpy as np
 
-from ..models.detectors import curve
 from ..judge.scores import Scores
-from .style import COLOURS, limits, tidy
+from .style import COLOURS, all_calibrated, described, limits, tidy
 from .maps import category_colours, on_any_ground
 
 # %% ../../nbs/show/878_distributions.ipynb #54b98e30
@@ -59,11 +58,12 @@ def distribution_figure(
     from plotly.subplots import make_subplots
     names = measures(scores)
     colours = category_colours(scores.rows.category)
+    calibrated = all_calibrated(scores.rows)
     fig = make_subplots(1, len(names), shared_yaxes=True, horizontal_spacing=.04)
     for column, name in enumerate(names, 1):
         groups = by_category(scores, name)
         _add_violins(fig, column, groups, colours, _are_few(scores))
-        fig.update_xaxes(title=f'{curve(name).label} of a clip', range=limits([name]), row=1, col=column)
+        fig.update_xaxes(title=f'{described(name, calibrated).label} of a clip', range=limits([name]), row=1, col=column)
     size = dict(height=110 + 44 * len(groups), margin=dict(t=10, b=50, l=10, r=10))
     return on_any_ground(fig).update_yaxes(autorange='reversed').update_layout(size)
 
@@ -77,7 +77,8 @@ def _draw_violins(ax, scores, measure, colours):
     sns.violinplot(**how, cut=0, inner=None, linewidth=0, alpha=.45, density_norm='width')
     if _are_few(scores): sns.stripplot(**how, size=3)
     if len(groups.get('real', ())): ax.axvline(np.median(groups['real']), color=COLOURS['real'], lw=1, ls=':')
-    tidy(ax, xlabel=f'{curve(measure).label} of a clip', ylabel='', xlim=limits([measure]))
+    label = described(measure, all_calibrated(scores.rows)).label
+    tidy(ax, xlabel=f'{label} of a clip', ylabel='', xlim=limits([measure]))
 
 # %% ../../nbs/show/878_distributions.ipynb #29903e47
 def plot_distributions(

@@ -13,7 +13,7 @@ from itertools import cycle
 import numpy as np
 
 from ..core import FAKE, REAL
-from .style import COLOURS, tidy
+from .style import COLOURS, all_calibrated, described, tidy
 
 # %% ../../nbs/show/82_maps.ipynb #3dae8cbc
 def _principal_map(x):
@@ -85,15 +85,16 @@ def on_any_ground(
     return fig.update_xaxes(axis).update_yaxes(axis)
 
 # %% ../../nbs/show/82_maps.ipynb #39f63e18
-def _says(name, row):
+def _says(name, row, number):
     "Return the text of a point in HTML."
-    return f'{html.escape(str(row.path))}<br>{html.escape(name)}, p_fake {row.p_fake:.3f}'
+    return f'{html.escape(str(row.path))}<br>{html.escape(name)}, {number} {row.p_fake:.3f}'
 
 
 def _add_category(fig, points, table, rows, name, colour, symbol):
     "Add the rows of one category to a figure, as a trace."
     marker = dict(color=colour, symbol=symbol, size=10, line=dict(color='white', width=1))
-    says = [_says(name, row) for row in table.iloc[rows].itertuples()]
+    number = described('p_fake', all_calibrated(table)).label
+    says = [_says(name, row, number) for row in table.iloc[rows].itertuples()]
     fig.add_scatter(x=points[rows, 0], y=points[rows, 1], mode='markers', name=html.escape(name), customdata=rows,
                     hovertext=says, hoverinfo='text', marker=marker)
 

@@ -24,6 +24,7 @@ from ..media.write import write_video
 from ..media.crop import FILL
 from ..models.agreement import with_gap
 from ..models.checkpoint import Weights
+from ..data.origin import is_procedural
 from ..judge.score import TrackScore
 from .uncropped import Footage, score_footage
 
@@ -46,7 +47,8 @@ def swap_sound(
     "Put the sound of another file under the pictures."
     audio = read_audio(path)
     common = min(len(footage), len(audio) // SAMPLES_PER_FRAME)
-    return replace(footage[:common], audio=audio[:common * SAMPLES_PER_FRAME], audio_source=Path(path).name)
+    about = dict(audio_source=Path(path).name, procedural=footage.procedural and is_procedural(path))
+    return replace(footage[:common], audio=audio[:common * SAMPLES_PER_FRAME], **about)
 
 # %% ../../nbs/show/86_perturb.ipynb #1b0df466
 def mute_end(
@@ -222,6 +224,7 @@ class Sweep:
     "Scores under one perturbation, a row per value, and what failed."
     rows: object     # data frame: perturbation, value, frames, p_fake, and the mean of each curve
     problems: list = field(default_factory=list)   # records of values without a score: value, type, message
+    calibrated: bool = False   # whether p_fake is a probability in every row
 
     def __len__(self): return len(self.rows)
 
@@ -251,7 +254,7 @@ def sweep_values(
     rows = pd.DataFrame(map(numbers, scores.values()), columns=None if scores else ['frames', 'p_fake'])
     rows.insert(0, 'perturbation', name)
     rows.insert(1, 'value', pd.Series(list(scores), dtype=object))
-    return Sweep(rows, problems)
+    return Sweep(rows, problems, all(score.calibrated for score in scores.values()))
 
 # %% ../../nbs/show/86_perturb.ipynb #4f5d7b18
 def scores_under(

@@ -12,7 +12,7 @@ from ..core import FAKE, FPS, REAL
 from ..models.detectors import curve
 from ..learn.calibration import ece, reliability
 from ..judge.score import TrackScore
-from .style import COLOURS, bands, limits, looks, tidy
+from .style import COLOURS, bands, described, limits, looks, tidy, verdict_colour
 
 # %% ../../nbs/show/81_plots.ipynb #e82c7ded
 def _draw_band(ax, band, track, t):
@@ -20,7 +20,8 @@ def _draw_band(ax, band, track, t):
     drawn = looks(track.curves)   # of all bands, so that no two curves look the same
     for name in band.names:
         look = drawn[name]
-        ax.plot(t, track.curves[name], color=look.colour, ls=look.style, lw=look.width, label=curve(name).label)
+        label = described(name, track.calibrated).label
+        ax.plot(t, track.curves[name], color=look.colour, ls=look.style, lw=look.width, label=label)
     if band.between:
         one, other = (track.curves[name] for name in band.names)
         ax.fill_between(t, one, other, color=COLOURS['gap'], alpha=.2, lw=0, label=curve('gap').label)
@@ -37,12 +38,13 @@ def plot_curves(
     "Plot the curves of one face over time."
     import matplotlib.pyplot as plt
     t = track.start_s + np.arange(track.frames) / FPS
-    panels = bands(track.curves)
+    panels = bands(track.curves, track.calibrated)
     heights = [band.height for band in panels]
     size = dict(figsize=(9, .9 + .019 * sum(heights)), height_ratios=heights, layout='constrained')
     fig, axes = plt.subplots(len(panels), sharex=True, squeeze=False, **size)
     for ax, band in zip(axes[:, 0], panels): _draw_band(ax, band, track, t)
-    axes[0, 0].set_title(title)
+    axes[0, 0].set_title(title, loc='left')
+    axes[0, 0].set_title(track.verdict, loc='right', color=verdict_colour(track.label))
     axes[-1, 0].set(xlabel='time (s)', xlim=(t[0], t[-1]))
     if note: fig.supxlabel(note, fontsize=8, color='#777777')
     return fig

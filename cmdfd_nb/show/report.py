@@ -18,11 +18,11 @@ from string import Template
 import numpy as np
 
 import cmdfd_nb
-from ..core import FPS
+from ..core import FAKE, FPS, REAL
 from ..store import atomic_path
 from ..models.detectors import curve
 from ..models.agreement import with_gap
-from ..judge.score import Result
+from ..judge.score import WORDS, Result
 from .viewer import STATIC, flagged, scored, still_jpeg, view
 
 # %% ../../nbs/show/85_report.ipynb #87a91827
@@ -61,18 +61,32 @@ def _html_rows(rows, head=()):
 
 # %% ../../nbs/show/85_report.ipynb #58637a98
 def _headline(result):
-    "Return the verdict of a result as a word and a sentence."
+    "Return the face that decides, and a sentence about it."
     top = max(result.tracks, key=lambda track: track.p_fake)
-    about = result.weights
     face = f'the face from {top.start_s:.2f} to {top.end_s:.2f} s'
-    if top.label is None:
-        return top.answer, f'Untrained weights give {face} a p_fake of {top.p_fake:.2f}, which means nothing.'
-    temperature = about['temperature']
-    calibrated = f'calibrated with temperature {temperature:.2f}' if temperature != 1 else 'not calibrated'
-    return top.answer, (f'The probability that {face} is fake is {top.p_fake:.2f} ({calibrated}). '
-                        f'From {about["threshold"]:.2f} on, a clip is called fake.')
+    if top.answer is None:
+        return top, f'The score of {face} is {top.p_fake:.2f}, between 0 and 1. It is no evidence about this file.'
+    if top.calibrated: return top, f'The probability that {face} is fake is {top.p_fake:.2f}.'
+    return top, f'The score of {face} is {top.p_fake:.2f}, between 0 and 1. It is no probability.'
 
 # %% ../../nbs/show/85_report.ipynb #119edbd3
+def _bands_text(weights):
+    "Write which words belong to which values."
+    if not weights['bands']: return f'{WORDS[1]} below {weights["threshold"]:.2f}, {WORDS[3]} from there on'
+    words = WORDS if weights['calibrated'] else (WORDS[1], *WORDS[1:4], WORDS[3])
+    *below, last = words
+    parts = [f'{word} below {border:.2f}' for word, border in zip(below, weights['bands'])]
+    return f'{", ".join(parts)}, {last} from there on'
+
+
+def _rule(result):
+    "Return sentences that explain the verdict and the flags of a page."
+    top = _headline(result)[0]
+    if top.answer is None: return 'These weights give no verdict on this file, so no word is said and no stretch is flagged.'
+    flags = f'Stretches of at least a fifth of a second in which it stays above {top.threshold:.2f} are flagged.'
+    return f'Words by {top.number}: {_bands_text(result.weights)}. {flags}'
+
+# %% ../../nbs/show/85_report.ipynb #963fcb0d
 def _spans(track):
     "Return the flagged stretches of a face in seconds of the video."
     if track.threshold is None or 'p_fake' not in track.curves: return '–'
@@ -89,7 +103,7 @@ def _means(track):
 def _face_row(track):
     "Return the row of a face: title of a column to its cell."
     return {'face': track.track, 'on screen': f'{track.start_s:.2f} to {track.end_s:.2f} s', 'frames': track.frames,
-            'verdict': track.answer, 'p_fake': f'{track.p_fake:.3f}', **_means(track), 'flagged': _spans(track)}
+            'verdict': track.verdict, track.number: f'{track.p_fake:.3f}', **_means(track), 'flagged': _spans(track)}
 
 # %% ../../nbs/show/85_report.ipynb #961cfa47
 _PACKAGES = ('torch', 'torchaudio', 'av', 'opencv-python-headless', 'numpy')   # whose versions a report names
@@ -113,14 +127,15 @@ def _making(result):
     return {'video': Path(result.file).name, 'SHA-256 of the video': result.sha256, 'detector': about['detector'],
             'weights': f'{about["name"]} (domain: {about["domain"]})',
             'SHA-256 of the weights': about['sha256'] or 'none: not from a file',
-            'temperature, threshold': f'{about["temperature"]:g}, {about["threshold"]:g}',
+            'scale, bias, threshold': f'{about["scale"]:g}, {about["bias"]:g}, {about["threshold"]:g}',
+            'p_fake is a probability': 'yes' if result.tracks[0].calibrated else 'no',
             'Cont': f'divergence {about["divergence"]}, blank {about["blank"]}',
             'preprocessing': _settings(result), 'software': _software()}
 
 # %% ../../nbs/show/85_report.ipynb #e3dbc202
-def _glossary(names):
-    "Return an HTML list that explains curves."
-    items = [(curve(name).label, curve(name).says or 'A curve of this detector.') for name in names]
+def _glossary(curves):
+    "Return an HTML list that explains curves: descriptions by name."
+    items = [(about['label'], about['says'] or 'A curve of this detector.') for about in curves.values()]
     return ''.join(f'<dt>{html.escape(label)}</dt><dd>{html.escape(says)}</dd>' for label, says in items)
 
 # %% ../../nbs/show/85_report.ipynb #14dfc205
@@ -136,15 +151,18 @@ def _code():
     return dict(script=script, script_hash=_policy_hash(script), style=style, style_hash=_policy_hash(style))
 
 # %% ../../nbs/show/85_report.ipynb #15b1ad75
+_CLASSES = {REAL: 'real', FAKE: 'fake', None: 'no'}   # label: class of the pill in report.css
+
+
 def _facts(result):
-    "Return the fields of the template that hold verdict, warnings, faces and facts."
-    word, sentence = _headline(result)
+    "Return the fields of the template that hold verdict, rule, warnings, faces and facts."
+    top, sentence = _headline(result)
     rows = [_face_row(track) for track in result.tracks]
     head = list(dict.fromkeys(title for row in rows for title in row))
     faces = [[row.get(title, '–') for title in head] for row in rows]
     warnings = ''.join(f'<p class="warning">{html.escape(str(w))}</p>' for w in result.warnings)
-    return dict(verdict=word.capitalize(), verdict_class=word.split()[0], verdict_text=html.escape(sentence),
-                warnings=warnings, faces=_html_rows(faces, head), making=_html_rows(_making(result).items()))
+    return dict(verdict=top.verdict.capitalize(), verdict_class=_CLASSES[top.label], rule=html.escape(_rule(result)),
+                verdict_text=html.escape(sentence), warnings=warnings, faces=_html_rows(faces, head), making=_html_rows(_making(result).items()))
 
 # %% ../../nbs/show/85_report.ipynb #ec1dcff1
 _PAGE_BYTES = 7000  # of a picture

@@ -10,10 +10,9 @@ import html
 
 import numpy as np
 
-from ..core import FAKE, one_of
-from ..models.detectors import curve
+from ..core import one_of
 from ..judge.scores import Scores
-from .style import COLOURS, limits, looks
+from .style import all_calibrated, described, limits, looks, verdict_colour
 from .survey import Overview, clip_name
 from .distributions import measures
 
@@ -60,8 +59,9 @@ def orders(
     "List the orders in which clips can be read."
     found = {}
     for name in ('p_fake', *scores.curves):
-        found[f'{curve(name).label}, highest first'] = name, False
-        found[f'{curve(name).label}, lowest first'] = name, True
+        label = described(name, all_calibrated(scores.rows)).label
+        found[f'{label}, highest first'] = name, False
+        found[f'{label}, lowest first'] = name, True
     return found | {'most contested': ('contested', True), 'category': ('category', True), 'path': ('path', True)}
 
 
@@ -87,16 +87,17 @@ def _curve_cell(track, row, name, look):
     value = getattr(row, name)
     number = '–' if np.isnan(value) else f'{value:.3f}' if name == 'p_fake' else f'{value:.2f}'
     if track is None or name not in track.curves: return _cell(number)
-    level = row.threshold if name == 'p_fake' else None
-    line = sparkline(track.curves[name], look.colour, curve(name).label, level, limits([name]))
+    level = track.threshold if name == 'p_fake' else None
+    label = described(name, track.calibrated).label
+    line = sparkline(track.curves[name], look.colour, label, level, limits([name]))
     return _cell(f'{number}&ensp;{line}')
 
 
 def _verdict_cell(track):
-    "Write what the detector says, behind a mark in the colour of it."
-    if track is None or track.label is None: return _cell('')
-    colour = COLOURS['fake' if track.label == FAKE else 'real']
-    return _cell(f'<span aria-hidden="true" style="color: {colour}">●</span> {track.answer}')
+    "Write what the detector says, behind a mark in the colour of it; gray without a label."
+    if track is None: return _cell('')
+    colour = verdict_colour(track.label)
+    return _cell(f'<span aria-hidden="true" style="color: {colour}">●</span> {track.verdict}')
 
 # %% ../../nbs/show/879_sparklines.ipynb #1a877000
 def _row(seen, k, chosen):
@@ -119,7 +120,7 @@ def batch_table(
 ) -> str:                 # HTML
     "Write the first clips in an order, with their curves."
     rows = ''.join(_row(seen, k, k == chosen) for k in ordered(seen.scores, order)[:n])
-    titles = 'clip', 'category', 'verdict', *(curve(name).label for name in measures(seen.scores))
+    titles = 'clip', 'category', 'verdict', *(described(name, all_calibrated(seen.table)).label for name in measures(seen.scores))
     head = ''.join(_cell(html.escape(title), 'th scope="col"') for title in titles)
     count = len(seen.table)
     note = f'<p style="opacity: .75">{n} of {count} clips</p>' if count > n else ''

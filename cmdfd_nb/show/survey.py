@@ -20,7 +20,7 @@ from ..models.checkpoint import Weights
 from ..data.clips import problem
 from ..data.layouts.files import files_under
 from ..data.index import index
-from ..judge.score import VERDICTS, Result, TrackScore, score_video
+from ..judge.score import WORDS, Result, TrackScore, score_video
 from ..judge.scores import Scores, read_scores
 from .style import limits
 from .maps import embedding_map
@@ -33,10 +33,11 @@ def row_of(
     track: TrackScore,  # one of its faces
     category: str,      # 'real' or a kind of forgery, as far as it is known
     label: int,         # 0 real, 1 fake, None if that is unknown
-) -> dict:              # path, track, start, category, label, threshold, embedding, and what `perturb.numbers` gives
+) -> dict:              # path, track, start, category, label, threshold, calibrated, embedding, and what `perturb.numbers` gives
     "Reduce a face to a row of a table."
     facts = dict(path=name, track=track.track, start=round(track.start_s * FPS), category=category, label=label)
-    return facts | dict(threshold=result.weights['threshold'], embedding=track.embedding) | numbers(track)
+    level = np.nan if track.threshold is None else track.threshold
+    return facts | dict(threshold=level, calibrated=track.calibrated, embedding=track.embedding) | numbers(track)
 
 # %% ../../nbs/show/877_survey.ipynb #82c34861
 def clip_name(
@@ -52,10 +53,11 @@ def _invented(name, rng, label):
     levels = dict(sync=.5 + .2 * label, cont=.55, p_fake=p_fake)
     noise = {curve: rng.normal(level, .15, 83) for curve, level in levels.items()}
     curves = {curve: np.convolve(values, np.ones(9) / 9, 'valid').clip(0, 1) for curve, values in noise.items()}
-    verdict = int(p_fake > .5)
-    track = TrackScore(0, 0., 3., 75, np.tile(np.float32([9, 9, 99, 99]), (75, 1)), 'correlation', 0., p_fake, verdict,
-                       VERDICTS[verdict], .5, curves, embedding=rng.normal(label, .4, 16))
-    return Result(name, '', {}, dict(threshold=.5), [track], ['These clips were invented.'])
+    verdict = dict(label=int(p_fake > .5), answer=WORDS[4 if p_fake > .5 else 0], why_no_label=None, threshold=.5)
+    place = dict(track=0, start_s=0., end_s=3., frames=75, boxes=np.tile(np.float32([9, 9, 99, 99]), (75, 1)))
+    track = TrackScore(**place, detector='correlation', score=0., p_fake=p_fake, **verdict, calibrated=True,
+                       curves=curves, embedding=rng.normal(label, .4, 16))
+    return Result(name, '', {}, {}, [track], ['These clips were invented.'])
 
 
 def invented_results(
@@ -99,7 +101,7 @@ def _all_scores(named, category_of, problems):
     remedy = 'Look into what was wrong with the files.'
     if not faces: raise BadArgument('overview', 'there is no clip that was scored', remedy)
     table = pd.DataFrame([row_of(name, result, track, *category_of(name)) for name, result, track in faces])
-    facts = 'path', 'track', 'start', 'category', 'label', 'threshold', 'embedding', 'frames', 'p_fake'
+    facts = 'path', 'track', 'start', 'category', 'label', 'threshold', 'calibrated', 'embedding', 'frames', 'p_fake'
     warnings = list(dict.fromkeys(warning for result in named.values() for warning in result.warnings))
     return Scores(table, tuple(name for name in table if name not in facts), list(problems), warnings)
 

@@ -20,6 +20,7 @@ from ..media.lockstep import lockstep
 from ..media.views import cut_views, sources
 from ..media.clip import Clip, Part, PreprocessConfig, cut_out, find_tracks, square_of
 from ..models.checkpoint import Weights
+from ..data.origin import is_procedural
 from ..judge.score import TrackScore, join_parts, score_clip
 
 # %% ../../nbs/show/858_uncropped.ipynb #7a846a46
@@ -35,6 +36,7 @@ class Footage:
     source_sha256: str      # of the video's bytes
     audio_source: str = ''  # file name of the sound, where it is not the video's own
     settings: PreprocessConfig = field(default_factory=PreprocessConfig)
+    procedural: bool = False   # whether picture and sound are known to be computed, see `data.origin`
 
     def __len__(self): return len(self.frames)
 
@@ -96,7 +98,8 @@ def footage_of(
     first, stop = _stretch_of(path, track, config, span)
     pictures, sounds = zip(*islice(lockstep(path, config.audio_track), first, stop))
     boxes = track.boxes[first - track.start:stop - track.start]
-    about = dict(source=Path(path).name, source_sha256=sha256_of(path), settings=config)
+    sha256 = sha256_of(path)
+    about = dict(source=Path(path).name, source_sha256=sha256, settings=config, procedural=is_procedural(path, sha256))
     return Footage(np.stack(pictures), np.concatenate(sounds), boxes, first, face, **about)
 
 # %% ../../nbs/show/858_uncropped.ipynb #8a6bef08
@@ -121,4 +124,4 @@ def score_footage(
 ) -> TrackScore:
     "Score footage as if it were the face of a video."
     found = score_clip(clip_of(footage, weights.views), weights.to(device), device)
-    return join_parts([(footage.start, footage.boxes, found)], footage.track, weights)
+    return join_parts([(footage.start, footage.boxes, found)], footage.track, weights, footage.procedural)

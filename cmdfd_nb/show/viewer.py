@@ -21,12 +21,11 @@ import cmdfd_nb
 from ..core import FPS, SAMPLE_RATE, BadArgument
 from ..store import sha256_of
 from ..media.read import probe
-from ..models.detectors import curve
 from ..models.teachers import SYMBOLS
 from ..models.agreement import with_gap
 from ..models.weights import find_weights
 from ..judge.score import Result, TrackScore, score_video
-from .style import COLOURS, bands, limits, looks, tidy
+from .style import COLOURS, bands, described, limits, looks, tidy, verdict_colour
 from .footage import footage
 
 # %% ../../nbs/show/84_viewer.ipynb #4373801d
@@ -61,7 +60,8 @@ def _face_part(track, part, start, scale):
     "Return what a view tells about a slice of a face that begins at frame `start` of the video."
     curves = {name: _rounded(values[part]) for name, values in with_gap(track.curves).items()}
     heard, seen = (None if p is None else _octets(p[part]) for p in (track.heard, track.seen))
-    return dict(face=track.track, start=start, p_fake=round(track.p_fake, 4), answer=track.answer, curves=curves,
+    about = dict(p_fake=round(track.p_fake, 4), number=track.number, verdict=track.verdict, label=track.label)
+    return dict(about, face=track.track, start=start, curves=curves, threshold=track.threshold,
                 boxes=_rounded(np.asarray(track.boxes[part], float) * scale, 1), heard=heard, seen=seen,
                 flagged=_marks(curves, track.threshold, start))
 
@@ -80,9 +80,9 @@ def face_view(
     return _face_part(track, slice(start - begin, stop - begin), start, scale)
 
 # %% ../../nbs/show/84_viewer.ipynb #419d5c4e
-def _described(name, look):
+def _for_browser(name, look, calibrated):
     "Return what the viewer needs to know about a curve."
-    return asdict(curve(name)) | dict(ink=look.ink, dash=list(look.dash))
+    return asdict(described(name, calibrated)) | dict(ink=look.ink, dash=list(look.dash))
 
 
 def plot_of(
@@ -90,8 +90,9 @@ def plot_of(
 ) -> dict:         # curves, bands: fields of a view
     "Arrange the curves of all faces for the viewer's plot."
     names = list(dict.fromkeys(name for face in faces for name in face['curves']))
-    curves = {name: _described(name, look) for name, look in looks(names).items()}
-    return dict(curves=curves, bands=[asdict(band) for band in bands(names)])
+    calibrated = all(face['number'] == 'p_fake' for face in faces)
+    curves = {name: _for_browser(name, look, calibrated) for name, look in looks(names).items()}
+    return dict(curves=curves, bands=[asdict(band) for band in bands(names, calibrated)])
 
 # %% ../../nbs/show/84_viewer.ipynb #95cb8547
 _MAX_SECONDS = 120   # shown unless you ask for a stretch
@@ -112,11 +113,11 @@ DIVERGENCE_UNITS = dict(js='JS divergence {} bits', mean_kl='mean KL divergence 
 
 
 def about_view(
-    weights: dict,   # of a `Result`: threshold and divergence
+    weights: dict,   # of a `Result`; its divergence counts
     faces: list,     # from `face_view`
 ) -> dict:           # fields of a view
     "Return the fields of a view that do not depend on the video."
-    return dict(fps=FPS, rate=SAMPLE_RATE, tracks=faces, threshold=weights['threshold'],
+    return dict(fps=FPS, rate=SAMPLE_RATE, tracks=faces, threshold=faces[0]['threshold'],
                 divergence=DIVERGENCE_UNITS[weights['divergence']],
                 symbols=[PRINTED.get(c, c) for c in SYMBOLS], **plot_of(faces))
 
@@ -175,20 +176,22 @@ def _still_picture(ax, view, face, k):
     ax.imshow(shown_picture(view, face['start'] + k - view['first']))
     ax.plot([x0, x1, x1, x0, x0], [y0, y0, y1, y1, y0], color='white', lw=1.2)
     ax.set(xticks=[], yticks=[])
-    ax.set_title(f'{face["answer"]}, p_fake {face["p_fake"]:.2f}', fontsize=10)
+    said = f'{face["verdict"]}\n{face["number"]} {face["p_fake"]:.2f}'
+    ax.set_title(said, fontsize=9, color=verdict_colour(face['label']))
 
 # %% ../../nbs/show/84_viewer.ipynb #74132cea
 def _still_curves(ax, view, face, k):
     "Draw the curves of a face with the playhead at frame k."
     seconds = (face['start'] + np.arange(len(face['boxes']))) / FPS
     names = [name for name in face['curves'] if name != 'gap']
-    for name, look in looks(names).items():
-        ax.plot(seconds, face['curves'][name], color=look.colour, ls=look.style, lw=look.width, label=curve(name).label)
+    labels = [described(name, face['number'] == 'p_fake').label for name in names]
+    for (name, look), label in zip(looks(names).items(), labels):
+        ax.plot(seconds, face['curves'][name], color=look.colour, ls=look.style, lw=look.width, label=label)
     for first, last in face['flagged']: ax.axvspan(first / FPS, last / FPS, color=COLOURS['p_fake'], alpha=.13, lw=0)
     ax.axvline(seconds[k], color='black', lw=.8)
     ax.set_title(f'{view["name"]} at {seconds[k]:.2f} s', fontsize=10)
     ax.legend(frameon=False, ncols=3, loc='lower right', fontsize=8)
-    tidy(ax, ylim=limits(names), xlabel='time (s)', ylabel=', '.join(curve(name).label for name in names))
+    tidy(ax, ylim=limits(names), xlabel='time (s)', ylabel=', '.join(labels))
 
 # %% ../../nbs/show/84_viewer.ipynb #18e9c616
 def _still_row(axes, view, frame):

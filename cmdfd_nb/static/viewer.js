@@ -172,8 +172,8 @@ class Clip {
   }
 
   describe() {
-    const { track, view } = this, limit = { fake: ' ≥ ', real: ' < ' }[track.answer];
-    this.score.textContent = `${track.answer}, p_fake ${digits(track.p_fake)}${limit ? limit + digits(view.threshold) : ''}`;
+    const { track, view } = this;
+    this.score.textContent = `${track.verdict}, ${track.number} ${digits(track.p_fake)}`;
     this.canvas.ariaLabel = `Picture of ${view.name} with the face that was scored`;
   }
 }
@@ -239,7 +239,7 @@ class Plot {
   /** Flagged stretches in words: who listens does not see the shading. */
   flags() {
     return this.clips.flatMap(({ letter, track, view }) => track.flagged.map(([from, to]) =>
-      `${letter ? `${letter}: ` : ''}p_fake stays above the threshold from ${digits(from / view.fps)} to ${digits(to / view.fps)} s`));
+      `${letter ? `${letter}: ` : ''}${track.number} stays above the threshold from ${digits(from / view.fps)} to ${digits(to / view.fps)} s`));
   }
 
   drawBand(pen, band) {
