@@ -9,6 +9,7 @@ __all__ = ['MINIATURE', 'SharedResamples', 'shared_resamples', 'over_seeds', 'pa
 # %% ../../nbs/paper/71_tables.ipynb #5e85c0f0
 from dataclasses import dataclass
 from html import escape
+from typing import Any
 
 import numpy as np
 from fastcore.basics import patch
@@ -64,7 +65,8 @@ def over_seeds(
     "Compute every metric of a method that was trained several times."
     import pandas as pd
     def metrics(run, counts): return metrics_by_category(run.rows, counts, one_threshold(run.rows))
-    value = sum(metrics(run, np.ones((1, len(run)))) for run in runs) / len(runs)
+    each = [metrics(run, np.ones((1, len(run)))) for run in runs]
+    value = sum(each[1:], each[0]) / len(runs)
     many = np.stack([metrics(run, resamples.of(run)) for run in runs])
     share = _seed_shares(len(runs), many.shape[2], resamples.seed)
     return value, pd.DataFrame((many * share[:, None]).sum(0), value.index)
@@ -92,8 +94,8 @@ def _markdown_row(texts): return '| ' + ' | '.join(str(text).replace('|', r'\|')
 class PaperTable:
     "A table of the paper with our numbers in it."
     title: str        # such as 'Table I. Data sets'
-    cells: object     # data frame of text
-    numbers: object   # data frame: row, metric, category, value, low, high, reals, fakes, identities, seeds
+    cells: Any        # data frame of text
+    numbers: Any      # data frame: row, metric, category, value, low, high, reals, fakes, identities, seeds
     caption: list     # of sentences
 
     def to_markdown(self) -> str:   # for a README
