@@ -4,9 +4,10 @@
 
 # %% auto #0
 __all__ = ['AUTHORS', 'KINDS', 'SAMPLING', 'frame_batches', 'window', 'augment', 'ClipSet', 'epoch_draws', 'epoch_batches',
-           'loader']
+           'loading_workers', 'loader']
 
 # %% ../../nbs/data/46_batches.ipynb #f28047e1
+import os
 from multiprocessing import get_context
 
 import cv2
@@ -207,12 +208,24 @@ def _server(workers):
     return context
 
 
+_MANY = 2000   # clips from which worker processes pay for their start
+
+def loading_workers(
+    clips: int,                  # in the data set
+    workers: int | None = None,  # as asked for; None: as fits
+) -> int:                        # processes; 0: this one
+    "Choose how many processes load batches: for a large data set one less than there are cores, at most four."
+    if workers is not None: return workers
+    return min(4, (os.cpu_count() or 1) - 1) if clips >= _MANY else 0
+
+
 def loader(
-    dataset,           # `ClipSet`, or another dataset of a module with dict items
-    batches: list,     # lists of keys
-    workers: int = 0,  # processes; 0: this one
-) -> DataLoader:       # iterator of batches, in order
+    dataset,                  # `ClipSet`, or another dataset of a module with dict items
+    batches: list,            # lists of keys
+    workers: int | None = 0,  # processes; 0: this one; None: as `loading_workers` says
+) -> DataLoader:              # iterator of batches, in order
     "Load batches in worker processes, in the order given."
     own = torch.Generator()  # PyTorch's global one stays as it is, so that loading changes nothing for training
+    workers = loading_workers(len(dataset), workers)
     return DataLoader(dataset, batch_sampler=batches, collate_fn=collate, num_workers=workers,
                       worker_init_fn=_start_worker, generator=own, multiprocessing_context=_server(workers))

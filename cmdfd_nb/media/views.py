@@ -119,20 +119,27 @@ def find_view(
     raise BadArgument(f'view={name!r}', 'there is no such view', remedy)
 
 # %% ../../nbs/media/175_views.ipynb #d3ba46b8
+def _source_of(name, settings):
+    "Return the material that a view is cut from; faces take gray of swapped channels if the settings want that."
+    swapped = name == 'faces' and getattr(settings, 'channels', 'rgb') == 'swapped'
+    return 'swapped' if swapped else find_view(name).source
+
+
 def sources(
     names: Iterable,   # of views
-) -> set:              # of 'gray', 'rgb', 'sound'
+    settings=None,     # a `PreprocessConfig`, for its `channels`
+) -> set:              # of 'gray', 'swapped', 'rgb', 'sound'
     "Return the materials that some views are cut from."
-    return {find_view(name).source for name in names}
+    return {_source_of(name, settings) for name in names}
 
 
 def cut_views(
     names: Iterable,   # of views
-    material: dict,    # 'gray', 'rgb', 'sound', those that are needed
+    material: dict,    # 'gray', 'swapped', 'rgb', 'sound', those that are needed
     settings,          # a `PreprocessConfig`
 ) -> dict:             # name: array
     "Cut views out of the material of a face track."
-    return {name: find_view(name).cut(material[find_view(name).source], settings) for name in names}
+    return {name: find_view(name).cut(material[_source_of(name, settings)], settings) for name in names}
 
 # %% ../../nbs/media/175_views.ipynb #651e9b78
 def expected(

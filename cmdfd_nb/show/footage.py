@@ -115,11 +115,12 @@ def footage(
     count: int,             # frames, at most
     limit: int,             # bytes of a picture
     audio_track: int = 0,   # number of the sound track
+    retime: str = 'by-stamp',   # or 'by-sound', as the video was scored, see `media.lockstep`
 ) -> dict:                  # frames, width, height, jpegs, ends, sound; raises `BadArgument` if no frame is there
     "Cut a stretch of video into separate pictures and 16-bit samples."
     sizes = set()
     sounds = []
-    pairs = islice(lockstep(path, audio_track), first, first + count)
+    pairs = islice(lockstep(path, audio_track, retime=retime), first, first + count)
     reel = packed(encoded(_pictures(pairs, sizes, sounds), limit))
     if not sounds: raise BadArgument(path, f'it has no frame {first}', 'Ask for an earlier stretch.')
     (width, height), = sizes
