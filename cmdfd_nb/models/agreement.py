@@ -12,10 +12,11 @@ from pathlib import Path
 
 import torch
 from safetensors.numpy import load_file, save_file
+from torch.nn.utils.rnn import pad_sequence
 
 from ..core import BadWeights, one_of
 from ..store import atomic_path, content_key
-from ..media.preprocess import read_part
+from ..media.preprocess import frames_in, read_part
 from .detectors import Curve, register_curve
 from .teachers import BLANK
 
@@ -101,22 +102,65 @@ def _on(teachers, device):
     return here
 
 # %% ../../nbs/models/35_agreement.ipynb #affece17
+_BUDGET = 500   # frames that go through the teachers together, padding included
+
+
+def _groups(paths):
+    "Group clips of similar length, the longest first."
+    frames = {Path(path): frames_in(path) for path in paths}
+    groups = []
+    for path in sorted(frames, key=lambda path: -frames[path]):
+        if groups and (len(groups[-1]) + 1) * frames[groups[-1][0]] <= _BUDGET: groups[-1].append(path)
+        else: groups.append([path])
+    return groups
+
+
+def _joined(parts):
+    "Return tensors of several clips as one batch, shorter ones padded with zeros."
+    return {name: pad_sequence([part[name] for part in parts], batch_first=True) for name in parts[0]}
+
+
 @torch.inference_mode()
+def _cont_of_group(paths, teachers, device, rule):
+    "Compute Cont of clips that go through the teachers together."
+    parts = [read_part(path, TEACHER_VIEWS) for path in paths]
+    frames = [len(part['lips']) for part in parts]
+    batch = {name: tensor.to(device) for name, tensor in _joined(parts).items()}
+    if len(set(frames)) > 1: batch['lengths'] = torch.tensor(frames, device=device)
+    found = cont(*posteriors(teachers, batch), **rule).cpu().numpy()
+    return {path.name: curve[:n].copy() for path, curve, n in zip(paths, found, frames)}
+
+# %% ../../nbs/models/35_agreement.ipynb #5639fc8f
 def cont_of(
     paths: list,      # files of clips, from `save_clip`
     teachers,         # with `asr`, `vsr`, `lips`, such as `Weights`
     device='cpu',     # where to compute
     **rule,           # of `cont`: divergence, blank
 ) -> dict:            # file name of a clip: Cont (T,) float32; raises `BadWeights` if a teacher is missing
-    "Compute Cont of preprocessed clips, one at a time."
+    "Compute Cont of preprocessed clips."
     here = _on(teachers, device)
-    found = {}
-    for path in map(Path, paths):
-        batch = {name: tensor[None].to(device) for name, tensor in read_part(path, TEACHER_VIEWS).items()}
-        found[path.name] = cont(*posteriors(here, batch), **rule)[0].cpu().numpy()
-    return found
+    return {name: curve for group in _groups(paths) for name, curve in _cont_of_group(group, here, device, rule).items()}
 
 # %% ../../nbs/models/35_agreement.ipynb #d2c24072
+_SAVE_EVERY = 20   # groups
+
+
+def _keep_cont(kept, found):
+    "Write the curves found so far."
+    with atomic_path(kept) as part: save_file(found, part)
+
+
+def _complete(found, paths, kept, teachers, device, rule):
+    "Compute what lacks among the curves; keep them now and then, and at the end, even if it comes early."
+    here = _on(teachers, device)
+    try:
+        for i, group in enumerate(_groups(paths), 1):
+            found |= _cont_of_group(group, here, device, rule)
+            if i % _SAVE_EVERY == 0: _keep_cont(kept, found)
+    finally:
+        if found: _keep_cont(kept, found)
+
+
 def kept_cont(
     folder,           # to keep it in
     paths: list,      # files of clips
@@ -127,9 +171,8 @@ def kept_cont(
 ) -> dict:            # file name of a clip: Cont (T,)
     "Return Cont of preprocessed clips, computed when it is first asked for."
     about = (teachers.sha256 or teachers.name, divergence, blank)
-    names = sorted(Path(path).name for path in paths)
-    kept = Path(folder)/f'cont-{content_key(*about, names)[:8]}.safetensors'
-    if kept.exists(): return load_file(kept)
-    found = cont_of(paths, teachers, device, divergence=divergence, blank=blank)
-    with atomic_path(kept) as part: save_file(found, part)
-    return load_file(kept)
+    kept = Path(folder)/f'cont-{content_key(*about)[:8]}.safetensors'
+    found = load_file(kept) if kept.exists() else {}
+    if missing := [path for path in paths if Path(path).name not in found]:
+        _complete(found, missing, kept, teachers, device, dict(divergence=divergence, blank=blank))
+    return {name: found[name] for name in sorted({Path(path).name for path in paths})}

@@ -96,7 +96,7 @@ def footage_of(
         raise BadArgument(f'face={face}', cause, f'Give 0 to {len(tracks) - 1}.')
     track = tracks[face]
     first, stop = _stretch_of(path, track, config, span)
-    pictures, sounds = zip(*islice(lockstep(path, config.audio_track), first, stop))
+    pictures, sounds = zip(*islice(lockstep(path, config.audio_track, retime=config.retime), first, stop))
     boxes = track.boxes[first - track.start:stop - track.start]
     sha256 = sha256_of(path)
     about = dict(source=Path(path).name, source_sha256=sha256, settings=config, procedural=is_procedural(path, sha256))
@@ -111,7 +111,7 @@ def clip_of(
     settings = replace(footage.settings, views=views or footage.settings.views)
     pairs = zip(footage.frames, footage.audio.reshape(-1, SAMPLES_PER_FRAME))
     whole = Part(footage.track, 0, 0, footage.boxes)
-    _, material = next(cut_out([whole], pairs, square_of(settings), sources(settings.views) - {'sound'}))
+    _, material = next(cut_out([whole], pairs, square_of(settings), sources(settings.views, settings) - {'sound'}))
     names = ('boxes', 'start', 'track', 'source', 'source_sha256', 'audio_source')
     about = {name: getattr(footage, name) for name in names}
     return Clip(cut_views(settings.views, material, settings), **about, part=0, settings=settings)

@@ -153,7 +153,8 @@ def view(
     if sha256_of(path) != result.sha256:
         raise BadArgument(path, 'it has changed since it was scored', 'Score it again.')
     first, count = _shown_frames(result, info.duration_s, span)
-    reel = footage(path, first, count, limit, result.settings['audio_track'])
+    how = result.settings['audio_track'], result.settings.get('retime', 'by-stamp')
+    reel = footage(path, first, count, limit, *how)
     faces = _on_screen(result, first, reel['frames'], reel['width'] / info.width, span)
     name = path.name.encode('utf-8', 'replace').decode()
     notes = _notes(result, first, reel['frames'], info.duration_s)
