@@ -105,6 +105,46 @@ def test_notebook_carries_no_state(path):
         assert not MACHINE_PATH.search(text), text
 
 
+def running(nodes):
+    "Yield the statements that run when a cell does: those in its loops and blocks, but not in what it defines."
+    for node in nodes:
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)): continue
+        if isinstance(node, ast.stmt): yield node
+        if isinstance(node, (ast.stmt, ast.ExceptHandler, ast.match_case)):
+            yield from running(ast.iter_child_nodes(node))
+
+
+def shows(node):
+    "Whether a statement evaluates something, other than a test, or names pyplot, whose figures are shown anyway."
+    silent = (ast.Constant,) if isinstance(node, ast.Expr) else ()
+    if isinstance(node, ast.Expr) and not isinstance(node.value, silent):
+        return not re.match(r'test_\w+\(', ast.unparse(node))
+    return any(isinstance(n, ast.Name) and n.id == 'plt' for n in ast.walk(node))
+
+
+def may_show(source):
+    "Whether a cell can have an output. Magics can."
+    return bool(re.search(r'^[%!]', source, re.M)) or any(map(shows, running(ast.parse(source).body)))
+
+
+def is_value(source): return isinstance(ast.parse(source).body[-1], ast.Expr)
+
+
+@each(NOTEBOOKS)
+def test_outputs_stand_under_the_cells_that_made_them(path):
+    "A cell that only defines or tests things has no output, and a value is shown only where the last statement is one."
+    shown = [(source, cell['outputs']) for kind, source, cell in cells(path) if kind == 'code' and cell['outputs']]
+    assert not [source for source, _ in shown if not may_show(source)], 'run it again; call what prints outside of tests'
+    values = [source for source, outputs in shown if any(o['output_type'] == 'execute_result' for o in outputs)]
+    assert not [source for source in values if not is_value(source)], 'run the notebook again'
+
+
+def test_cells_that_cannot_show_anything_are_known():
+    silent = 'import os', 'x = f()', 'def f(): print(1)', '"""Words."""', 'class A:\n    f()', 'test_eq(1, 1)'
+    shown = 'x', 'for i in x: print(i)', '_ = plt.plot(x)', 'with a:\n    if b: c()', '%pip list'
+    assert not any(map(may_show, silent)) and all(map(may_show, shown))
+
+
 # Where a notebook stands
 
 def test_rooms_have_a_digit_each():
