@@ -212,8 +212,9 @@ def cross_numbers(
     import pandas as pd
     rows = []
     for name, runs in results.items():
+        value, many = over_seeds(runs, resamples)
         sizes = sample_sizes(runs[0].rows, resamples.unit)
-        rows.append(percentile_intervals(*over_seeds(runs, resamples), sizes).assign(row=name, seeds=len(runs)))
+        rows.append(percentile_intervals(value, many, sizes).assign(row=name, seeds=len(runs)))
     return pd.concat(rows, ignore_index=True)
 
 # %% ../../nbs/paper/71_tables.ipynb #8c666b6b
@@ -223,12 +224,17 @@ def _as_fav(runs):
     return [run.where(renamed(run.rows)) for run in runs]
 
 
+def _mean_as(name, table):
+    "Return the mean over the categories of a table, as a category of this name."
+    import pandas as pd
+    return pd.concat({name: table.groupby('metric', sort=False).mean()}, names=['category'])
+
+
 def _with_avg(types, fav):
     "Append FAV, and the mean of FAV and the types, to values or resamples of one method."
     import pandas as pd
     nine = pd.concat([fav.loc[[FAV]], types.drop(['all', 'mean'], level='category', errors='ignore')])
-    avg = pd.concat({'AVG': nine.groupby('metric', sort=False).mean()}, names=['category'])
-    return pd.concat([fav.loc[[FAV]], avg])
+    return pd.concat([fav.loc[[FAV]], _mean_as('AVG', nine)])
 
 # %% ../../nbs/paper/71_tables.ipynb #a2c32648
 def _home_sizes(types, home, unit):
@@ -304,6 +310,11 @@ def _differences(results, resamples):
     return pd.concat(rows, ignore_index=True)
 
 # %% ../../nbs/paper/71_tables.ipynb #6358de09
+def _texts_with_p(numbers):
+    "Write differences with interval and p, by (row, metric, category)."
+    return {(r.row, r.metric, r.category): f'{cell(r.value, r.low, r.high)} p={r.p:.3f}' for r in numbers.itertuples()}
+
+
 def _difference_table(title, results, metrics, columns, unit, n):
     "Make a table of the differences to the first row."
     import pandas as pd
@@ -313,7 +324,7 @@ def _difference_table(title, results, metrics, columns, unit, n):
     runs = [run for some in results.values() for run in some]
     resamples = shared_resamples(runs, unit, n)
     numbers = _differences(results, resamples)
-    text = {(r.row, r.metric, r.category): f'{cell(r.value, r.low, r.high)} p={r.p:.3f}' for r in numbers.itertuples()}
+    text = _texts_with_p(numbers)
     names = ['difference', 'metric', *_heads(columns, types)]
     cells = pd.DataFrame(_rows_of_cells(numbers, metrics, columns, text), columns=names)
     p = 'p: two-sided, by bootstrap, not corrected for the number of cells.'
@@ -352,8 +363,7 @@ def _add_fold_means(table, folds):
     "Append AVG-FV, if all its folds are there, and the mean of all folds."
     import pandas as pd
     if not {*_FV} <= {*folds}: return add_category_mean(table)
-    avg = table.loc[list(_FV)].groupby('metric', sort=False).mean()
-    return pd.concat([add_category_mean(table), pd.concat({'AVG-FV': avg}, names=['category'])])
+    return pd.concat([add_category_mean(table), _mean_as('AVG-FV', table.loc[list(_FV)])])
 
 
 def _fold_numbers(name, folds, resamples):
