@@ -75,7 +75,7 @@ def printed(table):
 
 
 def test_printed_means_are_those_of_the_printed_cells_but_one():
-    "Recomputed here from the numbers alone; half a unit of the last digit in the cells and half in the mean are rounding."
+    "Recomputed here from the numbers alone; half a unit of the last digit in cells and half in the mean is rounding."
     nine = ('FAV', *TYPES)
     wrong = []
     for table, mean, columns, unit in (('II', 'AVG-FV', CATEGORIES[1:], 1e-3), ('III', 'AVG', nine, 1e-4),

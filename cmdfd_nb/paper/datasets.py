@@ -7,8 +7,8 @@ __all__ = ['table_one']
 
 # %% ../../nbs/paper/715_datasets.ipynb #fec8740d
 from ..data.layouts.cmdfd import CMDFD
+from .page import PaperTable
 from .published import ABSENT, PUBLISHED
-from .tables import PaperTable
 
 # %% ../../nbs/paper/715_datasets.ipynb #a54ca022
 _CROSS_MODAL = {name.lower() for name in CMDFD}   # generators

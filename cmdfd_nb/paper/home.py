@@ -31,9 +31,9 @@ def _score_home(job):
     if path.exists(): return path
     material = material_of(job)
     weights = load_weights(job.folder/'best.safetensors')
-    views = tuple(sorted({*weights.detector.needs} - {'cont'}))
-    clips = _unmet(clips_of(job.study, 'FakeAVCeleb', views).of_split('test'), material.learned)
-    rows = list(score_rows(weights, clips, material.cont, pick_device(job.study.device)))
+    clips = clips_of(job.study, 'FakeAVCeleb', tuple(sorted(weights.views))).of_split('test')
+    clips = _unmet(clips, material.learned)
+    rows = list(score_rows(weights, clips, material.cont, str(pick_device(job.study.device))))
     write_scores(path, with_scores(clips, rows, weights))
     return path
 
