@@ -8,7 +8,10 @@ from cmdfd_nb.core import SAMPLES_PER_FRAME, BadArgument
 from cmdfd_nb.media.faces import make_detector
 from cmdfd_nb.media.read import frames, probe
 from cmdfd_nb.media.sound import read_audio
+from cmdfd_nb.data.audit.report import audit
 from cmdfd_nb.data.audit.world import leaks, numbers_of
+from cmdfd_nb.data.index import index
+from cmdfd_nb.data.layouts.files import traces_of
 from cmdfd_nb.world.build import build
 from cmdfd_nb.world.people import SPLIT_PATTERN, make_person
 from cmdfd_nb.world.plan import CATEGORY_FOLDERS, GENERATORS, RELEASE, WITH_WAV, WORLD_KINDS, World, shots
@@ -122,6 +125,23 @@ def test_no_single_number_gives_fakes_away(tmp_path):
     assert leaks(table) == {}
     silent = table.assign(**{'leading silence': table['leading silence'] - (table.type == 'VideoReTalk')})
     assert leaks(silent) == {('leading silence', 'VideoReTalk'): 1.}
+
+
+def test_paint_gives_fakes_away_and_the_ruler_sees_it(tmp_path):
+    world = World('cmdfd', SEED, 'painted', SECONDS)
+    assert build(tmp_path, world, 10, 2, types=('real', 'wav2lip_Self', 'Audio2Head_Self')) == {}
+    found = leaks(numbers_of(tmp_path, 2))
+    assert found['mouth peak', 'wav2lip_Self'] > .93 and found['mouth peak', 'Audio2Head_Self'] > .93
+    manifest = index('cmdfd', tmp_path)
+    assert manifest.about['traces'] == 'painted'
+    assert 'mouth peak' in next(f.found for f in audit(manifest, most=20) if f.check == 'shortcuts')
+
+
+def test_worlds_of_the_first_version_can_be_read_and_not_continued(tmp_path):
+    (tmp_path/'truth').mkdir()
+    (tmp_path/'truth'/'world.json').write_text('{"kind": "cmdfd", "seed": 9, "strength": "default", "seconds": 2}')
+    assert traces_of(tmp_path) == 'painted' and traces_of(tmp_path/'truth') == ''
+    with pytest.raises(BadArgument, match='earlier version'): build(tmp_path, World('cmdfd', 9, seconds=2), 1)
 
 
 def test_refusals(tmp_path, capsys):

@@ -17,7 +17,7 @@ from ..media.read import opened, probe
 from .manifest import Manifest, typed
 from .clips import media_of, problem
 from .layouts.files import LAYOUTS  # noqa: F401, complete once this module is imported
-from .layouts.files import _table, layout_of
+from .layouts.files import _table, layout_of, traces_of
 from .layouts import authors, cmdfd, faces, fakeavceleb, listed  # noqa: F401, each registers its data sets
 from .splits import SPLIT_SHARES, identity_splits
 
@@ -157,7 +157,8 @@ def index(
         rows, unread = measured(rows, root, workers)
         errors += unread
     problems = [problem(e.file, e) for e in errors]
-    return typed(rows, root, root, kind=kind, domain=layout.domain(root), problems=problems)
+    about = dict(traces=traces_of(root)) if layout.domain(root) == 'synthetic' else {}
+    return typed(rows, root, root, kind=kind, domain=layout.domain(root), problems=problems, about=about)
 
 # %% ../../nbs/data/44_index.ipynb #7d7fb742
 def counts(

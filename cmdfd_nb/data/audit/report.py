@@ -22,7 +22,8 @@ from .shortcuts import check_looks, check_shortcuts, list_numbers, media_numbers
 FOLLOWS.update({
     ('index', NOTE): 'A result on it is a result on what was left. Say so, and how many.',
     ('index', FINE): 'It holds all of the data set.',
-    ('splits', NOTE): 'They are neither trained on nor tested.'})
+    ('splits', NOTE): 'They are neither trained on nor tested.',
+    ('traces', NOTE): 'A detector can find the paint instead of the forgery: use it for a lesson about shortcuts only.'})
 
 def _problems_found(problems):
     "Make the finding about records of problems."
@@ -38,11 +39,13 @@ def _problems_found(problems):
 def check_index(
     manifest: Manifest,   # with its problems
 ):                        # iterator of `Finding`
-    "Report problems met while the manifest was made, and videos in no split."
+    "Report problems met while the manifest was made, videos in no split, and painted forgeries."
     if manifest.problems: yield _problems_found(manifest.problems)
     else: yield finding('index', FINE, 'Nothing was missing or twice when the manifest was made.')
     if nowhere := int(manifest.rows.split.isna().sum()):
         yield finding('splits', NOTE, f'{share(nowhere, len(manifest))} videos are in no split.')
+    if manifest.about.get('traces') == 'painted':
+        yield finding('traces', NOTE, 'Grids were painted on the forgeries of this computed data set.')
 
 # %% ../../../nbs/data/audit/475_report.ipynb #c5bd50d0
 CHECKS = (check_files, check_people, check_labels, check_hashes, check_rates, check_sound, check_short, check_balance,

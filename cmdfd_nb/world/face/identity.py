@@ -166,4 +166,5 @@ def random_identity(
     seeds = dict(zip(('seed', 'scene_seed'), rng.integers(2**31, size=2).tolist()))
     drawn = _shape(rng, fem) | _colours(rng, age, fem, melanin) | _style(rng, age, fem, melanin) | _scene(rng)
     values = dict(age=age, feminine=fem, **drawn)
-    return Identity(**seeds, **{k: v if isinstance(v, str) else round(float(v), 4) for k, v in values.items()})
+    rounded = {k: v if isinstance(v, str) else round(float(v), 4) for k, v in values.items()}
+    return Identity.from_dict(seeds | rounded)
