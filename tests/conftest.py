@@ -33,7 +33,8 @@ def pytest_terminal_summary(terminalreporter):
     "Say in one line how many tests were left out, and what they need."
     skipped = Counter(report.longrepr[2].removeprefix('Skipped: ')
                       for report in terminalreporter.stats.get('skipped', []))
-    causes = '; '.join(f'{n} tests need {what}' for what, n in skipped.most_common())
+    causes = '; '.join(f'{n} tests need {what}' if n > 1 else f'1 test needs {what}'
+                       for what, n in skipped.most_common())
     if causes: terminalreporter.write_line(f'Left out: {causes}.')
 
 

@@ -67,17 +67,17 @@ from cmdfd_nb.bench import lengthened
 from cmdfd_nb.media.clip import PreprocessConfig, clips
 for path in sys.argv[1:]:
     n, most = 0, 0
-    for clip in clips(path, PreprocessConfig(max_frames=250)):
+    for clip in clips(path, PreprocessConfig(max_frames=125)):
         n, most = n + len(clip), max(most, psutil.Process().memory_info().rss)
     print(n, most // 2**20)
 '''  # memory of the moment, not its peak: importing torch takes more for an instant, which would hide a difference
 
 
 def test_memory_does_not_grow_with_length(tmp_path):
-    args = [sys.executable, '-c', MEMORY, *(str(lengthened(tmp_path/f'{s}.mp4', s)) for s in (20, 130))]
+    args = [sys.executable, '-c', MEMORY, *(str(lengthened(tmp_path/f'{s}.mp4', s)) for s in (10, 60))]
     out = subprocess.run(args, capture_output=True, text=True, check=True).stdout.split()
     (n_short, short), (n_long, long) = (map(int, out[:2]), map(int, out[2:]))
-    assert (n_short, n_long) == (500, 3250)
-    print(f'{short} MB in 20 s, {long} MB in 130 s, ratio {long / short:.3f}')
-    # kept in memory, the crops of the further 110 s would be 137 MB, the pictures that were searched for faces 83
-    assert long < short + 40
+    assert (n_short, n_long) == (250, 1500)
+    print(f'{short} MB in 10 s, {long} MB in 60 s, ratio {long / short:.3f}')
+    # kept in memory, the crops of the further 50 s would be 62 MB, the pictures that were searched for faces 38
+    assert long < short + 18

@@ -22,12 +22,21 @@ from test_lab import PATIENT
 WEIGHTS = replace(seeded_weights('tiny'), preprocess=PreprocessConfig(faces='whole'))
 
 
-@pytest.fixture
-def trial(tmp_path):
+def make_trial(folder):
     "A bench with 50 numbered pictures and two other sounds, one of which is none."
-    write_wav(tmp_path/'other.wav', np.random.default_rng(0).normal(0, .1, 32_000))
-    (tmp_path/'damaged.wav').write_bytes(b'no sound' * 100)
-    return bench(film(tmp_path/'film.mp4', 50), WEIGHTS)
+    write_wav(folder/'other.wav', np.random.default_rng(0).normal(0, .1, 32_000))
+    (folder/'damaged.wav').write_bytes(b'no sound' * 100)
+    return bench(film(folder/'film.mp4', 50), WEIGHTS)
+
+
+@pytest.fixture
+def trial(tmp_path): return make_trial(tmp_path)
+
+
+@pytest.fixture(scope='module')
+def shared(tmp_path_factory):
+    "One such bench for tests that count nothing and change nothing."
+    return make_trial(tmp_path_factory.mktemp('shared'))
 
 
 def test_every_perturbation_can_be_chosen_and_swept(trial):
@@ -76,8 +85,8 @@ def test_errors_are_seen_and_the_last_picture_stays(trial, monkeypatch):
 
 
 @pytest.mark.parametrize('by', range(-15, 16, 5))
-def test_both_playheads_stand_at_the_same_picture(trial, by):
-    before, after = both_views(trial, 'shift', by)
+def test_both_playheads_stand_at_the_same_picture(shared, by):
+    before, after = both_views(shared, 'shift', by)
     assert [before[key] for key in ('first', 'frames', 'jpegs')] == [after[key] for key in ('first', 'frames', 'jpegs')]
     assert before['first'] == max(by, 0) and before['frames'] == 50 - abs(by)
     old, new = (np.frombuffer(view['sound'], '<i2').reshape(-1, 640) for view in (before, after))
@@ -88,17 +97,17 @@ def test_both_playheads_stand_at_the_same_picture(trial, by):
         assert view['tracks'][0]['start'] == view['first']
 
 
-def test_the_pictures_on_show_are_those_that_were_scored(trial):
+def test_the_pictures_on_show_are_those_that_were_scored(shared):
     for name, value in dict(mask='mouth', blur=8, reencode=48, frame_rate=5, freeze=50).items():
-        view, after = both_views(trial, name, value)[1], perturbed(trial.footage, name, value)
+        view, after = both_views(shared, name, value)[1], perturbed(shared.footage, name, value)
         for k in 0, 7, 33:
             assert np.abs(shown_picture(view, k).astype(float) - after.frames[k]).mean() < 12
 
 
-def test_loud_noise_does_not_wrap_around_in_the_loudspeaker(trial):
-    loud = np.frombuffer(both_views(trial, 'noise', -10)[1]['sound'], '<i2').astype(float)
-    assert np.abs(perturbed(trial.footage, 'noise', -10).audio).max() > 1
-    assert np.abs(loud / 2**15 - perturbed(trial.footage, 'noise', -10).audio.clip(-1, 1)).max() < 1e-4
+def test_loud_noise_does_not_wrap_around_in_the_loudspeaker(shared):
+    loud = np.frombuffer(both_views(shared, 'noise', -10)[1]['sound'], '<i2').astype(float)
+    assert np.abs(perturbed(shared.footage, 'noise', -10).audio).max() > 1
+    assert np.abs(loud / 2**15 - perturbed(shared.footage, 'noise', -10).audio.clip(-1, 1)).max() < 1e-4
 
 
 def test_figures_without_teachers(tmp_path):

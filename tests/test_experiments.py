@@ -7,6 +7,7 @@ import numpy as np
 import matplotlib
 import papermill
 import pytest
+from IPython.display import display
 
 from cmdfd_nb.media.clip import PreprocessConfig, clips
 from cmdfd_nb.core import BadArgument, sample
@@ -51,7 +52,7 @@ def executed(name, folder, **parameters):
 
 def run(name, folder, **parameters):
     "The cells of a notebook, run in this process: no kernel to wait for."
-    names, chosen = {}, given(name, folder, **parameters)
+    names, chosen = dict(display=display), given(name, folder, **parameters)
     for cell in json.loads((NOTEBOOKS/f'{name}.ipynb').read_text())['cells']:
         if cell['cell_type'] == 'code': exec(''.join(cell['source']), names)
         if 'parameters' in cell['metadata'].get('tags', []): names |= chosen

@@ -76,6 +76,31 @@ def test_notebooks_are_clean(copy):
     assert not differing(NBS, copy/'nbs', '*.ipynb'), 'run nbdev_clean'
 
 
+# Who runs a notebook
+
+RUN_TWICE = {'your_own_videos'}    # without labels, a folder goes another way than the lesson's own
+PLAYERS = {'executed', 'lesson', 'run'}    # functions of tests that run the notebook they are given the name of
+
+
+def left_to_tests(path):
+    "Say whether nbdev_test leaves a notebook out."
+    return any(kind == 'raw' and 'skip_exec: true' in source for kind, source, _ in cells(path))
+
+
+def run_by_tests():
+    "Names of the notebooks that tests run."
+    calls = [n for path in (ROOT/'tests').glob('test_*.py') for n in ast.walk(tree(path)) if isinstance(n, ast.Call)]
+    players = [n for n in calls if isinstance(n.func, ast.Name) and n.func.id in PLAYERS and n.args]
+    return {n.args[0].value for n in players if isinstance(n.args[0], ast.Constant)} & {p.stem for p in NOTEBOOKS}
+
+
+def test_every_notebook_is_run_once():
+    "By nbdev_test, or, where it says skip_exec, by a test, which may choose a smaller size."
+    left, run = {p.stem for p in NOTEBOOKS if left_to_tests(p)}, run_by_tests()
+    assert left <= run, f'nothing runs {left - run}'
+    assert run - left == RUN_TWICE, f'nbdev_test runs {run - left - RUN_TWICE}, too'
+
+
 # What a notebook may carry
 
 def test_a_notebook_saved_with_live_widgets_loses_their_state(tmp_path):

@@ -1,4 +1,4 @@
-"The lessons with other parameters than their own, e.g. a small size. `nbdev_test` runs them as they are."
+"Lessons with other parameters than their own, e.g. a small size. `nbdev_test` runs the others as they are."
 import json, shutil
 from pathlib import Path
 
@@ -51,9 +51,11 @@ def test_a_folder_without_labels_is_scored(lesson, tmp_path):
 
 
 def test_a_video_of_ones_own_is_scrubbed(lesson, tmp_path):
-    said, pictures = lesson('scrub_a_video', video=str(sample('speaker.mp4')), at=20, out=str(tmp_path/'report.html'))
+    other = str(sample('cmdfd/wav2lip_Self/id00000-id00000.mp4'))   # beside it, a clip of somebody else
+    given = dict(video=str(sample('speaker.mp4')), other=other, at=20, out=str(tmp_path/'report.html'))
+    said, pictures = lesson('scrub_a_video', **given)
     assert 'frame 20, 0.80 s' in said and (tmp_path/'report.html').stat().st_size > 100_000
-    assert pictures.count('image/jpeg') == 1
+    assert pictures.count('image/jpeg') == 2   # the viewer, and the viewer of both
 
 
 def test_a_detector_written_in_a_lesson_is_treated_like_any_other(lesson, tmp_path):

@@ -1,5 +1,6 @@
 "What a generated data set promises: published layouts, the same clips again, people who never meet, no leaks."
 import csv
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -18,15 +19,19 @@ from cmdfd_nb.world.plan import CATEGORY_FOLDERS, GENERATORS, RELEASE, WITH_WAV,
 from cmdfd_nb.world.shoot import load_truth, make_shot, shoot, truth_path
 from cmdfd_nb.cli import cmdfd_synth
 
+from test_experiments import run
+
 PEOPLE, SECONDS, SEED = 1, 1.1, 77
 
 
 @pytest.fixture(scope='module')
 def roots(tmp_path_factory):
-    "One small data set per layout, made by the command in two processes."
-    roots = {kind: tmp_path_factory.mktemp('worlds')/kind for kind in WORLD_KINDS}
+    "One small data set per layout, made by the command; CMDFD's in two processes."
+    folder = tmp_path_factory.mktemp('worlds')
+    roots = {kind: folder/kind for kind in WORLD_KINDS}
     for kind, root in roots.items():
-        assert cmdfd_synth(str(root), clips=PEOPLE, seed=SEED, kind=kind, seconds=SECONDS, workers=2) == 0
+        workers = 1 + (kind == 'cmdfd')
+        assert cmdfd_synth(str(root), clips=PEOPLE, seed=SEED, kind=kind, seconds=SECONDS, workers=workers) == 0
     return roots
 
 
@@ -119,8 +124,8 @@ def test_the_detector_finds_every_face(roots):
 def test_no_single_number_gives_fakes_away(tmp_path):
     "The limits of 200 clips per type, widened by two standard errors for ten."
     world = World('cmdfd', SEED, seconds=SECONDS)
-    assert build(tmp_path, world, 10, 2, types=('real', 'wav2lip_Self', 'VideoReTalk', 'MakeItTalk')) == {}
-    table = numbers_of(tmp_path, 2)
+    assert build(tmp_path, world, 10, 1, types=('real', 'wav2lip_Self', 'VideoReTalk', 'MakeItTalk')) == {}
+    table = numbers_of(tmp_path)
     assert len(table) == 40 and table.type.nunique() == 4
     assert leaks(table) == {}
     silent = table.assign(**{'leading silence': table['leading silence'] - (table.type == 'VideoReTalk')})
@@ -142,6 +147,18 @@ def test_worlds_of_the_first_version_can_be_read_and_not_continued(tmp_path):
     (tmp_path/'truth'/'world.json').write_text('{"kind": "cmdfd", "seed": 9, "strength": "default", "seconds": 2}')
     assert traces_of(tmp_path) == 'painted' and traces_of(tmp_path/'truth') == ''
     with pytest.raises(BadArgument, match='earlier version'): build(tmp_path, World('cmdfd', 9, seconds=2), 1)
+
+
+def test_the_experiment_on_shortcuts_measures_both_worlds(roots, monkeypatch):
+    monkeypatch.setattr('matplotlib.pyplot.show', lambda: None)
+    folder = roots['cmdfd'].parent
+    known = run('shortcuts', folder, clips=PEOPLE, seed=SEED, seconds=SECONDS, out=str(folder), workers=1)
+    assert list(known['measured']) == ['fakeavceleb', 'cmdfd']
+    for kind, table in known['measured'].items():
+        assert table.type.value_counts().to_dict() == Counter(shot.type for shot in plan(kind))
+        assert table.notna().all(None) and table.sync.between(-1, 1).all()
+        types = set(table.type) - {'real'}
+        assert set(known['against_real'](table).index) == types == set(known['type_separations'](table).index)
 
 
 def test_refusals(tmp_path, capsys):

@@ -72,4 +72,4 @@ def paste_mouth(
     "Put mouth squares onto frames, placed by eyes and nose."
     still = np.concatenate([still_points(identity), eye_points(identity, np.zeros(10), 0)])[ANCHORS]
     source = (still - [-MOUTH_REACH, identity.mouth_y - MOUTH_REACH]) / (2 * MOUTH_REACH) * squares.shape[1] - .5
-    return np.stack([_paste(f, l[ANCHORS], s, source) for f, l, s in zip(frames, landmarks, squares)])
+    return np.stack([_paste(f, points[ANCHORS], s, source) for f, points, s in zip(frames, landmarks, squares)])
