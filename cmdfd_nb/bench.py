@@ -8,7 +8,6 @@ __all__ = ['cpu_seconds', 'cost_row', 'beside', 'lengthened', 'bare_decoding', '
 
 # %% ../nbs/bench.ipynb #7a4565b7
 import itertools
-import re
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -173,7 +172,9 @@ def network_costs(
 def process_peak() -> float:   # MB
     "Return the most memory that this process has had."
     status = Path('/proc/self/status')   # on Linux, `getrusage` includes the parent's memory before the process began
-    if status.exists(): return int(re.search(r'VmHWM:\s*(\d+)', status.read_text())[1]) / 1e3
+    if status.exists():
+        facts = dict(line.split(':', 1) for line in status.read_text().splitlines())
+        return int(facts['VmHWM'].split()[0]) / 1e3
     import resource
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
 

@@ -44,7 +44,8 @@ def strings(data):
 def visible(page):
     "The text of a page that a reader may see, and its title: not what scripts and styles hold."
     bare = re.sub(r'<(script|style)\b.*?</\1>', ' ', page, flags=re.S)
-    return html.unescape(re.sub(r'<[^>]+>', ' ', bare) + ' '.join(re.findall(r'(?:alt|aria-label|title)="([^"]*)"', bare)))
+    said = re.findall(r'(?:alt|aria-label|title)="([^"]*)"', bare)
+    return html.unescape(' '.join([re.sub(r'<[^>]+>', ' ', bare), *said]))
 
 
 def proven(weights):
@@ -106,7 +107,8 @@ def test_no_word_on_the_bench(weights, person, tmp_path):
     before, after = with_person.before, with_person.score('mask', 'mouth')
     assert not with_person.footage.procedural and {before.answer, after.answer} == {None}
     sweep = with_person.sweep('mask')
-    said = [*texts(with_person.still()), before_and_after(before, after).to_html(), *strings(sweep_figure(sweep).to_dict())]
+    said = [*texts(with_person.still()), before_and_after(before, after).to_html()]
+    said += strings(sweep_figure(sweep).to_dict())
     views = both_views(with_person, 'mask', 'mouth')
     said += [text for one in views for text in strings(one) if text not in one['symbols']]
     assert not [text for text in said if WORD.search(text)]
@@ -117,8 +119,9 @@ def test_no_word_on_the_bench(weights, person, tmp_path):
 
 def test_no_word_in_a_browser(browser, result, tmp_path):
     "What viewer.js makes of a view, and the report as it is seen and heard."
-    spoken = """() => [document.title, document.body.innerText, ...Array.from(document.querySelectorAll('[aria-label], [title]'),
-        node => `${node.ariaLabel} ${node.title}`), document.querySelector('input[type=range]').ariaValueText].join(' ')"""
+    spoken = """() => [document.title, document.body.innerText,
+        ...Array.from(document.querySelectorAll('[aria-label], [title]'), node => `${node.ariaLabel} ${node.title}`),
+        document.querySelector('input[type=range]').ariaValueText].join(' ')"""
     for path in (bare(tmp_path/'viewer.html', [view(result)]), write_report(tmp_path/'report.html', result)):
         with Opened(browser, path) as shown:
             said = shown.evaluate(spoken)

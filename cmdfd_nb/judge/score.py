@@ -13,6 +13,7 @@ import numpy as np
 
 from ..core import FAKE, FPS, REAL, CmdfdError
 from ..media.clip import Clip, PreprocessConfig, clips
+from ..models.detectors import rule_of
 from ..models.checkpoint import CALIBRATION, Weights
 from ..models.run import ask, batch_of, per_clip
 from ..data.origin import is_procedural
@@ -169,7 +170,7 @@ def about_weights(
     weights: Weights,   # with a detector
 ) -> dict:              # name, domain, sha256, calibration, detector, divergence, blank
     "Return the facts about weights that a result carries; the last two say how Cont is computed."
-    return {name: getattr(weights, name) for name in _FACTS} | dict(detector=weights.kind) | weights.detector.cont_rule
+    return {name: getattr(weights, name) for name in _FACTS} | dict(detector=weights.kind) | rule_of(weights.detector.config)
 
 # %% ../../nbs/judge/60_score.ipynb #0bfa0aa2
 NOTES = dict(

@@ -90,7 +90,7 @@ def choose(self: BenchPanel,
     value=None,   # of the perturbation in the menu, to begin with
 ):
     "Set up the control of another perturbation."
-    self.control, self.value = make_control(self.name.value, value, self.bench.sounds)
+    self.control, self.value = make_control(str(self.name.value), value, self.bench.sounds)
     self.control.observe(lambda _: self.look(), 'value')
     self.controls.children = [self.name, self.control, self.button]
     self.look()
@@ -99,7 +99,7 @@ def choose(self: BenchPanel,
 @patch
 def look(self: BenchPanel):
     "Show what the chosen value leads to."
-    name = self.name.value
+    name = str(self.name.value)
     value = self.value()
     with working(self.status, change_text(name, value)):
         self.table.value = _numbers_html(before_and_after(self.bench.before, self.bench.score(name, value)))
@@ -109,7 +109,7 @@ def look(self: BenchPanel):
 @patch
 def sweep(self: BenchPanel):
     "Try every value and draw what they lead to."
-    name = self.name.value
+    name = str(self.name.value)
     values = (None, *map(str, self.bench.sounds)) if name == 'swap' else None
     failed = []
     with working(self.status, f'{name}: all values'):

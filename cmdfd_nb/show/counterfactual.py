@@ -9,6 +9,7 @@ __all__ = ['Bench', 'value_text', 'change_text', 'plot_change', 'before_and_afte
 # %% ../../nbs/show/868_counterfactual.ipynb #38186989
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from fastcore.basics import patch
@@ -164,7 +165,7 @@ def sweep_figure(
                             line=line, row=row, col=1)
         fig.update_yaxes(title='mean over the clip', range=span, row=row, col=1)
     fig.update_xaxes(type='category').update_xaxes(title=says, row=len(panels), col=1)
-    size = dict(height=110 + 250 * len(panels), margin=dict(t=30, b=50))
+    size: dict[str, Any] = dict(height=110 + 250 * len(panels), margin=dict(t=30, b=50))
     return on_any_ground(fig.update_layout(**size, hovermode='x unified', legend=dict(orientation='h', y=1.1)))
 
 # %% ../../nbs/show/868_counterfactual.ipynb #6d6c9955

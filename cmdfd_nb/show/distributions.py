@@ -7,6 +7,7 @@ __all__ = ['FEW_DOTS', 'measures', 'by_category', 'distribution_figure', 'plot_d
 
 # %% ../../nbs/show/878_distributions.ipynb #ce02f322
 import html
+from typing import Any
 
 import numpy as np
 
@@ -72,7 +73,7 @@ def _draw_violins(ax, scores, measure, colours):
     "Draw the distributions of one measure, and the median of the reals."
     import seaborn as sns
     groups = by_category(scores, measure)
-    how = dict(data=scores.rows, x=measure, y='category', hue='category', order=list(groups), hue_order=list(groups),
+    how: dict[str, Any] = dict(data=scores.rows, x=measure, y='category', hue='category', order=list(groups), hue_order=list(groups),
                palette=colours, legend=False, ax=ax)
     sns.violinplot(**how, cut=0, inner=None, linewidth=0, alpha=.45, density_norm='width')
     if _are_few(scores): sns.stripplot(**how, size=3)

@@ -9,6 +9,7 @@ __all__ = ['INK', 'embedding_map', 'category_colours', 'kinds_of', 'plot_embeddi
 import html
 from functools import cache
 from itertools import cycle
+from typing import Any
 
 import numpy as np
 
@@ -65,7 +66,7 @@ def plot_embedding(
     colours = category_colours(table.category)
     for ax, hue, palette in zip(axes, (kinds_of(table.label), table.category), (COLOURS, colours)):
         names = [name for name in palette if name in set(hue)]
-        kinds = dict(hue=hue, hue_order=names, style=hue, style_order=names, palette=palette)
+        kinds: dict[str, Any] = dict(hue=hue, hue_order=names, style=hue, style_order=names, palette=palette)
         sns.scatterplot(x=points[:, 0], y=points[:, 1], **kinds, ax=ax, s=18, lw=0)
         ax.legend(frameon=False, fontsize=8, loc='center left', bbox_to_anchor=(1, .5))
         tidy(ax, xticks=[], yticks=[], xlabel='', ylabel='')

@@ -71,7 +71,8 @@ class OverviewPanel(Panel):
 def draw(self: OverviewPanel):
     "Draw the map, each of whose points opens its clip."
     self.figure = live(_map_figure(self.seen, self.by.value))
-    for trace in self.figure.data[:-1]: trace.on_click(self.clicked)
+    *categories, _ = self.figure.select_traces()   # the last one is the ring
+    for trace in categories: trace.on_click(self.clicked)
     put_widget(self.chart, self.figure)
     self.mark()
 

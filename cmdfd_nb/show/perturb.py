@@ -10,9 +10,9 @@ __all__ = ['AREAS', 'PERTURBATIONS', 'shift_sound', 'swap_sound', 'mute_end', 'a
 # %% ../../nbs/show/86_perturb.ipynb #917a7911
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from numbers import Real
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import cv2
 import numpy as np
@@ -94,7 +94,7 @@ def mask_face(
     boxes = face_boxes(footage)
     corner = np.tile(boxes[:, :2], 2)
     size = np.tile(boxes[:, 2:] - boxes[:, :2], 2)
-    covers = (corner + size * np.float32(AREAS[area])).round().astype(int).clip(min=0)
+    covers = (corner + size * np.array(AREAS[area], np.float32)).round().astype(int).clip(min=0)
     for picture, (x0, y0, x1, y1) in zip(pictures, covers): picture[y0:y1, x0:x1] = FILL
     return replace(footage, frames=pictures)
 
@@ -192,7 +192,7 @@ def check_value(
     if isinstance(known.values[0], str): return one_of(name, value, known.values)
     low = min(known.values)
     high = max(known.values)
-    if isinstance(value, Real) and low <= value <= high and value == int(value): return value
+    if isinstance(value, (int, float, np.number)) and low <= value <= high and value == int(value): return value
     remedy = f'Give a whole number from {low} to {high}.'
     raise BadArgument(f'{name}={value!r}', f'that is no value for "{known.says}"', remedy)
 
@@ -222,7 +222,7 @@ def numbers(
 @dataclass(eq=False, repr=False)
 class Sweep:
     "Scores under one perturbation, a row per value, and what failed."
-    rows: object     # data frame: perturbation, value, frames, p_fake, and the mean of each curve
+    rows: Any        # data frame: perturbation, value, frames, p_fake, and the mean of each curve
     problems: list = field(default_factory=list)   # records of values without a score: value, type, message
     calibrated: bool = False   # whether p_fake is a probability in every row
 

@@ -6,6 +6,8 @@
 __all__ = ['plot_curves', 'plot_correlation', 'plot_reliability', 'plot_learning']
 
 # %% ../../nbs/show/81_plots.ipynb #0ff860c3
+from typing import Any
+
 import numpy as np
 
 from ..core import FAKE, FPS, REAL
@@ -40,7 +42,7 @@ def plot_curves(
     t = track.start_s + np.arange(track.frames) / FPS
     panels = bands(track.curves, track.calibrated)
     heights = [band.height for band in panels]
-    size = dict(figsize=(9, .9 + .019 * sum(heights)), height_ratios=heights, layout='constrained')
+    size: dict[str, Any] = dict(figsize=(9, .9 + .019 * sum(heights)), height_ratios=heights, layout='constrained')
     fig, axes = plt.subplots(len(panels), sharex=True, squeeze=False, **size)
     for ax, band in zip(axes[:, 0], panels): _draw_band(ax, band, track, t)
     axes[0, 0].set_title(title, loc='left')
@@ -54,7 +56,7 @@ def _draw_distribution(ax, rows, measure, order, few):
     "Draw one distribution per category, with dots if there are few clips."
     import seaborn as sns
     data = rows.assign(kind=np.where(rows.label == FAKE, 'fake', 'real'))
-    how = dict(data=data, x='category', y=measure, order=order, hue='kind', palette=COLOURS, legend=False, ax=ax)
+    how: dict[str, Any] = dict(data=data, x='category', y=measure, order=order, hue='kind', palette=COLOURS, legend=False, ax=ax)
     sns.violinplot(**how, cut=0, inner=None, linewidth=0, alpha=.5, density_norm='width')
     if rows.category.value_counts().max() <= few: sns.stripplot(**how, size=3, jitter=.15)
     ax.axhline(rows[measure][rows.label == REAL].median(), color=COLOURS['real'], lw=1, ls=':')
@@ -63,16 +65,16 @@ def _draw_distribution(ax, rows, measure, order, few):
 def plot_correlation(
     tables: dict,           # name of a detector: data frame with category, label, and `measure`; from top to bottom
     measure: str = 'sync',  # name of a curve
-    order: tuple = None,    # categories from left to right, 'real' first; by default as they come
+    order: tuple | None = None,   # categories from left to right, 'real' first; by default as they come
     few: int = 40,          # most clips of a category that are drawn as dots
 ):                          # matplotlib figure
     "Plot one distribution per forgery type and detector (Figure 1)."
     import matplotlib.pyplot as plt
-    order = list(order or dict.fromkeys(['real', *next(iter(tables.values())).category]))
-    size = 1 + .9 * len(order), .5 + 2.2 * len(tables)
+    names = list(order or dict.fromkeys(['real', *next(iter(tables.values())).category]))
+    size = 1 + .9 * len(names), .5 + 2.2 * len(tables)
     fig, axes = plt.subplots(len(tables), sharex=True, sharey=True, squeeze=False, figsize=size, layout='constrained')
     for ax, (name, rows) in zip(axes[:, 0], tables.items()):
-        _draw_distribution(ax, rows, measure, order, few)
+        _draw_distribution(ax, rows, measure, names, few)
         tidy(ax, xlabel='', ylabel=f'{curve(measure).label} of a clip', title=name).tick_params(axis='x', rotation=30)
     return fig
 

@@ -11,6 +11,7 @@ import itertools
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -41,7 +42,8 @@ def track_of(
 ) -> TrackScore:  # with arrays for boxes and curves
     "Make the score of a face from its record."
     curves = {name: np.array(values) for name, values in face['curves'].items()}
-    return TrackScore(**face | dict(boxes=np.array(face['boxes']), curves=curves))
+    fields: dict[str, Any] = face | dict(boxes=np.array(face['boxes']), curves=curves)
+    return TrackScore(**fields)
 
 # %% ../../nbs/show/815_records.ipynb #7bc24564
 def _lines(record, name):

@@ -54,7 +54,7 @@ def _invented(name, rng, label):
     noise = {curve: rng.normal(level, .15, 83) for curve, level in levels.items()}
     curves = {curve: np.convolve(values, np.ones(9) / 9, 'valid').clip(0, 1) for curve, values in noise.items()}
     verdict = dict(label=int(p_fake > .5), answer=WORDS[4 if p_fake > .5 else 0], why_no_label=None, threshold=.5)
-    place = dict(track=0, start_s=0., end_s=3., frames=75, boxes=np.tile(np.float32([9, 9, 99, 99]), (75, 1)))
+    place = dict(track=0, start_s=0., end_s=3., frames=75, boxes=np.tile(np.array([9, 9, 99, 99], np.float32), (75, 1)))
     track = TrackScore(**place, detector='correlation', score=0., p_fake=p_fake, **verdict, calibrated=True,
                        curves=curves, embedding=rng.normal(label, .4, 16))
     return Result(name, '', {}, {}, [track], ['These clips were invented.'])
@@ -68,13 +68,18 @@ def invented_results(
     return [_invented(f'{kind}/{k}.mp4', np.random.default_rng(k), int(kind != 'real')) for k, kind in made]
 
 # %% ../../nbs/show/877_survey.ipynb #1281bdc8
+def _unknown(path):
+    "Refuse to score a video; what an overview of finished results does with a path that has none."
+    raise BadArgument(path, 'it is not among the results', 'Make the overview with its result, or of its folder.')
+
+
 @dataclass
 class Overview:
     "Scores of clips, and the results of the videos that were scored or opened."
     scores: Scores                                 # rows as from `row_of`
-    rescore: Callable = None                       # from a path as in the rows to a `Result`
+    rescore: Callable = _unknown                   # from a path as in the rows to a `Result`
     results: dict = field(default_factory=dict)    # path: `Result`
-    points: np.ndarray = None                      # (n, 2) the map; drawn when it is first asked for
+    points: np.ndarray | None = None               # (n, 2) the map; drawn when it is first asked for
 
     @property
     def table(self):   # data frame
@@ -113,7 +118,7 @@ def from_results(
 ) -> Overview:               # raises `BadArgument` if there is no clip
     "Make an overview of what has been scored."
     named = results if isinstance(results, dict) else {result.file: result for result in results}
-    return Overview(_all_scores(named, category_of, problems), None, dict(named))
+    return Overview(_all_scores(named, category_of, problems), results=dict(named))
 
 # %% ../../nbs/show/877_survey.ipynb #7bcf29ef
 def map_features(
