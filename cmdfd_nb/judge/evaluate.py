@@ -18,7 +18,7 @@ from ..core import BadArgument, BadWeights, CmdfdError, pick_device
 from ..pool import in_parallel
 from ..media.clip import Clip
 from ..media.preprocess import load_clip
-from ..models.checkpoint import Weights, load_weights, save_weights
+from ..models.checkpoint import Weights, load_weights, save_weights, worst_domain
 from ..models.run import ask, batch_of, per_clip
 from ..models.weights import find_weights
 from ..data.clips import ClipTable, problem, read_clips
@@ -120,9 +120,10 @@ def _score_groups(groups, weights, device, workers):
         yield from in_parallel(partial(score_group, source, str(device)), groups, workers)
 
 # %% ../../nbs/judge/64_evaluate.ipynb #72afe117
-def _weights_columns(weights):
-    "Return the columns that say which weights made a score."
-    facts = weights.name, weights.sha256, weights.domain, weights.temperature, weights.threshold
+def _weights_columns(weights, clips):
+    "Return the columns that say which weights made a score; its domain is the worst of theirs and the clips'."
+    domain = worst_domain(weights.domain, clips.domain)
+    facts = weights.name, weights.sha256, domain, weights.temperature, weights.threshold
     return dict(detector=weights.kind) | dict(zip(ABOUT_WEIGHTS, facts))
 
 # %% ../../nbs/judge/64_evaluate.ipynb #a928e53e
@@ -138,7 +139,7 @@ def with_scores(
     if taken := [name for name in curves if name in (*clips.rows, *SCORE_COLUMNS)]:
         cause = f'its curve {taken[0]} is named like a column of the table'
         raise BadArgument(weights.kind, cause, 'Rename the curve.')
-    found = found.assign(p_fake=p_fake_of(found.score, weights.temperature), **_weights_columns(weights))
+    found = found.assign(p_fake=p_fake_of(found.score, weights.temperature), **_weights_columns(weights, clips))
     rows = clips.rows.merge(found, on='clip', how='inner', validate='m:1')
     return Scores(rows, curves, warnings=warnings_for(weights))
 
