@@ -20,18 +20,27 @@ demo: .venv/.kit  ## score the sample clip, or your own: make demo VIDEO=path
 	@$(BIN)/python -c '$(TABLE)'
 	@printf '\nnotebook  out/demo/quickstart.ipynb\npicture   out/demo/curves.png\n'
 
-EXPERIMENTS := table1 table2 table4 table3 fig1 fig2 fig3
-reproduce: .venv/.dev  ## run all experiments on a miniature, within an hour on two cores; SMOKE=1: in minutes; DATA=folder: on real data
+# Parameters of the experiments' notebooks. Files and folders are made absolute, since a notebook runs in its own folder.
+PATHS := DATA TEACHERS START LISTS
+CHOSEN := PRESET SPLIT FACES FORCE
+lower = $(shell echo $(1) | tr A-Z a-z)
+comma := ,
+space := $() $()
+ASKED = $(foreach name,$(PATHS),$(if $($(name)),-r $(call lower,$(name)) "$(or $(realpath $($(name))),$($(name)))")) \
+  $(foreach name,$(CHOSEN),$(if $($(name)),-r $(call lower,$(name)) "$($(name))")) \
+  $(if $(SEEDS),-y "seeds: [$(subst $(space),$(comma)$(space),$(strip $(SEEDS)))]")
+EXPERIMENTS = $(if $(DRY),dry,table1 table2 table4 table3 fig1 fig2 fig3)
+reproduce: .venv/.dev  ## run all experiments on a miniature, within an hour on two cores; SMOKE=1: in minutes; DATA=folder: on real data; DRY=1: only tell
 	@mkdir -p out/experiments; for name in $(EXPERIMENTS); do \
 	  printf '%-8s' $$name; start=$$(date +%s); \
 	  JUPYTER_PATH= $(BIN)/papermill -k python3 --cwd nbs/experiments -r out "$(CURDIR)/out/experiments" $(if $(SMOKE),-r size smoke) \
-	    $(if $(DATA),-r data "$(abspath $(DATA))") $(if $(TEACHERS),-r teachers "$(or $(realpath $(TEACHERS)),$(TEACHERS))") \
+	    $(ASKED) \
 	    nbs/experiments/$$name.ipynb out/experiments/$$name.ipynb 2> out/experiments/$$name.log || \
 	    { grep -E '^[A-Za-z_.]*(Error|Bad[A-Z][a-z]+|No[A-Z][a-z]+): ' out/experiments/$$name.log | tail -n 1; \
 	      echo "The notebook up to there is out/experiments/$$name.ipynb, the log out/experiments/$$name.log."; exit 1; }; \
 	  echo "$$(( $$(date +%s) - start )) s  out/experiments/$$name.ipynb"; \
 	done
-	@for name in table1 table2 table3 table4 fig1; do printf '\n'; cat out/experiments/$$name.md; done
+	@for name in $(if $(DRY),dry,table1 table2 table3 table4 fig1); do printf '\n'; cat out/experiments/$$name.md; done
 
 # Two tiers. .ci/full.txt names the notebooks, folders of notebooks and tests that only the second one runs.
 PYTEST := $(BIN)/pytest -q -n auto --maxprocesses 8 --dist loadgroup

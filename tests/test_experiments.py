@@ -68,7 +68,8 @@ def test_ablation_then_the_tables_that_share_its_runs(folder, monkeypatch):
     text = executed('table4', folder, methods=methods, seeds=[1, 2])
     made = runs(folder)
     assert len(made) == 2 * 2 + 1
-    assert all(f'| {name} |' in text for name in (*methods, 'paper')) and 'Miniature' in text
+    assert all(f'| {name} |' in text for name in (*methods, 'paper')) and 'Untrained weights' in text
+    assert 'Split by splits.csv: train' in text and 'fake for train' in text
     assert 'Seeds: 1 or 2' in text
     assert 'too few people' in text and 'times the computation' in text
     table = run('table3', folder, seeds=[1, 2])['table']
@@ -109,8 +110,9 @@ def test_what_changes_the_outcome_changes_the_folder(folder):
     job = Job(study, Cross(), 'full', 1)
     others = [replace(job, seed=2), replace(job, method='full + band'),
               replace(job, protocol=Cross(people='as listed')), replace(job, study=replace(study, preset='paper')),
-              replace(job, study=replace(study, training=dict(lr=.1)))]
-    assert len({job.folder, *(o.folder for o in others)}) == 6
+              replace(job, study=replace(study, training=dict(lr=.1))), replace(job, study=replace(study, split='person')),
+              replace(job, study=replace(study, faces='whole')), replace(job, study=replace(study, start='teacher'))]
+    assert len({job.folder, *(o.folder for o in others)}) == 9
     assert replace(job, study=replace(study, workers=1, device='cpu')).folder == job.folder
     with pytest.raises(BadArgument): Study('out', size='tiny')
     with pytest.raises(BadArgument): method_of('half')

@@ -66,10 +66,14 @@ def test_without_splits_csv_people_are_dealt_and_cmdfd_is_for_testing(planned):
     table = made.rows
     if kind == 'cmdfd': assert set(table.split) == {'test'}
     else:
-        people = {split: set().union(*map(people_in, part.itertuples())) for split, part in table.groupby('split')}
+        assert not made.problems and made.about == dict(split='source', split_seed=42)
+        assert table.groupby('identity').split.nunique().max() == 1 and set(table.split) == {'train', 'val', 'test'}
+        strict = index(kind, root, split='person')
+        people = {split: set().union(*map(people_in, part.itertuples()))
+                  for split, part in strict.rows.groupby('split')}
         assert set(people) == {'train', 'val', 'test'}
         assert sum(map(len, people.values())) == len(set().union(*people.values()))
-        assert f'meet in {table.split.isna().sum()} videos' in made.problems[0]['message']
+        assert f'meet in {strict.rows.split.isna().sum()} videos' in strict.problems[0]['message']
         assert index(kind, root).rows.split.equals(table.split)
         assert not index(kind, root, seed=1).rows.split.equals(table.split)
 
@@ -128,7 +132,7 @@ def test_sets_that_publish_nothing_get_splits_of_strangers(tree):
     pairs = [(i, j) for i in range(28) for j in range(28) if i != j]
     names = [f'{fakes}/{i:02}_{j:02}__walk__X.mp4' for i, j in pairs]
     originals = [f'original_sequences/actors/raw/videos/{i:02}__walk.mp4' for i in range(28)]
-    table = index('dfd', tree(*names, *originals)).rows
+    table = index('dfd', tree(*names, *originals), split='person').rows
     assert not table.has_audio.any() and set(table.split.dropna()) == {'train', 'val', 'test'}
     people = [set().union(*map(people_in, part.itertuples())) for _, part in table.groupby('split')]
     assert sum(map(len, people)) == len(set().union(*people)) == 28

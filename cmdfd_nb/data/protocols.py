@@ -26,7 +26,7 @@ def _nothing(tables, what, split):
     remedy = 'with_validation() takes some from training.' if split == 'val' else 'Take a manifest that holds some.'
     if tables.left_out:
         cause += f' ({"; ".join(f"{n} left out: {why}" for why, n in tables.left_out.items())})'
-        remedy = "Take splits whose people never meet, or people='as listed' to train on people who are tested."
+        remedy = "Take a split by people, or people='as listed' to train on people who are tested."
     return BadManifest(tables.name, cause, remedy)
 
 # %% ../../nbs/data/45_protocols.ipynb #343ebb3e
@@ -55,8 +55,18 @@ def counts(self: Tables):   # data frame, a row per category, a column per split
     found = {split: getattr(self, split).rows.category.value_counts() for split in SPLITS}
     return pd.DataFrame(found).fillna(0).astype(int)
 
+
+@patch
+def describe(self: Tables) -> str:   # for captions
+    "Say in a sentence how many real and fake rows each table has, and how many were left out."
+    def sizes(rows): return f'{int((rows.label == 0).sum()):,} real and {int((rows.label == 1).sum()):,} fake'
+    parts = [f'{sizes(getattr(self, split).rows)} for {split}' for split in SPLITS]
+    lost = '; '.join(f'{n:,} {why}' for why, n in self.left_out.items()) or 'none'
+    return f'{self.name}: {", ".join(parts)}; left out: {lost}.'
+
 # %% ../../nbs/data/45_protocols.ipynb #574fa56b
-PEOPLE = ('disjoint', 'as listed')
+PEOPLE = ('as split', 'source', 'person', 'as listed')
+_OF_SPLIT = dict(source='source', factor='source', authors='as listed')   # rule of a split: who is kept apart
 
 def everybody(
     rows,     # of a manifest
@@ -74,9 +84,16 @@ def _owners(tables):
     return owner
 
 # %% ../../nbs/data/45_protocols.ipynb #6cfedb1f
-def _own_rows(table, split, owner):
-    "Keep the rows in which everybody belongs to this split."
-    own = [{owner[name] for name in people_in(row)} == {split} for row in table.rows.itertuples()]
+def _kept_apart(tables, people):
+    "Return who is kept apart: as asked for, or as the split of the training table has it."
+    rule = tables['train'].about.get('split')
+    return _OF_SPLIT.get(rule, 'person') if people == 'as split' else people
+
+def _own_rows(table, split, owner, people):
+    "Keep the rows in which the person filmed, or everybody, belongs to this split."
+    rows = table.rows.itertuples()
+    if people == 'source': own = [owner[row.identity] == split for row in rows]
+    else: own = [{owner[name] for name in people_in(row)} == {split} for row in rows]
     return table.where(np.array(own, bool))
 
 def apart(
@@ -84,9 +101,10 @@ def apart(
     people: str,    # one of `PEOPLE`
 ) -> tuple:         # the tables, and how many rows of each were left out
     "Cut tables so that no person is in two of them."
+    people = _kept_apart(tables, people)
     if people == 'as listed': return tables, {}
     owner = _owners(tables)
-    kept = {split: _own_rows(table, split, owner) for split, table in tables.items()}
+    kept = {split: _own_rows(table, split, owner, people) for split, table in tables.items()}
     lost = {split: len(tables[split]) - len(kept[split]) for split in tables}
     return kept, {f'from {split}, for people of another table': n for split, n in lost.items() if n}
 
@@ -100,7 +118,7 @@ class LeaveOneOut(Settings):
     "Protocol 1: one category of FakeAVCeleb is tested that training has not seen."
     held_out: str = field(metadata=dict(choices=CATEGORIES))   # the category that is tested
     swaps: str = choice('out', 'in', 'never')   # whether face swaps with real sound train
-    people: str = choice(*PEOPLE)               # whether a person may be in two tables
+    people: str = choice(*PEOPLE)               # who may be in two tables
 
     @property
     def name(self): return f'{self.held_out} held out'
@@ -137,7 +155,7 @@ TYPES = tuple(name + suffix for name in CMDFD.values() for suffix in ('', '_Self
 class Cross(Settings):
     "Protocol 2: train on FakeAVCeleb, test on CMDFD."
     types: tuple = choices(*TYPES)   # forgeries that are tested
-    people: str = choice(*PEOPLE)    # whether a person may be in two tables
+    people: str = choice(*PEOPLE)    # who may be in two tables
     name: ClassVar[str] = 'FakeAVCeleb to CMDFD'
 
     def tables(self,

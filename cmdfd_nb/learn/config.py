@@ -12,6 +12,7 @@ import numpy as np
 
 from ..core import BadArgument, Settings, choice, choices, one_of
 from ..models.detectors import configure, detector_class
+from ..models.checkpoint import FORCES
 from ..data.batches import AUTHORS, KINDS, SAMPLING
 
 # %% ../../nbs/learn/51_config.ipynb #35d2d218
@@ -44,6 +45,7 @@ class TrainConfig(Settings):
     augment: tuple = choices(*KINDS, default=AUTHORS)   # what may be done to the pictures
     start: str = ''                  # 'teacher': lip front end of the VSR teacher; or a file of TalkNet's weights
     seed: int = 898                  # of first weights, batches, windows, augmentation and dropout
+    force: str = choice(*FORCES)     # teachers that are asked for by name though the clips are of real people
 
     def __post_init__(self):
         super().__post_init__()

@@ -17,7 +17,7 @@ import torch
 from ..store import content_key
 from ..media.preprocess import load_clip, read_part
 from ..models.agreement import TEACHER_VIEWS, cont, posteriors
-from ..models.checkpoint import Weights
+from ..models.checkpoint import Weights, worst_domain
 from ..data.clips import ClipTable
 from .ctc import beam_search, error_rate, greedy
 from .sentences import sentences, sounds, speakers
@@ -128,7 +128,8 @@ def teach(
     known = speakers(clips, 'train')
     parts, losses = _both_teachers(known, config, workers)
     origin = _origin_of(known, config)
-    weights = Weights(f'teachers-{config.preset}-{origin["clips"][:6]}', clips.domain, **parts,
+    domain = worst_domain(clips.domain, 'synthetic' if config.sentences else None)
+    weights = Weights(f'teachers-{config.preset}-{origin["clips"][:6]}', domain, **parts,
                       preprocess=load_clip(known.paths()[0]).settings, provenance=origin)
     seconds = round(time.perf_counter() - start, 1)
     for split in ('val', 'test'):

@@ -95,16 +95,23 @@ def config(self: Job) -> TrainConfig:   # raises `BadArgument`
     detector = _changes_for(method.kind, study.training.get('detector', {})) | method.detector
     preset = _preset_for(method.kind, study.preset)
     asked = dict(kind=method.kind, preset=preset, terms=method.terms, detector=detector, seed=self.seed)
+    asked |= dict(force=study.force) | (dict(start=study.start) if study.start and method.kind == 'correlation' else {})
     return TrainConfig.from_dict(train_config(study.preset).to_dict() | shorter | study.training | asked)
 
 # %% ../../nbs/paper/74_jobs.ipynb #d9499f4d
+def _chosen(study):
+    "Return the choices of a study that decide which clips a job sees; none where all are the defaults."
+    chosen = study.split, study.lists and str(Path(study.lists).resolve()), study.faces
+    return chosen if any(chosen) else ()
+
+
 @patch(as_prop=True)
 def folder(self: Job) -> Path:   # in the study's home
     "Return where the run is kept; what changes its outcome changes the name."
     study = self.study
     protocol = self.protocol
     about = [type(protocol).__name__, protocol.to_dict(), method_of(self.method).to_dict(), self.config.to_dict()]
-    mark = content_key(*about, study.teachers, teachers_of(study.teachers).sha256)[:6]
+    mark = content_key(*about, study.teachers, teachers_of(study.teachers).sha256, *_chosen(study))[:6]
     words = f'{protocol.name} {self.method} {self.seed} {mark}'.replace('+', ' ').split()
     return study.home/'runs'/'-'.join(words)
 
