@@ -269,7 +269,7 @@ def cmdfd_evaluate(
     out: out_option('File to write the scores to, *.parquet; what it holds of the same weights is kept') = None,
     split: Param('train, val, test, or all', str) = 'test',
     threshold: Param("p_fake from which a video is called fake (default: that of the weights)", float) = None,
-    unit: Param('What is drawn for the intervals', str, choices=('identity', 'clip')) = 'identity',
+    unit: Param('What is drawn for the intervals', str, choices=('group', 'identity', 'crossed', 'clip')) = 'group',
     resamples: Param('How often', int) = 1000,
     device: DEVICE = 'auto',
     workers: Param('Processes that score; on a GPU, 1', int) = 1,
