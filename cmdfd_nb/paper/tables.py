@@ -15,9 +15,12 @@ from fastcore.basics import patch
 
 from ..core import BadArgument
 from ..data.protocols import CATEGORIES, TYPES
-from ..judge.resampling import (add_category_mean, bootstrap_counts, cell, metrics_by_category, one_threshold,
-                                       percentile_intervals, sample_sizes)
+from ..judge.metrics import METRICS
+from ..judge.resampling import (MIN_UNITS, add_category_mean, bootstrap_counts, cell, metrics_by_category,
+                                       one_threshold, percentile_intervals, resampling_unit, sample_sizes, unit_note)
 from ..judge.scores import per_video, read_scores
+from ..judge.testing import degrees_of_freedom, student_interval, student_p
+from .questions import QUESTIONS, Question, corrected, roles_note
 from .published import PUBLISHED
 
 # %% ../../nbs/paper/71_tables.ipynb #6488043b
@@ -26,8 +29,9 @@ class SharedResamples:
     "Bootstrap resamples of videos that all tables of scores share."
     columns: dict        # path of a video: its column in `counts`
     counts: np.ndarray   # (n, videos) how often each video counts
-    unit: str            # what was drawn, 'identity' or 'clip'
+    unit: str            # what was drawn, from `judge.resampling.resampling_unit`
     seed: int            # of the draws
+    note: str = ''       # sentence: what was drawn
 
     def of(self,
         scores,          # `Scores`, a row per video
@@ -38,16 +42,18 @@ class SharedResamples:
 # %% ../../nbs/paper/71_tables.ipynb #0bdf67fd
 def shared_resamples(
     tables: list,            # of `Scores`, a row per video
-    unit: str = 'identity',  # what is drawn, or 'clip'
+    unit: str = 'group',     # what is drawn, from `judge.resampling.UNITS`
     n: int = 1000,           # resamples
     seed: int = 0,           # same seed, same resamples
 ) -> SharedResamples:
     "Resample all videos that occur in some tables."
     import pandas as pd
-    videos = pd.concat([table.rows[['path', 'label', 'category', 'identity']] for table in tables])
+    known = ['path', 'label', 'category', 'identity', 'target']
+    videos = pd.concat([table.rows[[name for name in known if name in table.rows]] for table in tables])
     videos = videos.drop_duplicates('path').sort_values('path')
+    unit = resampling_unit(videos, unit)
     columns = {path: i for i, path in enumerate(videos.path)}
-    return SharedResamples(columns, bootstrap_counts(videos, unit, n, seed), unit, seed)
+    return SharedResamples(columns, bootstrap_counts(videos, unit, n, seed), unit, seed, unit_note(videos, unit))
 
 # %% ../../nbs/paper/71_tables.ipynb #91b5d688
 def _seed_shares(seeds, n, seed):
@@ -57,32 +63,56 @@ def _seed_shares(seeds, n, seed):
     return rng.multinomial(fewer, np.full(seeds, 1 / seeds), n).T / fewer
 
 
+def _metrics_of(run, counts, names): return metrics_by_category(run.rows, counts, one_threshold(run.rows), names)
+
+
 def over_seeds(
     runs: list,                   # of `Scores` of the same videos, one per seed
     resamples: SharedResamples,   # that hold these videos
+    names=METRICS,                # of the metrics wanted
 ) -> tuple:   # two data frames, a row per (category, metric): the mean over seeds; a column per resample
-    "Compute every metric of a method that was trained several times."
+    "Compute metrics of a method that was trained several times."
     import pandas as pd
-    def metrics(run, counts): return metrics_by_category(run.rows, counts, one_threshold(run.rows))
-    value = sum(metrics(run, np.ones((1, len(run)))) for run in runs) / len(runs)
-    many = np.stack([metrics(run, resamples.of(run)) for run in runs])
+    value = sum(_metrics_of(run, np.ones((1, len(run))), names) for run in runs) / len(runs)
+    many = np.stack([_metrics_of(run, resamples.of(run), names) for run in runs])
     share = _seed_shares(len(runs), many.shape[2], resamples.seed)
     return value, pd.DataFrame((many * share[:, None]).sum(0), value.index)
 
 # %% ../../nbs/paper/71_tables.ipynb #a1d85596
+def _variance_of_seeds(runs_a, runs_b, names):
+    "Return the variance that seeds bring into a difference of means, per (category, metric); seeds of equal number are paired."
+    def values(runs): return np.stack([_metrics_of(run, np.ones((1, len(run))), names).to_numpy()[:, 0] for run in runs])
+    a = values(runs_a)
+    b = values(runs_b)
+    def of_mean(some): return some.var(0, ddof=1) / len(some) if len(some) > 1 else 0 * some[0]
+    return of_mean(a - b) if len(a) == len(b) else of_mean(a) + of_mean(b)
+
+
 def paired_difference(
     runs_a: list,                 # of `Scores`, one per seed
     runs_b: list,                 # of another method, on the same videos
     resamples: SharedResamples,   # that hold these videos
-):                                # data frame: category, metric, value (a - b), low, high, reals, fakes, identities, p
+    names=METRICS,                # of the metrics wanted
+):                                # data frame: category, metric, value (a - b), low, high, sizes, sd, df, p
     "Compare two methods by the paired bootstrap; raises `BadArgument` if they met different videos."
     videos = {frozenset(run.rows.path) for run in (*runs_a, *runs_b)}
     if len(videos) > 1: raise BadArgument('scores', 'the methods met different videos', 'Score the same clips by both.')
-    (value_a, many_a), (value_b, many_b) = (over_seeds(runs, resamples) for runs in (runs_a, runs_b))
-    many = many_a - many_b
-    rows = percentile_intervals(value_a - value_b, many, sample_sizes(runs_a[0].rows, resamples.unit))
-    other = np.minimum((many <= 0).sum(axis=1), (many >= 0).sum(axis=1)).to_numpy()
-    return rows.assign(p=np.minimum(1, 2 * (other + 1) / (many.shape[1] + 1)))
+    (value_a, many_a), (value_b, many_b) = (over_seeds(runs, resamples, names) for runs in (runs_a, runs_b))
+    value = value_a - value_b
+    sizes = sample_sizes(runs_a[0].rows, resamples.unit)
+    groups = sizes.units.reindex(value.index.get_level_values('category')).to_numpy(int)
+    sd = np.where(groups < MIN_UNITS, np.nan, (many_a - many_b).std(axis=1, ddof=1))
+    seeds = _variance_of_seeds(runs_a, runs_b, names)
+    df = degrees_of_freedom(sd ** 2, seeds, int(groups.min()), min(max(len(runs_a), len(runs_b)), 99))
+    return _tested(value, sd, df).join(sizes.drop(columns='units'), on='category')
+
+
+def _tested(value, sd, df):
+    "Lay out differences with their tests: a row per (category, metric)."
+    found = value.iloc[:, 0].to_numpy()
+    low, high = student_interval(found, sd, df)
+    frame = value.iloc[:, :0].reset_index()
+    return frame.assign(value=found, low=low, high=high, sd=sd, df=df, p=student_p(found, sd, df))
 
 # %% ../../nbs/paper/71_tables.ipynb #b856e3e0
 def _markdown_row(texts): return '| ' + ' | '.join(str(text).replace('|', r'\|') for text in texts) + ' |'
@@ -156,7 +186,7 @@ def _caption(runs, numbers, resamples):
     warnings = [sentence for domain, sentence in _BY_DOMAIN.items() if domain in domains]
     return [*warnings, f'{_tested_on(runs)} Seeds: {" or ".join(map(str, seeds))}.',
             f'Domain of the weights: {", ".join(domains)}.',
-            f'Means over seeds, in brackets 95 % of {len(resamples.counts)} resamples by {resamples.unit} and seed.']
+            f'Means over seeds, in brackets 95 % of {len(resamples.counts)} resamples by {resamples.unit} and seed. {resamples.note}']
 
 # %% ../../nbs/paper/71_tables.ipynb #6302a373
 def _rows_of_cells(numbers, metrics, columns, text):
@@ -220,7 +250,7 @@ def table_three(
     metrics: tuple = ('auc',),    # from `judge.metrics.METRICS`
     columns: tuple = TYPES,       # types of forgery
     published: tuple = PUBLISHED,   # numbers beside ours, see `read_published`
-    unit: str = 'identity',       # what is resampled, or 'clip'
+    unit: str = 'group',          # what is resampled, from `judge.resampling.UNITS`
     n: int = 1000,                # resamples
 ) -> PaperTable:
     "Make Table III: generalisation to the types of CMDFD."
@@ -228,28 +258,35 @@ def table_three(
     return _cross_table(title, 'III', results, metrics, columns, published, unit, n)
 
 # %% ../../nbs/paper/71_tables.ipynb #dd7fbc73
-def _differences(results, resamples):
-    "Compare each row with the first."
+def _differences(results, resamples, metrics, columns, question=None):
+    "Compare each row with the first, and correct all comparisons but the primary one."
     import pandas as pd
     base, *others = results
     if not others: raise BadArgument(base, 'there is nothing to compare it with', 'Name two rows or more.')
-    found = [paired_difference(results[name], results[base], resamples) for name in others]
+    found = [paired_difference(results[name], results[base], resamples, metrics) for name in others]
     rows = [rows.assign(row=f'{name} − {base}', seeds=len(results[name])) for name, rows in zip(others, found)]
-    return pd.concat(rows, ignore_index=True)
+    rows = pd.concat(rows, ignore_index=True)
+    return corrected(rows[rows.category.isin(columns)].reset_index(drop=True), question)
 
 # %% ../../nbs/paper/71_tables.ipynb #6358de09
-def _difference_table(title, results, metrics, columns, unit, n):
+def _difference_text(row):
+    "Write a difference with its interval, p, and a star where it is the primary one."
+    if np.isnan(row.p): return cell(row.value, row.low, row.high)
+    return f'{cell(row.value, row.low, row.high)} p={row.p:.3f}{" *" * (row.role == "primary")}'
+
+
+def _difference_table(title, results, metrics, columns, unit, n, question=None):
     "Make a table of the differences to the first row."
     import pandas as pd
     results = only(results, columns)
     columns = (*columns, 'mean')
     runs = [run for some in results.values() for run in some]
     resamples = shared_resamples(runs, unit, n)
-    numbers = _differences(results, resamples)
-    text = {(r.row, r.metric, r.category): f'{cell(r.value, r.low, r.high)} p={r.p:.3f}' for r in numbers.itertuples()}
+    numbers = _differences(results, resamples, metrics, columns, question)
+    text = {(r.row, r.metric, r.category): _difference_text(r) for r in numbers.itertuples()}
     cells = pd.DataFrame(_rows_of_cells(numbers, metrics, columns, text), columns=['difference', 'metric', *columns])
-    p = 'p: two-sided, by bootstrap, not corrected for the number of cells.'
-    return PaperTable(title, cells, numbers, [*_caption(runs, numbers, resamples), p])
+    p = 'p: two-sided, by a t-test on the bootstrap over people and seeds; * primary.'
+    return PaperTable(title, cells, numbers, [*_caption(runs, numbers, resamples), p, roles_note(numbers, question)])
 
 # %% ../../nbs/paper/71_tables.ipynb #3d8ec99f
 def table_four(
@@ -257,13 +294,14 @@ def table_four(
     metrics: tuple = ('auc',),    # from `judge.metrics.METRICS`
     columns: tuple = TYPES,       # types of forgery
     published: tuple = PUBLISHED,   # numbers beside ours
-    unit: str = 'identity',       # what is resampled, or 'clip'
+    unit: str = 'group',          # what is resampled, from `judge.resampling.UNITS`
     n: int = 1000,                # resamples
+    question: Question | None = QUESTIONS['table4'],   # the primary one
 ) -> tuple[PaperTable, PaperTable]:   # the table, and the differences to its first row
     "Make Table IV: the ablation of the loss."
     title = 'Table IV. Terms of the loss'
     return (_cross_table(title, 'IV', results, metrics, columns, published, unit, n),
-            _difference_table(f'{title}: differences', results, metrics, columns, unit, n))
+            _difference_table(f'{title}: differences', results, metrics, columns, unit, n, question))
 
 # %% ../../nbs/paper/71_tables.ipynb #0d4ad341
 def _fold_sizes(folds, unit):
@@ -288,7 +326,7 @@ def table_two(
     metrics: tuple = ('auc', 'ap'),    # from `judge.metrics.METRICS`
     columns: tuple = CATEGORIES,       # categories of FakeAVCeleb
     published: tuple = PUBLISHED,      # numbers beside ours
-    unit: str = 'identity',            # what is resampled, or 'clip'
+    unit: str = 'group',               # what is resampled, from `judge.resampling.UNITS`
     n: int = 1000,                     # resamples
 ) -> PaperTable:
     "Make Table II: generalisation within FakeAVCeleb."
