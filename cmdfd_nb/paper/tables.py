@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['ABSENT', 'MINIATURE', 'SharedResamples', 'shared_resamples', 'over_seeds', 'paired_difference', 'PaperTable',
-           'load_runs', 'only', 'cross_numbers', 'table_three', 'table_four', 'table_two', 'table_one']
+           'load_runs', 'only', 'cross_numbers', 'table_three', 'table_four', 'fold_differences', 'table_two',
+           'table_one']
 
 # %% ../../nbs/paper/71_tables.ipynb #5e85c0f0
 from dataclasses import dataclass
@@ -319,6 +320,27 @@ def _fold_numbers(name, folds, resamples):
     value, many = (add_category_mean(pd.concat([f[i].loc[[c]] for c, f in found.items()])) for i in (0, 1))
     rows = percentile_intervals(value, many, _fold_sizes(folds, resamples.unit))
     return rows.assign(row=name, seeds=min(map(len, folds.values())))
+
+# %% ../../nbs/paper/71_tables.ipynb #fc48f524
+def fold_differences(
+    folds_a: dict,                # category held out: list of `Scores`, one per seed
+    folds_b: dict,                # of another method, with the same categories
+    resamples: SharedResamples,   # that hold these videos
+    names=METRICS,                # of the metrics wanted
+):                                # data frame: the columns of `paired_difference`, a row per fold and for their mean
+    "Compare two methods that were trained for every fold."
+    import pandas as pd
+    both = [{c: only({c: runs}, (c,))[c] for c, runs in folds.items()} for folds in (folds_a, folds_b)]
+    found = [{c: over_seeds(runs, resamples, names) for c, runs in folds.items()} for folds in both]
+    value, many = (add_category_mean(pd.concat([found[0][c][i] - found[1][c][i] for c in folds_a])) for i in (0, 1))
+    seeds = [_variance_of_seeds(both[0][c], both[1][c], names) for c in folds_a]
+    seeds = np.concatenate([*seeds, np.sum(seeds, 0) / len(seeds) ** 2])
+    sizes = _fold_sizes(folds_a, resamples.unit)
+    groups = sizes.units.reindex(value.index.get_level_values('category')).to_numpy(int)
+    sd = np.where(groups < MIN_UNITS, np.nan, many.std(axis=1, ddof=1))
+    least = min(len(runs) for runs in folds_a.values())
+    df = degrees_of_freedom(sd ** 2, seeds, int(groups.min()), least)
+    return _tested(value, sd, df).join(sizes.drop(columns='units'), on='category')
 
 # %% ../../nbs/paper/71_tables.ipynb #cf65e86b
 def table_two(
