@@ -127,19 +127,21 @@ def cmdfd_index(
     kind: Param('Kind of data set: fakeavceleb, cmdfd, official-csv, lavdf, folder, ... (a wrong one lists all)', str),
     root: Param('Its folder', str),
     out: out_option('Manifest to write') = 'manifest.parquet',
-    lists: Param("Folder with the authors' csv files, for official-csv (default: the root)", str) = None,
-    seed: Param('Of identity-disjoint splits, where none are published', int) = 42,
+    lists: Param("Folder with lists: for official-csv (default: the root), and for --split authors or factor", str) = None,
+    seed: Param('Of splits, where none are published', int) = 42,
+    split: Param('source, person, authors or factor (default: splits.csv, else published, else source)', str) = '',
     match: Param('Only files whose path contains this', str) = '',
     probe: Param('Measure frames, rate, seconds of sound and the hash of every file', store_true) = False,
     workers: WORKERS = None,
 ) -> list:  # files that are missing, unreadable or without sound
     "Make the manifest of a data set: one row per video."
-    from cmdfd_nb.data.index import counts, grouped, index, unusable
+    from cmdfd_nb.data.index import counts, describe_split, grouped, index, unusable
     from cmdfd_nb.data.manifest import write_manifest
-    table = index(kind, root, lists, seed, match, probe, worker_count(workers))
+    table = index(kind, root, lists, seed, match, probe, worker_count(workers), split)
     write_manifest(out, table)
     problems = table.problems
-    print(counts(table), f'\nWrote {len(table)} rows to {out}; {len(problems)} problems.')
+    print(counts(table), describe_split(table), sep='\n')
+    print(f'Wrote {len(table)} rows to {out}; {len(problems)} problems.')
     if problems: print(grouped(problems), file=sys.stderr)
     return unusable(table)
 
@@ -217,10 +219,10 @@ def cmdfd_teach(
 _TRAIN = 'learn.config:TrainConfig'
 
 
-def _train_settings(config, preset, terms, epochs, seed, kind=None):
+def _train_settings(config, preset, terms, epochs, seed, kind=None, force=None):
     "Return the `TrainConfig` that options ask for."
     from cmdfd_nb.learn.config import TrainConfig, train_config
-    chosen = dict(kind=kind, preset=preset, terms=terms and tuple(terms.split(',')), epochs=epochs, seed=seed)
+    chosen = dict(kind=kind, preset=preset, terms=terms and tuple(terms.split(',')), epochs=epochs, seed=seed, force=force)
     return settings_from(TrainConfig, config, train_config, **chosen)
 
 # %% ../nbs/90_cli.ipynb #fa86258a
@@ -245,16 +247,18 @@ def cmdfd_train(
     terms: setting(_TRAIN, 'terms', 'Terms of the loss, separated by commas', 'all') = None,
     epochs: setting(_TRAIN, 'epochs', 'How often the clips are gone through', "the preset's") = None,
     seed: setting(_TRAIN, 'seed', 'Another seed, another run') = None,
+    force: setting(_TRAIN, 'force', 'Teachers to use though the clips are of real people', 'none') = None,
     device: Param('auto or cpu', str, choices=('auto', 'cpu')) = 'auto',
     workers: Param('Processes that load clips', int) = 0,
 ) -> list:  # nothing
     "Train a detector on preprocessed clips."
     from cmdfd_nb.data.clips import read_clips
     from cmdfd_nb.learn.loop import train
-    from cmdfd_nb.models.checkpoint import load_weights
-    chosen = _train_settings(config, preset, terms, epochs, seed, detector)
+    from cmdfd_nb.models.checkpoint import check_teachers, load_weights
+    chosen = _train_settings(config, preset, terms, epochs, seed, detector, force)
     table = read_clips(Path(clips)/'clips.parquet')
     taught = load_weights(teachers) if teachers else None
+    check_teachers(table.domain, taught, chosen.force)
     cont = _cont_of(out, table, taught, chosen, device) if taught else None
     how = dict(teachers=taught, cont=cont, device=device, workers=workers)
     record = train(table, out, chosen, command=' '.join(sys.argv), **how)
@@ -269,7 +273,7 @@ def cmdfd_evaluate(
     out: out_option('File to write the scores to, *.parquet; what it holds of the same weights is kept') = None,
     split: Param('train, val, test, or all', str) = 'test',
     threshold: Param("p_fake from which a video is called fake (default: that of the weights)", float) = None,
-    unit: Param('What is drawn for the intervals', str, choices=('identity', 'clip')) = 'identity',
+    unit: Param('What is drawn for the intervals', str, choices=('group', 'identity', 'crossed', 'clip')) = 'group',
     resamples: Param('How often', int) = 1000,
     device: DEVICE = 'auto',
     workers: Param('Processes that score; on a GPU, 1', int) = 1,

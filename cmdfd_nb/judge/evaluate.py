@@ -13,12 +13,13 @@ import tempfile
 from dataclasses import replace
 from functools import lru_cache, partial
 from pathlib import Path
+from typing import Any
 
 from ..core import BadArgument, BadWeights, CmdfdError, pick_device
 from ..pool import in_parallel
 from ..media.clip import Clip
 from ..media.preprocess import load_clip
-from ..models.checkpoint import Weights, load_weights, save_weights
+from ..models.checkpoint import Weights, load_weights, save_weights, worst_domain
 from ..models.run import ask, batch_of, per_clip
 from ..models.weights import find_weights
 from ..data.clips import ClipTable, problem, read_clips
@@ -27,7 +28,8 @@ from ..data.batches import frame_batches
 from ..learn.calibration import p_fake_of
 from .score import warnings_for
 from .metrics import METRICS
-from .resampling import MIN_UNITS, evaluate, one_threshold, readable, rows_of_split
+from .resampling import (MIN_UNITS, evaluate, one_threshold, readable, resampling_unit,
+                                      rows_of_split, unit_note)
 from .scores import (ABOUT_WEIGHTS, SCORE_COLUMNS, Scores, join_scores, per_video, read_scores,
                                    write_scores)
 
@@ -112,7 +114,9 @@ def score_group(
 # %% ../../nbs/judge/64_evaluate.ipynb #28d76960
 def _score_groups(groups, weights, device, workers):
     "Yield rows and problems of each group, in this process or in several."
-    if workers in (0, 1): return (yield from map(partial(score_group, weights.to(device), device), groups))
+    if workers in (0, 1):
+        yield from map(partial(score_group, weights.to(device), device), groups)
+        return
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder)/'weights.safetensors'
         save_weights(path, weights)
@@ -120,12 +124,12 @@ def _score_groups(groups, weights, device, workers):
         yield from in_parallel(partial(score_group, source, str(device)), groups, workers)
 
 # %% ../../nbs/judge/64_evaluate.ipynb #72afe117
-def _weights_columns(weights):
-    "Return the columns that say which weights made a score."
+def _weights_columns(weights, clips):
+    "Return the columns that say which weights made a score; its domain is the worst of theirs and the clips'."
     of_same_name = {name: getattr(weights, name) for name in ABOUT_WEIGHTS[2:]}
-    return dict(detector=weights.kind, weights=weights.name, weights_sha256=weights.sha256) | of_same_name
-
-
+    domain = worst_domain(weights.domain, clips.domain)
+    named = dict(detector=weights.kind, weights=weights.name, weights_sha256=weights.sha256)
+    return named | of_same_name | dict(domain=domain)
 
 # %% ../../nbs/judge/64_evaluate.ipynb #a928e53e
 def with_scores(
@@ -135,15 +139,15 @@ def with_scores(
 ) -> Scores:            # of the clips that have a score; raises `BadArgument` for a curve named like another column
     "Put scores beside what is known about their clips."
     import pandas as pd
-    found = pd.DataFrame(found, columns=None if found else ['clip', 'score']).astype(dict(score=float))
-    curves = tuple(name for name in found if name not in ('clip', 'score', 'embedding'))
+    table = pd.DataFrame(found, columns=None if found else ['clip', 'score']).astype(dict(score=float))
+    curves = tuple(name for name in table if name not in ('clip', 'score', 'embedding'))
     if taken := [name for name in curves if name in (*clips.rows, *SCORE_COLUMNS)]:
         cause = f'its curve {taken[0]} is named like a column of the table'
         raise BadArgument(weights.kind, cause, 'Rename the curve.')
-    columns = _weights_columns(weights)
+    columns = _weights_columns(weights, clips)
     columns['calibrated'] &= weights.domain == clips.domain   # elsewhere, p_fake is a score
-    found = found.assign(p_fake=p_fake_of(found.score, weights.scale, weights.bias), **columns)
-    rows = clips.rows.merge(found, on='clip', how='inner', validate='m:1')
+    table = table.assign(p_fake=p_fake_of(table.score, weights.scale, weights.bias), **columns)
+    rows = clips.rows.merge(table, on='clip', how='inner', validate='m:1')
     return Scores(rows, curves, warnings=warnings_for(weights))
 
 # %% ../../nbs/judge/64_evaluate.ipynb #3770ee94
@@ -196,7 +200,7 @@ def score_clips(
     clips: ClipTable,    # from `read_clips`
     weights: Weights,    # with a detector
     out,                 # .parquet file to write; scores of the same weights that it holds are kept
-    device='cpu',        # where to compute
+    device: Any = 'cpu',   # where to compute
     workers: int = 1,    # processes; on a GPU, 1
     budget: int = 500,   # frames that go through the networks together
 ) -> Scores:             # everything in the file; raises `BadArgument`, `BadWeights`
@@ -221,11 +225,11 @@ def _weights_facts(rows, threshold):
 # %% ../../nbs/judge/64_evaluate.ipynb #c15214c8
 def evaluation_report(
     scores: Scores,            # a row per clip
-    split: str = 'test',       # 'train', 'val' or 'test'; None: all
-    threshold: float = None,   # p_fake from which a video is called fake; None: that of the weights
-    unit: str = 'identity',    # what is resampled, one of `UNITS`
+    split: str | None = 'test',   # 'train', 'val' or 'test'; None: all
+    threshold: float | None = None,   # p_fake from which a video is called fake; None: that of the weights
+    unit: str = 'group',       # what is resampled, one of `UNITS`
     n: int = 1000,             # resamples
-) -> dict:                     # plain data: weights, split, videos, unit, resamples, rows, problems, warnings
+) -> dict:                     # plain data: weights, split, videos, unit, drawn (a sentence), resamples, rows, problems, warnings
     "Evaluate the videos of a table of scores."
     if not len(scores): raise BadArgument('scores', 'no clip has one', f'The reasons:\n{grouped(scores.problems)}')
     videos = per_video(scores).of_split(split)
@@ -233,7 +237,9 @@ def evaluation_report(
     found = evaluate(videos, None, threshold, unit, n)
     rows = found.astype(object).where(found.notna(), None).to_dict('records')
     about = dict(weights=_weights_facts(videos.rows, threshold), split=split, videos=len(videos))
-    return about | dict(unit=unit, resamples=n, rows=rows, problems=scores.problems, warnings=scores.warnings)
+    unit = resampling_unit(videos.rows, unit)
+    about |= dict(unit=unit, drawn=unit_note(videos.rows, unit))
+    return about | dict(resamples=n, rows=rows, problems=scores.problems, warnings=scores.warnings)
 
 # %% ../../nbs/judge/64_evaluate.ipynb #a29fdcc5
 def _notes(report):
@@ -241,7 +247,7 @@ def _notes(report):
     made = '{detector}, weights {name} ({domain}), fake from p_fake {threshold:.3f}.'.format(**report['weights'])
     few = f'none where there are fewer than {MIN_UNITS}'
     return [f'{report["videos"]} videos, split {report["split"] or "all"}; {made}',
-            f'Brackets: 95 % of {report["resamples"]} resamples by {report["unit"]}; {few}.', 'mean: over categories.',
+            f'Brackets: 95 % of {report["resamples"]} resamples by {report["unit"]}; {few}. {report["drawn"]}', 'mean: over categories.',
             *[f'Note: {sentence}' for sentence in report['warnings']]]
 
 

@@ -90,7 +90,9 @@ def expected_calibration_error(
     return abs((((real + fake) * values) - fake) @ bin_of).sum(-1) / (real + fake).sum(-1)
 
 # %% ../../nbs/judge/61_metrics.ipynb #68e2551a
-METRICS = ('auc', 'ap', 'eer', 'accuracy', 'balanced_accuracy', 'real_recall', 'fake_recall', 'ece')
+_RANKING = dict(auc=roc_auc, ap=average_precision, eer=equal_error_rate)
+_VERDICTS = ('accuracy', 'balanced_accuracy', 'real_recall', 'fake_recall')
+METRICS = (*_RANKING, *_VERDICTS, 'ece')
 
 
 def all_metrics(
@@ -98,10 +100,12 @@ def all_metrics(
     labels,            # (N,) 0 real, 1 fake
     threshold: float,  # p_fake from which a clip is called fake
     counts=None,       # (..., N) how often each clip counts; once by default
-):                     # (8, ...) in the order of `METRICS`
-    "Compute every metric of some scores."
+    names=METRICS,     # of the metrics wanted
+):                     # (M, ...) in the order of `names`
+    "Compute metrics of some scores, all of them by default."
     values, real, fake = counts_by_score(p_fake, labels, counts)
     with np.errstate(invalid='ignore', divide='ignore'):
-        ranking = [metric(real, fake) for metric in (roc_auc, average_precision, equal_error_rate)]
-        verdicts = threshold_metrics(values, real, fake, threshold)
-        return np.stack([*ranking, *verdicts, expected_calibration_error(values, real, fake)])
+        found = {name: metric(real, fake) for name, metric in _RANKING.items() if name in names}
+        if {*_VERDICTS} & {*names}: found |= zip(_VERDICTS, threshold_metrics(values, real, fake, threshold))
+        if 'ece' in names: found['ece'] = expected_calibration_error(values, real, fake)
+        return np.stack([found[name] for name in names])

@@ -9,7 +9,7 @@ __all__ = ['ABOUT_WEIGHTS', 'SCORE_COLUMNS', 'Scores', 'join_scores', 'per_video
 import json
 from dataclasses import dataclass, field, replace
 from html import escape
-from pathlib import Path
+from typing import Any
 
 from fastcore.basics import patch
 
@@ -28,7 +28,7 @@ SCORE_COLUMNS = ('path', 'clip', 'label', 'category', 'identity', 'split', 'fram
 @dataclass(frozen=True, eq=False, repr=False)
 class Scores:
     "Scores of clips or of videos, with the problems and warnings that belong to them."
-    rows: object         # data frame, a row per clip or per video
+    rows: Any            # data frame, a row per clip or per video
     curves: tuple = ()   # names of the columns that hold the mean of a curve
     problems: list = field(default_factory=list)   # records of clips without a score: file, type, message
     warnings: list = field(default_factory=list)   # sentences: what limits these numbers
@@ -56,7 +56,7 @@ def where(self: Scores,
 
 @patch
 def of_split(self: Scores,
-    split: str,   # 'train', 'val' or 'test'; None: all rows
+    split: str | None,   # 'train', 'val' or 'test'; None: all rows
 ) -> Scores:      # raises `BadArgument` if there are none
     "Return the scores of one split."
     return self.where(rows_of_split(self.rows, split))
@@ -76,8 +76,9 @@ def join_scores(
     "Put several tables of scores into one."
     import pandas as pd
     filled = [table.rows for table in tables if len(table)] or [tables[0].rows]   # an empty frame would spoil the types
-    facts = {name: _distinct(getattr(table, name) for table in tables) for name in ('curves', 'problems', 'warnings')}
-    return Scores(pd.concat(filled, ignore_index=True), **facts | dict(curves=tuple(facts['curves'])))
+    def all_of(name): return _distinct(getattr(table, name) for table in tables)
+    rows = pd.concat(filled, ignore_index=True)
+    return Scores(rows, tuple(all_of('curves')), all_of('problems'), all_of('warnings'))
 
 # %% ../../nbs/judge/63_scores.ipynb #7aaf5517
 def _join_tracks(rows, means):

@@ -17,7 +17,7 @@ from ..core import BadArgument
 from ..store import atomic_path, claim
 from ..media.preprocess import read_part
 from ..models.agreement import kept_cont
-from ..models.checkpoint import Weights, save_weights
+from ..models.checkpoint import Weights, check_teachers, save_weights
 from ..data.clips import ClipTable
 from ..data.batches import frame_batches, loader
 from .config import TrainConfig, rate_at
@@ -58,6 +58,7 @@ class Run:
         device='auto',               # 'auto' or 'cpu'
         workers: int = 0,            # processes that load clips
     ):
+        check_teachers(clips.domain, teachers, config.force)
         detector = first_detector(config, teachers)
         self.clips = clips
         self.train_clips, self.val_clips = parts_of(clips, detector.learns_from)

@@ -18,9 +18,10 @@ import torch
 from ..store import atomic_path, content_key
 from ..media.preprocess import load_clip
 from ..models.detectors import Detector
-from ..models.checkpoint import CALIBRATION, Weights
+from ..models.checkpoint import CALIBRATION, Weights, worst_domain
 from ..data.clips import ClipTable
 from .config import TrainConfig
+from .optimise import start_domain
 
 # %% ../../nbs/learn/53_progress.ipynb #db063102
 @dataclass
@@ -119,5 +120,7 @@ def weights_of(
     origin = dict(identity, epoch=about['epoch'], validation=validation, versions=versions())
     calibration = {name: about[name] for name in CALIBRATION}
     preprocess = load_clip(clips.paths()[0]).settings
-    return Weights(_name_of(identity, about['epoch']), clips.domain, detector, **parts, **calibration,
+    start = start_domain(identity['config']['start'], teachers)
+    domain = worst_domain(clips.domain, teachers.domain if teachers else None, start)
+    return Weights(_name_of(identity, about['epoch']), domain, detector, **parts, **calibration,
                    preprocess=preprocess, provenance=origin)

@@ -162,7 +162,7 @@ def ship(
     path=PRETRAINED,      # weights file to write; the card goes beside it as README.md, its figure as calibration.png
 ):
     "Write weights, card and figure to where the kit looks for them."
-    beside = Path(path).with_name
+    beside = Path(str(path)).with_name
     save_weights(path, done['weights'])
     with atomic_path(beside('README.md')) as part: part.write_text(card(done))
     figure = plot_groups(done['reliability'])

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
-from fastcore.basics import patch
 
 from ..core import BadManifest, Settings
 from ..store import atomic_path
@@ -63,7 +62,7 @@ class _Plan:
     people: int          # who are forged
     splits: tuple        # that are made
     reals: int = 0       # further people
-    types: tuple = None  # of clips; None: all
+    types: tuple | None = None  # of clips; None: all
 
 
 UNSEEN = ('unseen_fakeavceleb', 'unseen_cmdfd')   # data sets to be judged on
@@ -86,19 +85,17 @@ class Stages:
         self.path = Path(path)
         self.seconds = json.loads(self.path.read_text()) if self.path.exists() else {}
 
-
-@patch
-def __call__(self: Stages,
-    name: str,
-    work,   # function without arguments
-):          # its result
-    "Run a stage and add up its time."
-    print(f'{name} ...', file=sys.stderr)
-    start = time.perf_counter()
-    try: return work()
-    finally:
-        self.seconds[name] = round(self.seconds.get(name, 0) + time.perf_counter() - start, 1)
-        with atomic_path(self.path) as part: part.write_text(json.dumps(self.seconds, indent=1))
+    def __call__(self,
+        name: str,
+        work,   # function without arguments
+    ):          # its result
+        "Run a stage and add up its time."
+        print(f'{name} ...', file=sys.stderr)
+        start = time.perf_counter()
+        try: return work()
+        finally:
+            self.seconds[name] = round(self.seconds.get(name, 0) + time.perf_counter() - start, 1)
+            with atomic_path(self.path) as part: part.write_text(json.dumps(self.seconds, indent=1))
 
 # %% ../../nbs/paper/76_chain.ipynb #9e4d1500
 def _clips_of_world(work, name, chain, stage, workers):

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
+from typing import Any
 
 from fastcore.basics import patch
 
@@ -24,7 +25,7 @@ from ..models.agreement import kept_cont
 from ..models.checkpoint import Weights, load_weights
 from ..models.run import ask, per_clip
 from ..data.clips import ClipTable
-from ..data.protocols import FOLDS, VARIANTS, Cross
+from ..data.protocols import FOLDS, VARIANTS, Cross, LeaveOneOut
 from ..data.batches import frame_batches, loader
 from ..learn.config import TrainConfig, train_config
 from ..learn.optimise import clip_set
@@ -39,7 +40,7 @@ from .mispair import MISPAIRED, with_mispaired
 @dataclass(frozen=True)
 class Method(Settings):
     "A row of a table: a detector and how it is trained."
-    terms: tuple = None       # of the loss; None: all that the detector has
+    terms: tuple | None = None   # of the loss; None: all that the detector has
     detector: dict = field(default_factory=dict)   # fields of its configuration to change, e.g. dict(evidence='cont')
     mispaired: bool = False   # whether training holds mispaired clips
     kind: str = 'correlation'   # name of the detector in the registry
@@ -81,7 +82,7 @@ def _changes_for(kind, changes):
 class Job:
     "A training run and the scores of its test clips."
     study: Study
-    protocol: object   # `LeaveOneOut` or `Cross`
+    protocol: LeaveOneOut | Cross
     method: str        # a name that `method_of` finds
     seed: int
 
@@ -179,7 +180,7 @@ def score_rows(
     weights: Weights,    # with a detector
     clips: ClipTable,    # to be scored
     cont: dict,          # file name of a clip: Cont (T,)
-    device='cpu',        # where to compute
+    device: Any = 'cpu',   # where to compute
     budget: int = 500,   # frames that go through the detector together
 ) -> Iterator:           # of rows, see `judge.evaluate.clip_row`, with `clip`
     "Score clips whose Cont is known."

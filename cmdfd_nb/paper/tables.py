@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['MINIATURE', 'SharedResamples', 'shared_resamples', 'over_seeds', 'paired_difference', 'load_runs', 'only',
-           'cross_numbers', 'home_numbers', 'table_three', 'table_four', 'table_two']
+           'cross_numbers', 'home_numbers', 'table_three', 'table_four', 'fold_differences', 'table_two']
 
 # %% ../../nbs/paper/71_tables.ipynb #5e85c0f0
 from dataclasses import dataclass
@@ -13,10 +13,13 @@ import numpy as np
 
 from ..core import BadArgument
 from ..data.protocols import CATEGORIES, TYPES
-from ..judge.resampling import (add_category_mean, bootstrap_counts, cell, metrics_by_category, one_threshold,
-                                       percentile_intervals, sample_sizes)
+from ..judge.metrics import METRICS
+from ..judge.resampling import (MIN_UNITS, add_category_mean, bootstrap_counts, cell, metrics_by_category,
+                                       one_threshold, percentile_intervals, resampling_unit, sample_sizes, unit_note)
 from ..judge.scores import per_video, read_scores
+from ..judge.testing import degrees_of_freedom, student_interval, student_p
 from .page import PaperTable
+from .questions import QUESTIONS, Question, corrected, roles_note
 from .published import ABSENT, FAV, MEANS, PUBLISHED, published_rows
 
 # %% ../../nbs/paper/71_tables.ipynb #6488043b
@@ -25,8 +28,9 @@ class SharedResamples:
     "Bootstrap resamples of videos that all tables of scores share."
     columns: dict        # path of a video: its column in `counts`
     counts: np.ndarray   # (n, videos) how often each video counts
-    unit: str            # what was drawn, 'identity' or 'clip'
+    unit: str            # what was drawn, from `judge.resampling.resampling_unit`
     seed: int            # of the draws
+    note: str = ''       # sentence: what was drawn
 
     def of(self,
         scores,          # `Scores`, a row per video
@@ -37,16 +41,18 @@ class SharedResamples:
 # %% ../../nbs/paper/71_tables.ipynb #0bdf67fd
 def shared_resamples(
     tables: list,            # of `Scores`, a row per video
-    unit: str = 'identity',  # what is drawn, or 'clip'
+    unit: str = 'group',     # what is drawn, from `judge.resampling.UNITS`
     n: int = 1000,           # resamples
     seed: int = 0,           # same seed, same resamples
 ) -> SharedResamples:
     "Resample all videos that occur in some tables."
     import pandas as pd
-    videos = pd.concat([table.rows[['path', 'label', 'category', 'identity']] for table in tables])
+    known = ['path', 'label', 'category', 'identity', 'target']
+    videos = pd.concat([table.rows[[name for name in known if name in table.rows]] for table in tables])
     videos = videos.drop_duplicates('path').sort_values('path')
+    unit = resampling_unit(videos, unit)
     columns = {path: i for i, path in enumerate(videos.path)}
-    return SharedResamples(columns, bootstrap_counts(videos, unit, n, seed), unit, seed)
+    return SharedResamples(columns, bootstrap_counts(videos, unit, n, seed), unit, seed, unit_note(videos, unit))
 
 # %% ../../nbs/paper/71_tables.ipynb #91b5d688
 def _seed_shares(seeds, n, seed):
@@ -56,33 +62,57 @@ def _seed_shares(seeds, n, seed):
     return rng.multinomial(fewer, np.full(seeds, 1 / seeds), n).T / fewer
 
 
+def _metrics_of(run, counts, names): return metrics_by_category(run.rows, counts, one_threshold(run.rows), names)
+
+
 def over_seeds(
     runs: list,                   # of `Scores` of the same videos, one per seed
     resamples: SharedResamples,   # that hold these videos
+    names=METRICS,                # of the metrics wanted
 ) -> tuple:   # two data frames, a row per (category, metric): the mean over seeds; a column per resample
-    "Compute every metric of a method that was trained several times."
+    "Compute metrics of a method that was trained several times."
     import pandas as pd
-    def metrics(run, counts): return metrics_by_category(run.rows, counts, one_threshold(run.rows))
-    each = [metrics(run, np.ones((1, len(run)))) for run in runs]
+    each = [_metrics_of(run, np.ones((1, len(run))), names) for run in runs]
     value = sum(each[1:], each[0]) / len(runs)
-    many = np.stack([metrics(run, resamples.of(run)) for run in runs])
+    many = np.stack([_metrics_of(run, resamples.of(run), names) for run in runs])
     share = _seed_shares(len(runs), many.shape[2], resamples.seed)
     return value, pd.DataFrame((many * share[:, None]).sum(0), value.index)
 
 # %% ../../nbs/paper/71_tables.ipynb #a1d85596
+def _variance_of_seeds(runs_a, runs_b, names):
+    "Return the variance that seeds bring into a difference of means, per (category, metric); seeds of equal number are paired."
+    def values(runs): return np.stack([_metrics_of(run, np.ones((1, len(run))), names).to_numpy()[:, 0] for run in runs])
+    a = values(runs_a)
+    b = values(runs_b)
+    def of_mean(some): return some.var(0, ddof=1) / len(some) if len(some) > 1 else 0 * some[0]
+    return of_mean(a - b) if len(a) == len(b) else of_mean(a) + of_mean(b)
+
+
 def paired_difference(
     runs_a: list,                 # of `Scores`, one per seed
     runs_b: list,                 # of another method, on the same videos
     resamples: SharedResamples,   # that hold these videos
-):                                # data frame: category, metric, value (a - b), low, high, reals, fakes, identities, p
+    names=METRICS,                # of the metrics wanted
+):                                # data frame: category, metric, value (a - b), low, high, sizes, sd, df, p
     "Compare two methods by the paired bootstrap; raises `BadArgument` if they met different videos."
     videos = {frozenset(run.rows.path) for run in (*runs_a, *runs_b)}
     if len(videos) > 1: raise BadArgument('scores', 'the methods met different videos', 'Score the same clips by both.')
-    (value_a, many_a), (value_b, many_b) = (over_seeds(runs, resamples) for runs in (runs_a, runs_b))
-    many = many_a - many_b
-    rows = percentile_intervals(value_a - value_b, many, sample_sizes(runs_a[0].rows, resamples.unit))
-    other = np.minimum((many <= 0).sum(axis=1), (many >= 0).sum(axis=1)).to_numpy()
-    return rows.assign(p=np.minimum(1, 2 * (other + 1) / (many.shape[1] + 1)))
+    (value_a, many_a), (value_b, many_b) = (over_seeds(runs, resamples, names) for runs in (runs_a, runs_b))
+    value = value_a - value_b
+    sizes = sample_sizes(runs_a[0].rows, resamples.unit)
+    groups = sizes.units.reindex(value.index.get_level_values('category')).to_numpy(int)
+    sd = np.where(groups < MIN_UNITS, np.nan, (many_a - many_b).std(axis=1, ddof=1))
+    seeds = _variance_of_seeds(runs_a, runs_b, names)
+    df = degrees_of_freedom(sd ** 2, seeds, int(groups.min()), min(max(len(runs_a), len(runs_b)), 99))
+    return _tested(value, sd, df).join(sizes.drop(columns='units'), on='category')
+
+
+def _tested(value, sd, df):
+    "Lay out differences with their tests: a row per (category, metric)."
+    found = value.iloc[:, 0].to_numpy()
+    low, high = student_interval(found, sd, df)
+    frame = value.iloc[:, :0].reset_index()
+    return frame.assign(value=found, low=low, high=high, sd=sd, df=df, p=student_p(found, sd, df))
 
 # %% ../../nbs/paper/71_tables.ipynb #1129287a
 MINIATURE = ('Miniature: our weights were trained on the procedural world of this kit. The published numbers are of '
@@ -113,7 +143,7 @@ def _caption(runs, numbers, resamples):
     return [*warnings, f'Ours: {_tested_on(runs, "tested on")} Seeds: {" or ".join(map(str, seeds))}.',
             f'Domain of our weights: {", ".join(domains)}.',
             f'Ours are means over seeds, in brackets 95 % of {len(resamples.counts)} resamples by {resamples.unit} '
-            'and seed.']
+            f'and seed. {resamples.note}']
 
 # %% ../../nbs/paper/71_tables.ipynb #6302a373
 def _rows_of_cells(numbers, metrics, columns, text):
@@ -221,7 +251,7 @@ def _home_sizes(types, home, unit):
 def home_numbers(
     results: dict,           # method: list of `Scores` of CMDFD, one per seed
     home: dict,              # some of these methods: list of `Scores` of FakeAVCeleb, one per seed
-    unit: str = 'identity',  # what is resampled, or 'clip'
+    unit: str = 'group',     # what is resampled, from `judge.resampling.UNITS`
     n: int = 1000,           # resamples
 ):                           # data frame with the columns of `cross_numbers`
     "Compute every metric on FakeAVCeleb (FAV), and its mean with the types (AVG)."
@@ -262,7 +292,7 @@ def table_three(
     metrics: tuple = ('auc',),    # from `judge.metrics.METRICS`
     columns: tuple = TYPES,       # types of forgery
     published: tuple = PUBLISHED,   # numbers beside ours, see `read_published`
-    unit: str = 'identity',       # what is resampled, or 'clip'
+    unit: str = 'group',          # what is resampled, from `judge.resampling.UNITS`
     n: int = 1000,                # resamples
     home: dict = None,            # method: list of `Scores` of FakeAVCeleb's test videos; None: no FAV of ours
 ) -> PaperTable:
@@ -271,22 +301,24 @@ def table_three(
     return _cross_table(title, 'III', results, metrics, columns, published, unit, n, home)
 
 # %% ../../nbs/paper/71_tables.ipynb #dd7fbc73
-def _differences(results, resamples):
-    "Compare each row with the first."
+def _differences(results, resamples, metrics, columns, question=None):
+    "Compare each row with the first, and correct all comparisons but the primary one."
     import pandas as pd
     base, *others = results
     if not others: raise BadArgument(base, 'there is nothing to compare it with', 'Name two rows or more.')
-    found = [paired_difference(results[name], results[base], resamples) for name in others]
+    found = [paired_difference(results[name], results[base], resamples, metrics) for name in others]
     rows = [rows.assign(row=f'{name} − {base}', seeds=len(results[name])) for name, rows in zip(others, found)]
-    return pd.concat(rows, ignore_index=True)
+    rows = pd.concat(rows, ignore_index=True)
+    return corrected(rows[rows.category.isin(columns)].reset_index(drop=True), question)
 
 # %% ../../nbs/paper/71_tables.ipynb #6358de09
-def _texts_with_p(numbers):
-    "Write differences with interval and p, by (row, metric, category)."
-    return {(r.row, r.metric, r.category): f'{cell(r.value, r.low, r.high)} p={r.p:.3f}' for r in numbers.itertuples()}
+def _difference_text(row):
+    "Write a difference with its interval, p, and a star where it is the primary one."
+    if np.isnan(row.p): return cell(row.value, row.low, row.high)
+    return f'{cell(row.value, row.low, row.high)} p={row.p:.3f}{" *" * (row.role == "primary")}'
 
 
-def _difference_table(title, results, metrics, columns, unit, n):
+def _difference_table(title, results, metrics, columns, unit, n, question=None):
     "Make a table of the differences to the first row."
     import pandas as pd
     results = only(results, columns)
@@ -294,12 +326,12 @@ def _difference_table(title, results, metrics, columns, unit, n):
     columns = (*columns, 'mean')
     runs = [run for some in results.values() for run in some]
     resamples = shared_resamples(runs, unit, n)
-    numbers = _differences(results, resamples)
-    text = _texts_with_p(numbers)
+    numbers = _differences(results, resamples, metrics, columns, question)
+    text = {(r.row, r.metric, r.category): _difference_text(r) for r in numbers.itertuples()}
     names = ['difference', 'metric', *_heads(columns, types)]
     cells = pd.DataFrame(_rows_of_cells(numbers, metrics, columns, text), columns=names)
-    p = 'p: two-sided, by bootstrap, not corrected for the number of cells.'
-    return PaperTable(title, cells, numbers, [*_caption(runs, numbers, resamples), p])
+    p = 'p: two-sided, by a t-test on the bootstrap over people and seeds; * primary.'
+    return PaperTable(title, cells, numbers, [*_caption(runs, numbers, resamples), p, roles_note(numbers, question)])
 
 # %% ../../nbs/paper/71_tables.ipynb #3d8ec99f
 def table_four(
@@ -307,14 +339,15 @@ def table_four(
     metrics: tuple = ('auc',),    # from `judge.metrics.METRICS`
     columns: tuple = TYPES,       # types of forgery
     published: tuple = PUBLISHED,   # numbers beside ours
-    unit: str = 'identity',       # what is resampled, or 'clip'
+    unit: str = 'group',          # what is resampled, from `judge.resampling.UNITS`
     n: int = 1000,                # resamples
-    home: dict = None,            # variant: list of `Scores` of FakeAVCeleb's test videos; None: no FAV of ours
+    home: dict | None = None,     # variant: list of `Scores` of FakeAVCeleb's test videos; None: no FAV of ours
+    question: Question | None = QUESTIONS['table4'],   # the primary one
 ) -> tuple[PaperTable, PaperTable]:   # the table, and the differences to its first row
     "Make Table IV: the ablation of the loss."
     title = 'Table IV. Terms of the loss'
     return (_cross_table(title, 'IV', results, metrics, columns, published, unit, n, home),
-            _difference_table(f'{title}: differences', results, metrics, columns, unit, n))
+            _difference_table(f'{title}: differences', results, metrics, columns, unit, n, question))
 
 # %% ../../nbs/paper/71_tables.ipynb #0d4ad341
 _FV = MEANS['II', 'AVG-FV'][0]   # columns
@@ -328,6 +361,27 @@ def _fold_sizes(folds, unit):
     if {*_FV} <= {*folds}: sizes.loc['AVG-FV'] = sizes.loc[list(_FV)].agg(joint)
     sizes.loc['mean'] = sizes.loc[list(folds)].agg(joint)
     return sizes
+
+# %% ../../nbs/paper/71_tables.ipynb #fc48f524
+def fold_differences(
+    folds_a: dict,                # category held out: list of `Scores`, one per seed
+    folds_b: dict,                # of another method, with the same categories
+    resamples: SharedResamples,   # that hold these videos
+    names=METRICS,                # of the metrics wanted
+):                                # data frame: the columns of `paired_difference`, a row per fold and for their mean
+    "Compare two methods that were trained for every fold."
+    import pandas as pd
+    both = [{c: only({c: runs}, (c,))[c] for c, runs in folds.items()} for folds in (folds_a, folds_b)]
+    found = [{c: over_seeds(runs, resamples, names) for c, runs in folds.items()} for folds in both]
+    value, many = (add_category_mean(pd.concat([found[0][c][i] - found[1][c][i] for c in folds_a])) for i in (0, 1))
+    seeds = [_variance_of_seeds(both[0][c], both[1][c], names) for c in folds_a]
+    seeds = np.concatenate([*seeds, np.sum(seeds, 0) / len(seeds) ** 2])
+    sizes = _fold_sizes(folds_a, resamples.unit)
+    groups = sizes.units.reindex(value.index.get_level_values('category')).to_numpy(int)
+    sd = np.where(groups < MIN_UNITS, np.nan, many.std(axis=1, ddof=1))
+    least = min(len(runs) for runs in folds_a.values())
+    df = degrees_of_freedom(sd ** 2, seeds, int(groups.min()), least)
+    return _tested(value, sd, df).join(sizes.drop(columns='units'), on='category')
 
 # %% ../../nbs/paper/71_tables.ipynb #32f3db6c
 def _add_fold_means(table, folds):
@@ -351,7 +405,7 @@ def table_two(
     metrics: tuple = ('auc', 'ap'),    # from `judge.metrics.METRICS`
     columns: tuple = CATEGORIES,       # categories of FakeAVCeleb
     published: tuple = PUBLISHED,      # numbers beside ours
-    unit: str = 'identity',            # what is resampled, or 'clip'
+    unit: str = 'group',               # what is resampled, from `judge.resampling.UNITS`
     n: int = 1000,                     # resamples
 ) -> PaperTable:
     "Make Table II: generalisation within FakeAVCeleb."

@@ -47,7 +47,8 @@ _LADDER = ((1, 85), (1, 75), (1, 60), (.8, 60), (.8, 45),    # scale, JPEG quali
 def _on_rung(picture, rung):
     "Encode a picture at the scale and quality of a rung."
     scale, quality = _LADDER[rung]
-    small = shrink(picture, tuple(max(1, round(scale * side)) for side in picture.shape[1::-1]))
+    height, width = (max(1, round(scale * side)) for side in picture.shape[:2])
+    small = shrink(picture, (width, height))
     small = cv2.cvtColor(small, cv2.COLOR_RGB2BGR)
     return cv2.imencode('.jpg', small, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
 

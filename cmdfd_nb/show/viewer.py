@@ -13,6 +13,7 @@ from dataclasses import asdict
 from functools import cache
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -71,7 +72,7 @@ def face_view(
     first: int,          # first frame on show
     count: int,          # frames on show
     scale: float,        # width of the picture shown, as a share of that of the video
-) -> dict:               # or None if the face is not on screen then
+) -> dict | None:        # None if the face is not on screen then
     "Return the part of a view that describes one face."
     begin = round(track.start_s * FPS)
     start = max(begin, first)
@@ -168,7 +169,9 @@ def shown_picture(
     "Decode a picture of a view, as the browser does."
     begin = view['ends'][position - 1] if position else 0
     data = np.frombuffer(view['jpegs'][begin:view['ends'][position]], np.uint8)
-    return cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1]
+    picture = cv2.imdecode(data, cv2.IMREAD_COLOR)
+    assert picture is not None, 'the JPEGs of a view are its own'
+    return picture[..., ::-1]
 
 # %% ../../nbs/show/84_viewer.ipynb #aa330fbd
 def _still_picture(ax, view, face, k):
@@ -210,7 +213,7 @@ def still(
 ):                  # matplotlib figure
     "Draw the viewer as a figure: a picture with its face, and the curves with the playhead."
     import matplotlib.pyplot as plt
-    size = dict(figsize=(9, 2.6 * len(views)), width_ratios=(1, 2.6), layout='constrained', squeeze=False)
+    size: dict[str, Any] = dict(figsize=(9, 2.6 * len(views)), width_ratios=(1, 2.6), layout='constrained', squeeze=False)
     fig, rows = plt.subplots(len(views), 2, **size)
     for axes, one in zip(rows, views): _still_row(axes, one, frame)
     notes = dict.fromkeys(note for v in views for note in v['notes'])
@@ -314,7 +317,7 @@ _PAINT = """async positions => {
 
 def paint_times(
     page,             # of Playwright, with one viewer in it
-    positions: list,  # frames counted from the first one shown, no two neighbours equal
+    positions,        # (n,) frames counted from the first one shown, no two neighbours equal
 ) -> np.ndarray:      # milliseconds, one per position
     "Measure how long the viewer takes to show frames."
     return np.array(page.evaluate(_PAINT, [int(p) for p in positions]))
