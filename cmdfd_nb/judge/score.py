@@ -128,12 +128,12 @@ def join_parts(
     n = sum(lengths)
     score = float(np.average([f['score'] for f in found], weights=lengths))
     p_fake = float(p_fake_of(score, weights.scale, weights.bias))
-    about = dict(track=track, start_s=starts[0] / FPS, end_s=(starts[0] + n) / FPS, frames=n, boxes=np.concatenate(boxes))
+    place = dict(track=track, start_s=starts[0] / FPS, end_s=(starts[0] + n) / FPS, frames=n)
     arrays = {name: _joined([f[name] for f in found]) for name in ('heard', 'seen')}
     arrays['embedding'] = _mean(found, 'embedding', lengths)
     verdict = _verdict_fields(p_fake, weights, procedural)
-    return TrackScore(**about, detector=weights.kind, score=score, p_fake=p_fake, **verdict,
-                      curves=_curves(found, weights), **arrays)
+    return TrackScore(**place, boxes=np.concatenate(boxes), detector=weights.kind, score=score, p_fake=p_fake,
+                      **verdict, curves=_curves(found, weights), **arrays)
 
 # %% ../../nbs/judge/60_score.ipynb #688f1ea1
 FOR_FIGURES = ('heard', 'seen', 'embedding')   # fields of a `TrackScore` that are not in the record
@@ -170,14 +170,15 @@ def about_weights(
     weights: Weights,   # with a detector
 ) -> dict:              # name, domain, sha256, calibration, detector, divergence, blank
     "Return the facts about weights that a result carries; the last two say how Cont is computed."
-    return {name: getattr(weights, name) for name in _FACTS} | dict(detector=weights.kind) | rule_of(weights.detector.config)
+    facts = {name: getattr(weights, name) for name in _FACTS}
+    return facts | dict(detector=weights.kind) | rule_of(weights.detector.config)
 
 # %% ../../nbs/judge/60_score.ipynb #0bfa0aa2
 NOTES = dict(
     seeded='These weights are untrained (filled by a rule): the curves show the machinery, there is no verdict.',
-    synthetic='Demonstration weights: they learned from the procedural world of this kit and are not valid for any other media.',
-    bands='These weights have no bands: the answer says on which side of the threshold a score lies, not how much it tells.',
-    calibrated='Calibration was not found to hold for people that it was not fitted to: the number is a score, no probability.',
+    synthetic='Demonstration weights: they learned from the procedural world and are not valid for any other media.',
+    bands='These weights have no bands: the answer is the side of the threshold, not how much a score tells.',
+    calibrated='Calibration was not found to hold for other people: the number is a score, no probability.',
     computed='This file was computed by this kit, and these weights learned from people.')   # by cause
 
 

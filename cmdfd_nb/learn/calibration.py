@@ -146,7 +146,8 @@ def _left_out(score, labels, people):
     fold = np.unique(np.asarray(people), return_inverse=True)[1] % _FOLDS
     found = np.full(len(score), np.nan)
     for mine in (fold == k for k in range(_FOLDS)):
-        if set(labels[~mine]) == {REAL, FAKE}: found[mine] = p_fake_of(score[mine], *fit_scale(score[~mine], labels[~mine]))
+        if set(labels[~mine]) != {REAL, FAKE}: continue
+        found[mine] = p_fake_of(score[mine], *fit_scale(score[~mine], labels[~mine]))
     return found
 
 # %% ../../nbs/learn/50_calibration.ipynb #e6c22bbf

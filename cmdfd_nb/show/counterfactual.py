@@ -121,13 +121,14 @@ def plot_change(
 def still(self: Bench):   # matplotlib figure
     "Plot the change that the bench opens with."
     title = f'{change_text(self.name, self.value)} ({perturbation(self.name).says})'
-    return plot_change(self.before, self.score(self.name, self.value), title, ' '.join(warnings_for(self.weights, self.footage.procedural)))
+    notes = warnings_for(self.weights, self.footage.procedural)
+    return plot_change(self.before, self.score(self.name, self.value), title, ' '.join(notes))
 
 # %% ../../nbs/show/868_counterfactual.ipynb #02a61187
 def before_and_after(
     before: TrackScore,  # of the clip as it is
     after: TrackScore,   # of the same detector
-):                       # data frame: rows before, after, change; columns p_fake (or score), the label of each curve, frames
+):                       # data frame: rows before, after, change; columns: the label of each curve, frames
     "Compare two scores in numbers."
     import pandas as pd
     table = pd.DataFrame([numbers(before), numbers(after)], ['before', 'after'])
@@ -161,8 +162,9 @@ def sweep_figure(
     for row, (span, names) in enumerate(panels.items(), 1):
         for name in names:
             line = dict(color=drawn[name].colour, dash=','.join(f'{n}px' for n in drawn[name].dash) or 'solid')
-            fig.add_scatter(x=x, y=found.rows[name], name=described(name, found.calibrated).label, mode='lines+markers', marker_size=6,
-                            line=line, row=row, col=1)
+            label = described(name, found.calibrated).label
+            fig.add_scatter(x=x, y=found.rows[name], name=label, mode='lines+markers', marker_size=6, line=line,
+                            row=row, col=1)
         fig.update_yaxes(title='mean over the clip', range=span, row=row, col=1)
     fig.update_xaxes(type='category').update_xaxes(title=says, row=len(panels), col=1)
     size: dict[str, Any] = dict(height=110 + 250 * len(panels), margin=dict(t=30, b=50))
@@ -208,7 +210,8 @@ def view_of(
     width, height = fitted_size(*footage.frames.shape[2:0:-1])
     reel = packed(encoded(footage.frames, _PAIR_BYTES))
     face = face_view(score, footage.start, len(footage), width / footage.frames.shape[2])
-    return dict(name=name, first=footage.start, width=width, height=height, notes=warnings_for(weights, footage.procedural),
+    notes = warnings_for(weights, footage.procedural)
+    return dict(name=name, first=footage.start, width=width, height=height, notes=notes,
                 sound=samples(footage.audio), **about_view(about_weights(weights), [face]), **reel)
 
 # %% ../../nbs/show/868_counterfactual.ipynb #3367c3b9

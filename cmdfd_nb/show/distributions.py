@@ -64,7 +64,8 @@ def distribution_figure(
     for column, name in enumerate(names, 1):
         groups = by_category(scores, name)
         _add_violins(fig, column, groups, colours, _are_few(scores))
-        fig.update_xaxes(title=f'{described(name, calibrated).label} of a clip', range=limits([name]), row=1, col=column)
+        title = f'{described(name, calibrated).label} of a clip'
+        fig.update_xaxes(title=title, range=limits([name]), row=1, col=column)
     size = dict(height=110 + 44 * len(groups), margin=dict(t=10, b=50, l=10, r=10))
     return on_any_ground(fig).update_yaxes(autorange='reversed').update_layout(size)
 
@@ -73,8 +74,9 @@ def _draw_violins(ax, scores, measure, colours):
     "Draw the distributions of one measure, and the median of the reals."
     import seaborn as sns
     groups = by_category(scores, measure)
-    how: dict[str, Any] = dict(data=scores.rows, x=measure, y='category', hue='category', order=list(groups), hue_order=list(groups),
-               palette=colours, legend=False, ax=ax)
+    order = list(groups)
+    how: dict[str, Any] = dict(data=scores.rows, x=measure, y='category', hue='category', order=order, hue_order=order,
+                               palette=colours, legend=False, ax=ax)
     sns.violinplot(**how, cut=0, inner=None, linewidth=0, alpha=.45, density_norm='width')
     if _are_few(scores): sns.stripplot(**how, size=3)
     if len(groups.get('real', ())): ax.axvline(np.median(groups['real']), color=COLOURS['real'], lw=1, ls=':')

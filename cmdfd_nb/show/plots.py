@@ -56,7 +56,8 @@ def _draw_distribution(ax, rows, measure, order, few):
     "Draw one distribution per category, with dots if there are few clips."
     import seaborn as sns
     data = rows.assign(kind=np.where(rows.label == FAKE, 'fake', 'real'))
-    how: dict[str, Any] = dict(data=data, x='category', y=measure, order=order, hue='kind', palette=COLOURS, legend=False, ax=ax)
+    how: dict[str, Any] = dict(data=data, x='category', y=measure, order=order, hue='kind', palette=COLOURS)
+    how |= dict(legend=False, ax=ax)
     sns.violinplot(**how, cut=0, inner=None, linewidth=0, alpha=.5, density_norm='width')
     if rows.category.value_counts().max() <= few: sns.stripplot(**how, size=3, jitter=.15)
     ax.axhline(rows[measure][rows.label == REAL].median(), color=COLOURS['real'], lw=1, ls=':')

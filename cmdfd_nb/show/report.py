@@ -82,7 +82,7 @@ def _bands_text(weights):
 def _rule(result):
     "Return sentences that explain the verdict and the flags of a page."
     top = _headline(result)[0]
-    if top.answer is None: return 'These weights give no verdict on this file, so no word is said and no stretch is flagged.'
+    if top.answer is None: return 'These weights give no verdict on this file: no word is said, no stretch is flagged.'
     flags = f'Stretches of at least a fifth of a second in which it stays above {top.threshold:.2f} are flagged.'
     return f'Words by {top.number}: {_bands_text(result.weights)}. {flags}'
 
@@ -162,7 +162,8 @@ def _facts(result):
     faces = [[row.get(title, '–') for title in head] for row in rows]
     warnings = ''.join(f'<p class="warning">{html.escape(str(w))}</p>' for w in result.warnings)
     return dict(verdict=top.verdict.capitalize(), verdict_class=_CLASSES[top.label], rule=html.escape(_rule(result)),
-                verdict_text=html.escape(sentence), warnings=warnings, faces=_html_rows(faces, head), making=_html_rows(_making(result).items()))
+                verdict_text=html.escape(sentence), warnings=warnings,
+                faces=_html_rows(faces, head), making=_html_rows(_making(result).items()))
 
 # %% ../../nbs/show/85_report.ipynb #ec1dcff1
 _PAGE_BYTES = 7000  # of a picture

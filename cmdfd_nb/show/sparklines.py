@@ -120,7 +120,9 @@ def batch_table(
 ) -> str:                 # HTML
     "Write the first clips in an order, with their curves."
     rows = ''.join(_row(seen, k, k == chosen) for k in ordered(seen.scores, order)[:n])
-    titles = 'clip', 'category', 'verdict', *(described(name, all_calibrated(seen.table)).label for name in measures(seen.scores))
+    calibrated = all_calibrated(seen.table)
+    labels = [described(name, calibrated).label for name in measures(seen.scores)]
+    titles = 'clip', 'category', 'verdict', *labels
     head = ''.join(_cell(html.escape(title), 'th scope="col"') for title in titles)
     count = len(seen.table)
     note = f'<p style="opacity: .75">{n} of {count} clips</p>' if count > n else ''

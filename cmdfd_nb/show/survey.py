@@ -33,7 +33,7 @@ def row_of(
     track: TrackScore,  # one of its faces
     category: str,      # 'real' or a kind of forgery, as far as it is known
     label: int,         # 0 real, 1 fake, None if that is unknown
-) -> dict:              # path, track, start, category, label, threshold, calibrated, embedding, and what `perturb.numbers` gives
+) -> dict:              # path, track, start, category, label, threshold, calibrated, embedding, and `perturb.numbers`
     "Reduce a face to a row of a table."
     facts = dict(path=name, track=track.track, start=round(track.start_s * FPS), category=category, label=label)
     level = np.nan if track.threshold is None else track.threshold
