@@ -44,6 +44,7 @@ class CorrelationConfig(Settings):
     divergence: str = choice('js', 'mean_kl')
     blank: str = choice('keep', 'drop')       # drop: Cont compares characters alone, beyond the paper
     contrast: str = choice('frame', 'clip')
+    score_by: str = choice('softmax', 'fake_logit')   # difference of both logits, or the logit of fake alone
     margin: float = 1.                        # how far apart Sync and Cont of a fake should be
     evidence: str = choice('none', *EVIDENCE)  # curves that have a vote of their own, beyond the paper
     evidence_frames: int = 101                # over how many frames they are pooled
@@ -58,7 +59,7 @@ class CorrelationConfig(Settings):
 PRESETS = dict(
     paper={},
     official=dict(across_clips=True, fusion='self_attention', sync_from='attended', classification='frame',
-                  divergence='mean_kl', contrast='clip'),
+                  divergence='mean_kl', contrast='clip', score_by='fake_logit'),
     tiny=dict(visual_widths=(16, 24, 32, 48), visual_hidden=48, temporal_blocks=2, audio_filters=(8, 16, 24, 32),
               audio_blocks=(1, 1, 1, 1), heads=4, region=(24, 48, 88, 112), highpass=2.5))
 
@@ -100,11 +101,16 @@ def sync(
 @dataclass
 class CorrelationVerdict(Verdict):
     "A verdict with every stage of the network by name."
-    audio_embedding: torch.Tensor = None   # (B, T, E)
-    visual_embedding: torch.Tensor = None  # (B, T, E)
-    audio_attended: torch.Tensor = None    # (B, T, E), after cross-attention
-    visual_attended: torch.Tensor = None   # (B, T, E)
-    votes: torch.Tensor = None             # (V, B, T, 2) logits of the embeddings and, if it votes, of the evidence
+    audio_embedding: torch.Tensor | None = None   # (B, T, E)
+    visual_embedding: torch.Tensor | None = None  # (B, T, E)
+    audio_attended: torch.Tensor | None = None    # (B, T, E), after cross-attention
+    visual_attended: torch.Tensor | None = None   # (B, T, E)
+    votes: torch.Tensor | None = None             # (V, B, T, 2) logits of the embeddings and, if it votes, of the evidence
+    score_by: str = 'softmax'              # see `CorrelationConfig`
+
+    def score_of(self, logits):   # (..., 2) to (...), higher for fake
+        "Return the difference of both logits or, as published, the logit of fake."
+        return logits[..., 1] if self.score_by == 'fake_logit' else super().score_of(logits)
 
     @property
     def sync(self):   # (B, T) in [0, 1]
@@ -230,12 +236,13 @@ class CorrelationDetector(Detector):
         batch: dict,   # faces (B, T, 112, 112) uint8, mfcc (B, 4T, 13); lengths (B,), cont (B, T) where you have them
     ) -> CorrelationVerdict:
         "Judge a batch of clips."
-        faces, mfcc, lengths, cont = (batch.get(name) for name in ('faces', 'mfcc', 'lengths', 'cont'))
-        check_batch(faces, mfcc, lengths)
+        faces = batch['faces']
+        lengths = batch.get('lengths')
+        check_batch(faces, batch['mfcc'], lengths)
         mask = frame_mask(lengths, faces.shape[1], faces.device)
-        embedded = self.embed(faces, mfcc, lengths, mask)
+        embedded = self.embed(faces, batch['mfcc'], lengths, mask)
         attended = self.attend(*embedded, mask)
-        return self.decide(embedded, attended, cont, mask)
+        return self.decide(embedded, attended, batch.get('cont'), mask)
 
 # %% ../../nbs/models/33_correlation.ipynb #f32b8b4b
 @patch(as_prop=True)
@@ -306,7 +313,10 @@ def decide(self: CorrelationDetector,
     logits = reduce(either, votes)
     curves = dict(sync=synced) if cont is None else dict(sync=synced, cont=cont)
     clip_logits = mean_of_frames(logits.transpose(1, 2), mask)
-    return CorrelationVerdict(clip_logits, mask, hide_rows(logits, mask), curves, fused, *embedded, heard, seen, votes)
+    audio, visual = embedded
+    about = Verdict(clip_logits, mask, hide_rows(logits, mask), curves, fused)
+    return CorrelationVerdict(**vars(about), audio_embedding=audio, visual_embedding=visual, audio_attended=heard,
+                              visual_attended=seen, votes=votes, score_by=self.config.score_by)
 
 # %% ../../nbs/models/33_correlation.ipynb #8a5c2b9b
 @patch
