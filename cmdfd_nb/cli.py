@@ -89,11 +89,13 @@ def cmdfd_weights(
     checkpoint: Param("The authors' checkpoint (*.model, *.pt)", str),
     out: Param('File to write, *.safetensors', str),
     lips: Param('The lip-reading front end (visual_frontend.pt); needed for Cont', str) = None,
+    score_by: Param('What clips are ranked by; fake_logit: as in the published evaluation', str,
+                    choices=('softmax', 'fake_logit')) = 'softmax',
 ) -> list:  # nothing
     "Convert the authors' checkpoint to a weights file of this kit."
     from cmdfd_nb.models.checkpoint import save_weights
     from cmdfd_nb.models.official import load_official
-    save_weights(out, load_official(checkpoint, lips))
+    save_weights(out, load_official(checkpoint, lips, score_by))
     print(f'Wrote {out}')
 
 # %% ../nbs/90_cli.ipynb #be5d9fd9
@@ -146,19 +148,41 @@ def cmdfd_index(
     return unusable(table)
 
 # %% ../nbs/90_cli.ipynb #dbd5f570
+_CUT = 'media.clip:PreprocessConfig'
+
+
+def _cut_settings(preset, views, **options):
+    "Return the settings of preprocessing that options ask for."
+    from cmdfd_nb.media.clip import cut_config
+    chosen = options | dict(views=tuple(views.split(',')) if views else None)
+    return cut_config(preset, **{name: value for name, value in chosen.items() if value is not None})
+
+
 @command
 def cmdfd_preprocess(
     manifest: Param('Manifest of cmdfd_index', str),
     out: Param('Folder for the clips and clips.parquet, new or begun', str),
-    faces: Param('track: find and follow faces; whole: the videos are cropped to a face', str) = 'track',
+    faces: Param('track: find and follow faces; whole: the videos are cropped to a face (default: the preset\'s)', str) = None,
     views: Param('Views to cut, with commas, e.g. faces,mfcc,rgb_224 (default: those of the paper)', str) = None,
     workers: WORKERS = None,
+    preset: Param("official: whole frames, swapped channels, 1,000 frames, as the authors' code", str,
+                  choices=('paper', 'official')) = 'paper',
+    channels: setting(_CUT, 'channels', 'Gray of faces; swapped: as in the published code', "the preset's") = None,
+    long: setting(_CUT, 'long', 'Tracks of over 1,000 frames: cut into parts, or only the first kept', "the preset's") = None,
+    retime: setting(_CUT, 'retime', 'by-sound: for videos with a wrong rate, such as MakeItTalk in CMDFD') = None,
+    pack: Param('Pictures in a third of the space (default: where the data are real)', str, choices=('yes', 'no')) = None,
+    force: Param('Start even if the clips seem not to fit on the disk', store_true) = False,
 ) -> list:  # videos that gave no clips
     "Find faces, compute features and save both, clip by clip. May be stopped and resumed."
-    from cmdfd_nb.data.clips import preprocess_all
-    from cmdfd_nb.media.clip import PreprocessConfig
-    cut = dict(views=tuple(views.split(','))) if views else {}
-    clips = preprocess_all(manifest, out, PreprocessConfig(faces=faces, **cut), worker_count(workers))
+    from cmdfd_nb.data.clips import preprocess_all, space_for
+    from cmdfd_nb.data.manifest import read_manifest
+    config = _cut_settings(preset, views, faces=faces, channels=channels, long=long, retime=retime)
+    videos = read_manifest(manifest)
+    packed = None if pack is None else pack == 'yes'
+    space = space_for(videos, out, config, packed)
+    print(space, file=sys.stderr)
+    if not force: space.check(out)
+    clips = preprocess_all(videos, out, config, worker_count(workers), packed)
     for problem in clips.problems: print(problem['message'], file=sys.stderr)
     print(f'{len(clips)} clips of {clips.rows.path.nunique()} videos are in {out}; {len(clips.problems)} problems.')
     return clips.problems
@@ -219,10 +243,18 @@ def cmdfd_teach(
 _TRAIN = 'learn.config:TrainConfig'
 
 
+<<<<<<< ours
 def _train_settings(config, preset, terms, epochs, seed, kind=None, force=None):
     "Return the `TrainConfig` that options ask for."
     from cmdfd_nb.learn.config import TrainConfig, train_config
     chosen = dict(kind=kind, preset=preset, terms=terms and tuple(terms.split(',')), epochs=epochs, seed=seed, force=force)
+=======
+def _train_settings(config, preset, terms, epochs, seed, kind=None, start=None):
+    "Return the `TrainConfig` that options ask for."
+    from cmdfd_nb.learn.config import TrainConfig, train_config
+    terms = terms and tuple(terms.split(','))
+    chosen = dict(kind=kind, preset=preset, terms=terms, epochs=epochs, seed=seed, start=start)
+>>>>>>> theirs
     return settings_from(TrainConfig, config, train_config, **chosen)
 
 # %% ../nbs/90_cli.ipynb #fa86258a
@@ -236,6 +268,7 @@ def _cont_of(out, clips, teachers, config, device):
     return kept_cont(out, learned.paths(), teachers, pick_device(device), **rule)
 
 # %% ../nbs/90_cli.ipynb #d2bea1c5
+<<<<<<< ours
 @command
 def cmdfd_train(
     clips: Param('Folder of preprocessed clips, with clips.parquet', str),
@@ -264,8 +297,47 @@ def cmdfd_train(
     record = train(table, out, chosen, command=' '.join(sys.argv), **how)
     best = f'Best epoch {record["best"]["epoch"]}, validation AUC {record["best"]["auc"]:.3f}: {out}/best.safetensors'
     if int(os.environ.get('RANK', 0)) == 0: print(best)   # one process of several speaks
+=======
+def _beside_the_authors(config, table):
+    "Say how far a run is what the authors' code does."
+    from cmdfd_nb.learn.authors import authors_text, compare_with_authors
+    from cmdfd_nb.media.preprocess import load_clip
+    cut = load_clip(table.paths()[0]).settings
+    return authors_text(compare_with_authors(config, cut))
+>>>>>>> theirs
+
+# %% ../nbs/90_cli.ipynb #894621ff
+@command
+def cmdfd_train(
+    clips: Param('Folder of preprocessed clips, with clips.parquet', str),
+    config: Param('JSON file with settings', str) = None,
+    detector: Param('Detector to train, see cmdfd_detectors (default: correlation, the paper\'s)', str) = None,
+    teachers: Param('Weights file with both teachers; without it only --terms classification', str) = None,
+    out: out_option('Folder of the run; one that was interrupted goes on') = 'runs/detector',
+    preset: setting(_TRAIN, 'preset', 'Settings and size: tiny, paper, official', 'tiny') = None,
+    terms: setting(_TRAIN, 'terms', 'Terms of the loss, separated by commas', 'all') = None,
+    epochs: setting(_TRAIN, 'epochs', 'How often the clips are gone through', "the preset's") = None,
+    seed: setting(_TRAIN, 'seed', 'Another seed, another run') = None,
+    device: Param('auto or cpu', str, choices=('auto', 'cpu')) = 'auto',
+    workers: Param('Processes that load clips (default: up to 4 from 2,000 clips on)', int) = None,
+    start: setting(_TRAIN, 'start', "First weights: TalkNet's file (pretrain_TalkSet.model), or teacher", 'by the seed') = None,
+) -> list:  # nothing
+    "Train a detector on preprocessed clips."
+    from cmdfd_nb.data.clips import read_clips
+    from cmdfd_nb.learn.loop import train
+    from cmdfd_nb.models.checkpoint import load_weights
+    chosen = _train_settings(config, preset, terms, epochs, seed, detector, start)
+    table = read_clips(Path(clips)/'clips.parquet')
+    if chosen.preset == 'official': print(_beside_the_authors(chosen, table), file=sys.stderr)
+    taught = load_weights(teachers) if teachers else None
+    cont = _cont_of(out, table, taught, chosen, device) if taught else None
+    how = dict(teachers=taught, cont=cont, device=device, workers=workers)
+    record = train(table, out, chosen, command=' '.join(sys.argv), **how)
+    best = f'Best epoch {record["best"]["epoch"]}, validation AUC {record["best"]["auc"]:.3f}: {out}/best.safetensors'
+    if int(os.environ.get('RANK', 0)) == 0: print(best)   # one process of several speaks
 
 # %% ../nbs/90_cli.ipynb #cf35b2bb
+<<<<<<< ours
 @command
 def cmdfd_evaluate(
     clips: Param('Folder of preprocessed clips (with clips.parquet), or a file of scores that this command wrote', str),
@@ -287,6 +359,37 @@ def cmdfd_evaluate(
     scores = scores_from(clips, weights, out, split, device, workers)
     report = evaluation_report(scores, split, threshold, unit, resamples)
     print(json_text(report) if json else report_text(report))
+    return report
+=======
+def _reading_of(clips):
+    "Return how pictures were laid beside the sound in a folder of clips; None for a file of scores."
+    from cmdfd_nb.data.clips import read_clips
+    return read_clips(Path(clips)/'clips.parquet').about.get('retime', 'by-stamp') if Path(clips).is_dir() else None
+>>>>>>> theirs
+
+# %% ../nbs/90_cli.ipynb #005ab48d
+@command
+def cmdfd_evaluate(
+    clips: Param('Folder of preprocessed clips (with clips.parquet), or a file of scores that this command wrote', str),
+    weights: Param('Weights file, or seeded[:tiny|paper|official]; not needed for a file of scores', str) = None,
+    out: out_option('File to write the scores to, *.parquet; what it holds of the same weights is kept') = None,
+    split: Param('train, val, test, or all', str) = 'test',
+    threshold: Param("p_fake from which a video is called fake (default: that of the weights)", float) = None,
+    unit: Param('What is drawn for the intervals', str, choices=('identity', 'clip')) = 'identity',
+    resamples: Param('How often', int) = 1000,
+    device: DEVICE = 'auto',
+    workers: Param('Processes that score; on a GPU, 1', int) = 1,
+    json: JSON = False,
+) -> dict:  # the report, which lists the problems
+    "Score preprocessed clips and tell per forgery how well they are found: AUC, EER, recalls, calibration, intervals."
+    from cmdfd_nb.judge.evaluate import evaluation_report, report_text, scores_from
+    from cmdfd_nb.judge.resampling import check_resamples
+    split = None if split == 'all' else split
+    check_resamples(resamples)
+    scores = scores_from(clips, weights, out, split, device, workers)
+    report = evaluation_report(scores, split, threshold, unit, resamples) | dict(retime=_reading_of(clips))
+    reading = f'\nPictures by their own times or laid over the sound: {report["retime"]}.' if report['retime'] else ''
+    print(json_text(report) if json else report_text(report) + reading)
     return report
 
 # %% ../nbs/90_cli.ipynb #41e794af

@@ -34,7 +34,7 @@ from .scores import (ABOUT_WEIGHTS, SCORE_COLUMNS, Scores, join_scores, per_vide
                                    write_scores)
 
 # %% ../../nbs/judge/64_evaluate.ipynb #541609a6
-_CUT = ('faces', 'padding', 'mfcc_window_s')   # settings of preprocessing that change what a network sees and hears
+_CUT = ('faces', 'channels', 'padding', 'mfcc_window_s')   # settings of preprocessing that change what a network sees and hears
 
 
 def _differences(clip, weights):

@@ -56,7 +56,7 @@ class Run:
         teachers: Weights = None,    # for Cont, and saved with the detector; `start` may use their lip front end
         cont=None,                   # file name of a clip to Cont (T,), where you have it already
         device='auto',               # 'auto' or 'cpu'
-        workers: int = 0,            # processes that load clips
+        workers: int | None = None,  # processes that load clips; None: as `loading_workers` says
     ):
         check_teachers(clips.domain, teachers, config.force)
         detector = first_detector(config, teachers)

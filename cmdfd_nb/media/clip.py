@@ -211,8 +211,8 @@ def clips(
 ) -> Iterator[Clip]:             # each when its last frame has been read
     "Yield the clips of a video: one per face track, more where a track is long. Memory does not grow with length."
     parts = cut_tracks(find_tracks(path, config, audio_path, detector), config.max_frames, config.long)
-    sound_of = Path(audio_path).name if audio_path else ''
-    source = dict(source=Path(path).name, source_sha256=sha256_of(path), audio_source=sound_of, settings=config)
+    source = Path(path).name, sha256_of(path), Path(audio_path).name if audio_path else ''
     pairs = lockstep(path, config.audio_track, audio_path, config.retime)
     for part, material in cut_out(parts, pairs, square_of(config), sources(config.views, config) - {'sound'}):
-        yield Clip(cut_views(config.views, material, config), **vars(part), **source)
+        views = cut_views(config.views, material, config)
+        yield Clip(views, part.boxes, part.start, part.track, part.part, *source, config)

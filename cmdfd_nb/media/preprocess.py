@@ -11,9 +11,9 @@ import json, re
 from collections.abc import Iterable
 from pathlib import Path
 
-import av
 import numpy as np
 import torch
+from av.error import FFmpegError
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
@@ -83,7 +83,7 @@ def _not_a_clip(path):
     return UnreadableMedia(path, 'it is not a preprocessed clip', 'Delete it and run cmdfd_preprocess again.')
 
 
-_BROKEN = (SafetensorError, OSError, KeyError, TypeError, ValueError, av.FFmpegError)
+_BROKEN = (SafetensorError, OSError, KeyError, TypeError, ValueError, FFmpegError)
 
 
 def clip_header(

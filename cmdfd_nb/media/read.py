@@ -9,9 +9,12 @@ __all__ = ['SLACK', 'on_screen', 'opened', 'upright', 'MediaInfo', 'probe', 'cou
 import contextlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
+from av.error import FFmpegError
+from av.stream import Disposition
 
 from ..core import FPS, NoAudioStream, NoVideoStream, UnreadableMedia
 
@@ -35,7 +38,7 @@ def _no_file(path):
 # %% ../../nbs/media/10_read.ipynb #2180fe16
 def _tracks(container, kinds=('video', 'audio')):
     "Return the tracks that can be decoded, cover pictures left out."
-    cover = av.stream.Disposition.attached_pic
+    cover = Disposition.attached_pic
     return [s for s in container.streams if s.type in kinds and s.codec_context and not s.disposition & cover]
 
 _NOT_MEDIA = {'tty': 'it is text', 'concat': 'it is a playlist', 'hls': 'it is a playlist', 'dash': 'it is a playlist'}
@@ -56,7 +59,7 @@ def opened(
         with av.open(f'file:{path}', metadata_errors='replace') as container:
             if cause := _no_media(container): raise UnreadableMedia(path, cause, 'Give a video file.')
             yield container
-    except (av.FFmpegError, OSError) as e:
+    except (FFmpegError, OSError) as e:
         cause = f'FFmpeg cannot read it ({e.strerror})'
         raise UnreadableMedia(path, cause, 'See whether it plays; fetch it again.') from e
 
@@ -95,7 +98,7 @@ def _decoded(container, stream, path):
         total += 1
         frames = []
         try: frames = packet.decode()
-        except av.FFmpegError: damaged += 1
+        except FFmpegError: damaged += 1
         for frame in frames:
             end = max(end, (frame.pts or 0) + frame.duration)
             yield frame
@@ -180,7 +183,7 @@ def _shape(stream):
     return round(stream.width * (stream.sample_aspect_ratio or 1)), stream.height
 
 # %% ../../nbs/media/10_read.ipynb #6e648e6d
-def _video_info(container, path):
+def _video_info(container, path) -> tuple[dict[str, Any], float | None]:
     "Return the fields of `MediaInfo` about pictures, and the time of the first one in seconds."
     if not _tracks(container, ('video',)): return {}, None
     video = _track(container, path, 'video')
@@ -192,7 +195,7 @@ def _video_info(container, path):
     codec = video.codec_context.name
     return dict(width=width, height=height, rotation=_rotation(matrix), fps=fps, video_codec=codec), start
 
-def _sound_info(container, path):
+def _sound_info(container, path) -> tuple[dict[str, Any], list[float]]:
     "Return the fields of `MediaInfo` about sound, and the times in seconds at which its tracks begin."
     tracks = _tracks(container, ('audio',))
     if not tracks: return {}, []

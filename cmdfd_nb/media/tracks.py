@@ -54,9 +54,9 @@ def _looks(
     every: int = 5,  # frames from one look to the next
 ):                   # yields (frame number, frame, number of the first frame of its shot)
     "Yield the frames to look at: the first and the last of every shot, and every Nth between."
-    for here, following in pairwise(chain(_shots(frames), [None])):
+    for here, (_, _, following) in pairwise(chain(_shots(frames), [(-1, None, -1)])):   # beyond the end is another shot
         i, _, first = here
-        is_last = following is None or following[2] != first
+        is_last = following != first
         if (i - first) % every == 0 or is_last: yield here
 
 # %% ../../nbs/media/15_tracks.ipynb #9343292a
@@ -144,7 +144,7 @@ def whole_frame_track(
     width: int,   # pixels
 ) -> Track:
     "Return the track of a video that is one face from edge to edge."
-    return Track(0, np.tile(np.float32([0, 0, width, height]), (n, 1)))
+    return Track(0, np.tile(np.array([0, 0, width, height], np.float32), (n, 1)))
 
 # %% ../../nbs/media/15_tracks.ipynb #17217a3d
 def smooth_boxes(

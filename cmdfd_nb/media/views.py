@@ -70,9 +70,13 @@ def _faces(crops, settings): return shrunk(crops, FACE_SIZE)
 def _lips(crops, settings): return centre(crops)
 
 
-_GRAY = dict(source='gray', shape=(FACE_SIZE, FACE_SIZE), dtype='uint8')
-register_view(View('faces', _faces, **_GRAY, says='Gray face crops of 112 pixels.'))
-register_view(View('lips', _lips, **_GRAY, says='Gray mouth crops of 112 pixels, twice as fine as faces.'))
+def _gray_view(name, cut, says):
+    "Return a view of gray pictures of 112 pixels."
+    return View(name, cut, 'gray', (FACE_SIZE, FACE_SIZE), dtype='uint8', says=says)
+
+
+register_view(_gray_view('faces', _faces, 'Gray face crops of 112 pixels.'))
+register_view(_gray_view('lips', _lips, 'Gray mouth crops of 112 pixels, twice as fine as faces.'))
 
 # %% ../../nbs/media/175_views.ipynb #bb7e6a71
 MEL_BANDS = 40

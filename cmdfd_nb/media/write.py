@@ -11,6 +11,7 @@ from fractions import Fraction
 
 import av
 import numpy as np
+from av.codec.context import Flags
 
 from ..core import FPS, SAMPLE_RATE, BadArgument
 from ..store import atomic_path
@@ -31,7 +32,7 @@ def _open_tracks(out, image, fps, crf, rate):
     video.pix_fmt = 'yuv420p'
     video.thread_count = 1
     sound = rate and out.add_stream('aac', rate=rate, layout='mono', bit_rate=6 * rate)
-    for track in filter(None, (video, sound)): track.codec_context.flags |= av.codec.context.Flags.bitexact
+    for track in filter(None, (video, sound)): track.codec_context.flags |= Flags.bitexact
     return video, sound
 
 # %% ../../nbs/media/13_write.ipynb #262a0426
@@ -82,5 +83,5 @@ def write_wav(
     "Write a 16-bit PCM WAV file, whole or absent."
     samples = np.clip(np.round(np.asarray(audio) * 2**15), -2**15, 2**15 - 1).astype('<i2')
     with atomic_path(path) as part, wave.open(str(part), 'wb') as out:
-        out.setparams((1, 2, rate, 0, 'NONE', None))
+        out.setparams((1, 2, rate, 0, 'NONE', 'not compressed'))
         out.writeframes(samples.tobytes())

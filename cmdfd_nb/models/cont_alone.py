@@ -55,6 +55,13 @@ class ContAlone(Detector):
     licence = 'Apache-2.0'
     source = 'this kit'
 
+    mean: torch.Tensor      # of both numbers
+    scale: torch.Tensor
+    mean2: torch.Tensor     # of their squares and products, too
+    scale2: torch.Tensor
+    weight: torch.Tensor
+    bias: torch.Tensor
+
     def __init__(self, config=ContAloneConfig()):   # the settings
         super().__init__(config)
         for name, size in dict(mean=2, scale=2, mean2=6, scale2=6, weight=6, bias=1).items():

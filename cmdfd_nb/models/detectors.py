@@ -56,15 +56,19 @@ register_curve('sync', Curve('Sync', 'Do sound and face move together? Cosine of
 class Verdict:
     "The answer of a detector about a batch of clips."
     logits: torch.Tensor                 # (B, 2), real and fake
-    mask: torch.Tensor = None            # (B, T) bool, or None when every frame exists
-    frame_logits: torch.Tensor = None    # (B, T, 2), for detectors that decide frame by frame
+    mask: torch.Tensor | None = None     # (B, T) bool, or None when every frame exists
+    frame_logits: torch.Tensor | None = None   # (B, T, 2), for detectors that decide frame by frame
     curves: dict = field(default_factory=dict)   # name: (B, T)
-    fused: torch.Tensor = None           # (B, T, E) features that a map of clips is drawn from
+    fused: torch.Tensor | None = None    # (B, T, E) features that a map of clips is drawn from
+
+    def score_of(self, logits):   # (..., 2) to (...), higher for fake
+        "Return the logit of fake minus the logit of real."
+        return logits[..., FAKE] - logits[..., REAL]
 
     @property
     def score(self):   # (B,), higher for fake
-        "Return the logit of fake minus the logit of real."
-        return self.logits[..., FAKE] - self.logits[..., REAL]
+        "Return the score of each clip."
+        return self.score_of(self.logits)
 
 # %% ../../nbs/models/30_detectors.ipynb #9f698f1f
 def logits_of(
@@ -97,17 +101,14 @@ class Detector(nn.Module, ABC):
     ) -> Verdict:
         "Judge a batch of clips."
 
-# %% ../../nbs/models/30_detectors.ipynb #01a057d8
-@patch(as_prop=True)
-def needs(self: Detector):   # names of views
-    "Return what this instance reads; a switch of its configuration may add something."
-    return self.reads
+    @property
+    def needs(self) -> tuple: return self.reads       # what this instance reads
 
+    @property
+    def alone(self) -> bool: return False             # True if other clips of a batch would change a clip's result
 
-@patch(as_prop=True)
-def alone(self: Detector):   # True if other clips of a batch would change a clip's result
-    "Tell whether clips must be judged one at a time."
-    return False
+    @property
+    def cont_rule(self) -> dict: return rule_of(self.config)   # keyword arguments of `agreement.cont`
 
 # %% ../../nbs/models/30_detectors.ipynb #df5f38e5
 def rule_of(
@@ -115,12 +116,6 @@ def rule_of(
 ) -> dict:     # keyword arguments of `agreement.cont`
     "Return how Cont is computed for a detector."
     return dict(divergence=getattr(config, 'divergence', 'js'), blank=getattr(config, 'blank', 'keep'))
-
-
-@patch(as_prop=True)
-def cont_rule(self: Detector):   # keyword arguments of `agreement.cont`
-    "Return how Cont is computed for this detector."
-    return rule_of(self.config)
 
 # %% ../../nbs/models/30_detectors.ipynb #518fcb86
 def decision_loss(

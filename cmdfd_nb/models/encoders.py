@@ -140,7 +140,7 @@ class AudioEncoder(nn.Module):
         x = hide(normalise(self.norm, self.conv(x), mask_at[scale]).relu(), mask_at[scale])
         for stage, stride in zip(self.stages, self.strides):
             scale //= stride
-            for block in stage: x = block(x, mask_at[scale])
+            for block in stage.children(): x = block(x, mask_at[scale])
         return x.mean(2).transpose(1, 2)
 
 # %% ../../nbs/models/31_encoders.ipynb #f1216c60

@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 
 from ..core import BadWeights
 from ..store import sha256_of
-from ..media.clip import PreprocessConfig
+from ..media.clip import cut_config
 from .encoders import VisualFrontend
 from .detectors import configure
 from .correlation import CorrelationConfig, CorrelationDetector
@@ -166,27 +166,34 @@ def load_lip_frontend(
 def load_official(
     path,             # the authors' checkpoint: detector, teachers and heads in one state dict
     lips_path=None,   # the lip-reading front end; without it there is no Cont for a new video
+    score_by: str = 'softmax',   # or 'fake_logit', by which the published evaluation ranks
 ) -> Weights:         # domain `real`, configured as `official`; raises `BadWeights`
     "Load the authors' model."
     config = teacher_config('official')
-    parts = dict(detector=CorrelationDetector(configure('correlation', 'official')), asr=ASR(config), vsr=VSR(config))
+    detector = CorrelationDetector(configure('correlation', 'official', score_by=score_by))
+    parts = dict(detector=detector, asr=ASR(config), vsr=VSR(config))
     adopt(parts, read_foreign(path), path, OFFICIAL_UNUSED)
     if lips_path: parts['lips'] = load_lip_frontend(lips_path)
     provenance = dict(source='authors', files=[Path(p).name for p in (path, lips_path) if p])
-    whole = PreprocessConfig(faces='whole')
-    return Weights(Path(path).name, 'real', **parts, preprocess=whole, provenance=provenance, sha256=sha256_of(path))
+    cut = cut_config('official', long='parts')
+    return Weights(Path(path).name, 'real', **parts, preprocess=cut, provenance=provenance, sha256=sha256_of(path))
 
 # %% ../../nbs/models/37_official.ipynb #a98a80e7
 def _not_the_classifier(name): return not name.startswith('detector.classify')
 
 
+_CLASSIFIER = ('lossAV.FC.weight', 'lossAV.FC.bias')   # of TalkNet: is this face speaking?
+
+
 def load_talknet(
     path,                                              # TalkNet's pretrain_TalkSet.model
     config: CorrelationConfig = CorrelationConfig(),   # of the paper's sizes
-) -> CorrelationDetector:                              # a fresh classifier on TalkNet's encoders; raises `BadWeights`
+) -> CorrelationDetector:   # on TalkNet's encoders; the classifier is fresh, but for `official`; raises `BadWeights`
     "Make a detector that starts from TalkNet, as the authors' training does."
     detector = CorrelationDetector(config)
     tensors = read_foreign(path)
     if not detector.fusion: tensors = {k: v for k, v in tensors.items() if not k.startswith('model.selfAV.')}
-    adopt(dict(detector=detector), tensors, path, TALKNET_UNUSED, _not_the_classifier)
+    whole = config.preset == 'official'
+    unused = {k: v for k, v in TALKNET_UNUSED.items() if not (whole and k in _CLASSIFIER)}
+    adopt(dict(detector=detector), tensors, path, unused, _everything if whole else _not_the_classifier)
     return detector

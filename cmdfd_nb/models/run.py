@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from ..core import FAKE, REAL
 from .detectors import Verdict
 from .agreement import cont, posteriors
 from .checkpoint import Weights
@@ -50,8 +49,8 @@ def batch_of(
 class Answer:
     "The verdict on a batch, and the posteriors of the teachers behind its Cont."
     verdict: Verdict
-    heard: torch.Tensor = None   # (B, T, 40) of the ASR teacher; None without teachers
-    seen: torch.Tensor = None    # (B, T, 40) of the VSR teacher
+    heard: torch.Tensor | None = None   # (B, T, 40) of the ASR teacher; None without teachers
+    seen: torch.Tensor | None = None    # (B, T, 40) of the VSR teacher
 
 # %% ../../nbs/models/39_run.ipynb #376ce7ad
 @torch.inference_mode()
@@ -77,7 +76,7 @@ def _cut(tensor, i, n):
 def _frame_score(verdict, i, n):
     "Return the score of each frame; None for a detector that decides about whole clips."
     logits = _cut(verdict.frame_logits, i, n)
-    return None if logits is None else logits[:, FAKE].astype(float) - logits[:, REAL].astype(float)
+    return None if logits is None else verdict.score_of(logits.astype(float))
 
 
 def _embedding(verdict, i, n):

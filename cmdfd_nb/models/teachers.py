@@ -66,7 +66,7 @@ def teacher_config(
 ) -> TeacherConfig:         # raises `BadArgument` for an unknown preset
     "Return the configuration of the teachers by preset."
     sizes = dict(paper={}, official={}, tiny=_TINY)
-    return TeacherConfig(one_of('preset', preset, sizes), **sizes[preset])
+    return TeacherConfig.from_dict(sizes[one_of('preset', preset, sizes)] | dict(preset=preset))
 
 # %% ../../nbs/models/34_teachers.ipynb #160fd97c
 class Neighbours(nn.Module):
@@ -117,6 +117,8 @@ def posterior(self: Recogniser,
 # %% ../../nbs/models/34_teachers.ipynb #6b00c9bc
 class ASR(Recogniser):
     "Teacher that turns STFT magnitudes into character posteriors."
+    bands: torch.Tensor | None   # (321, 40) mel filters
+
     def __init__(self,
         config: TeacherConfig = TeacherConfig(),   # sizes
     ):

@@ -13,7 +13,7 @@ from importlib.resources import files
 import numpy as np
 import torch
 
-from ..media.clip import PreprocessConfig
+from ..media.clip import cut_config
 from .detectors import configure, detector_class
 from .teachers import ASR, VSR, lip_frontend, teacher_config
 from .checkpoint import Weights, load_weights, read_about
@@ -54,7 +54,7 @@ def seeded_weights(
     parts = dict(detector=detector, asr=ASR(config), vsr=VSR(config), lips=lip_frontend(config))
     for part, module in parts.items(): _fill(module, part, seed)
     name = f'seeded:{preset}' if kind == 'correlation' else f'seeded:{preset}:{kind}'
-    cut = PreprocessConfig(faces='whole' if preset == 'official' else 'track')
+    cut = cut_config(preset, long='parts')
     return Weights(name, 'seeded', **parts, preprocess=cut, provenance=dict(rule='crc32 of the name', seed=seed))
 
 # %% ../../nbs/models/38_weights.ipynb #35cb3640

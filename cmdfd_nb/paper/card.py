@@ -66,8 +66,8 @@ A face gets a word by the band that its p_fake lies in:
 ## Is p_fake a probability?
 
 Log odds of p_fake are {scale:.3f} times the score plus {bias:.3f}, fitted on the {clips} validation clips. The expected
-calibration error went from {ece_before:.3f} to {ece_after:.3f} there (each fifth of the people by the fit to the others),
-and from {unseen_before:.3f} to {unseen_after:.3f} on the people never met, who are another mixture of forgeries.
+calibration error went from {ece_before:.3f} to {ece_after:.3f} there (each fifth of the people by the fit to the
+others), and from {unseen_before:.3f} to {unseen_after:.3f} on the people never met, who are another mixture of forgeries.
 {called} In tables a clip counts as fake from {threshold:.3f} on.
 
 ![Share of fakes against p_fake: validation clips and people never met, as trained and calibrated](calibration.png)
@@ -102,7 +102,8 @@ def _words_met(done):
     "Lay out how many clips of people never met get each word, as Markdown."
     p_fake, labels = (np.asarray(values) for values in done['reliability']['people never met, calibrated'])
     said = np.array([word_for(p, done['weights']) for p in p_fake])
-    rows = [f'| {word} | {(said[labels == REAL] == word).sum()} | {(said[labels == FAKE] == word).sum()} |' for word in WORDS]
+    counts = {word: [((said == word) & (labels == label)).sum() for label in (REAL, FAKE)] for word in WORDS}
+    rows = [f'| {word} | {reals} | {fakes} |' for word, (reals, fakes) in counts.items()]
     return '\n'.join(['| word | real clips | fakes |', '|---|---|---|', *rows])
 
 # %% ../../nbs/paper/77_card.ipynb #2711f3b9

@@ -15,7 +15,7 @@ from ..core import FAKE, FPS, REAL
 from ..store import content_key
 from ..media.views import find_view
 from ..media.clip import Clip
-from ..media.preprocess import load_clip, save_clip
+from ..media.preprocess import clip_path, load_clip, save_clip
 from ..data.clips import ClipTable
 
 # %% ../../nbs/paper/73_mispair.ipynb #fa991252
@@ -54,7 +54,7 @@ def _mispaired_row(row, root):
     "Make the mispaired clip of a real one, unless it is there; return its row."
     shift = shift_of(row['clip'])
     path = Path(root)/f'mispaired-{row["clip"]}'
-    if not path.exists(): save_clip(mispair(load_clip(Path(root)/row['clip']), shift), path)
+    if not path.exists(): save_clip(mispair(load_clip(clip_path(root, row['clip'])), shift), path)
     facts = dict(category=MISPAIRED, method='mispaired', label=FAKE, frames=row['frames'] - abs(shift))
     return row | facts | dict(path=f'{row["path"]}#{shift:+}', clip=path.name)
 

@@ -100,7 +100,8 @@ def footage_of(
     pictures, sounds = zip(*islice(lockstep(path, config.audio_track, retime=config.retime), first, stop))
     boxes = track.boxes[first - track.start:stop - track.start]
     sha256 = sha256_of(path)
-    about: dict[str, Any] = dict(source=Path(path).name, source_sha256=sha256, settings=config, procedural=is_procedural(path, sha256))
+    about: dict[str, Any] = dict(source=Path(path).name, source_sha256=sha256, settings=config)
+    about['procedural'] = is_procedural(path, sha256)
     return Footage(np.stack(pictures), np.concatenate(sounds), boxes, first, face, **about)
 
 # %% ../../nbs/show/858_uncropped.ipynb #8a6bef08

@@ -213,8 +213,8 @@ def still(
 ):                  # matplotlib figure
     "Draw the viewer as a figure: a picture with its face, and the curves with the playhead."
     import matplotlib.pyplot as plt
-    size: dict[str, Any] = dict(figsize=(9, 2.6 * len(views)), width_ratios=(1, 2.6), layout='constrained', squeeze=False)
-    fig, rows = plt.subplots(len(views), 2, **size)
+    size: dict[str, Any] = dict(figsize=(9, 2.6 * len(views)), width_ratios=(1, 2.6), layout='constrained')
+    fig, rows = plt.subplots(len(views), 2, squeeze=False, **size)
     for axes, one in zip(rows, views): _still_row(axes, one, frame)
     notes = dict.fromkeys(note for v in views for note in v['notes'])
     fig.supxlabel(' '.join(notes), fontsize=8, color='#777777')
