@@ -43,7 +43,7 @@ reproduce: .venv/.dev  ## run all experiments on a miniature, within an hour on 
 	@for name in $(if $(DRY),dry,table1 table2 table3 table4 fig1); do printf '\n'; cat out/experiments/$$name.md; done
 
 # Two tiers. .ci/full.txt names the notebooks, folders of notebooks and tests that only the second one runs.
-PYTEST := $(BIN)/pytest -q -n auto --maxprocesses 8 --dist loadgroup
+PYTEST := $(BIN)/pytest -q -n auto --maxprocesses 8 --dist loadgroup --no-loadscope-reorder
 HEAVY = $(shell awk '/^nbs.*ipynb / { sub(/.*\//, "", $$1); printf "|^%s$$", $$1 }' .ci/full.txt)
 HEAVY_ROOMS = $(shell awk '/^nbs.*\/ / { sub(/\/$$/, "", $$1); sub(/.*\//, "", $$1); printf "|^%s$$", $$1 }' .ci/full.txt)
 
@@ -52,10 +52,9 @@ check: .venv/.dev  ## run the quick tests: no browser, no kernels, no training, 
 	$(PYTEST) -m 'not full' tests
 	$(BIN)/nbdev_test --skip_file_re '^[_.]$(HEAVY)' --skip_folder_re '^[_.]$(HEAVY_ROOMS)'
 
-test: .venv/.dev  ## check that notebooks are in sync and clean, run each of them, run tests/; 10 minutes
-	$(BIN)/pytest -q tests/test_notebooks.py
+test: .venv/.dev  ## run all tests and all notebooks; 10 minutes
+	$(PYTEST) tests
 	$(BIN)/nbdev_test
-	$(PYTEST) --ignore tests/test_notebooks.py tests
 
 lint: ruff biome pyright  ## look for mistakes without running anything: Python, notebooks, JavaScript, types
 

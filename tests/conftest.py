@@ -22,10 +22,13 @@ KERNELS = {'test_counterfactual', 'test_experiments', 'test_lab', 'test_tutorial
 @pytest.hookimpl(tryfirst=True)   # before xdist looks for groups, and before -m chooses
 def pytest_collection_modifyitems(items):
     """Tests of a file run in one process, which makes what they share once; all that start kernels run in the same one.
-    A test is of the full tier if .ci/full.txt names it or its file, or if it needs more than the clone."""
+    A test is of the full tier if .ci/full.txt names it or its file, or if it needs more than the clone.
+    The longest begin first, so that processes end together: kernels, then other files of the full tier."""
     for item in items:
         item.add_marker(pytest.mark.xdist_group('kernels' if item.path.stem in KERNELS else item.path.stem))
         if item.nodeid.startswith(FULL) or BEYOND & set(item.fixturenames): item.add_marker(pytest.mark.full)
+    named = {line.partition('::')[0] for line in FULL}
+    items.sort(key=lambda item: (item.path.stem not in KERNELS, f'tests/{item.path.name}' not in named))
 
 
 @pytest.hookimpl(trylast=True)    # below the slowest tests
