@@ -243,18 +243,11 @@ def cmdfd_teach(
 _TRAIN = 'learn.config:TrainConfig'
 
 
-<<<<<<< ours
-def _train_settings(config, preset, terms, epochs, seed, kind=None, force=None):
+def _train_settings(config, preset, terms, epochs, seed, kind=None, force=None, start=None):
     "Return the `TrainConfig` that options ask for."
     from cmdfd_nb.learn.config import TrainConfig, train_config
-    chosen = dict(kind=kind, preset=preset, terms=terms and tuple(terms.split(',')), epochs=epochs, seed=seed, force=force)
-=======
-def _train_settings(config, preset, terms, epochs, seed, kind=None, start=None):
-    "Return the `TrainConfig` that options ask for."
-    from cmdfd_nb.learn.config import TrainConfig, train_config
-    terms = terms and tuple(terms.split(','))
-    chosen = dict(kind=kind, preset=preset, terms=terms, epochs=epochs, seed=seed, start=start)
->>>>>>> theirs
+    terms = terms and tuple(terms.split(","))
+    chosen = dict(kind=kind, preset=preset, terms=terms, epochs=epochs, seed=seed, force=force, start=start)
     return settings_from(TrainConfig, config, train_config, **chosen)
 
 # %% ../nbs/90_cli.ipynb #fa86258a
@@ -268,43 +261,12 @@ def _cont_of(out, clips, teachers, config, device):
     return kept_cont(out, learned.paths(), teachers, pick_device(device), **rule)
 
 # %% ../nbs/90_cli.ipynb #d2bea1c5
-<<<<<<< ours
-@command
-def cmdfd_train(
-    clips: Param('Folder of preprocessed clips, with clips.parquet', str),
-    config: Param('JSON file with settings', str) = None,
-    detector: Param('Detector to train, see cmdfd_detectors (default: correlation, the paper\'s)', str) = None,
-    teachers: Param('Weights file with both teachers; without it only --terms classification', str) = None,
-    out: out_option('Folder of the run; one that was interrupted goes on') = 'runs/detector',
-    preset: setting(_TRAIN, 'preset', 'Settings and size: tiny, paper, official', 'tiny') = None,
-    terms: setting(_TRAIN, 'terms', 'Terms of the loss, separated by commas', 'all') = None,
-    epochs: setting(_TRAIN, 'epochs', 'How often the clips are gone through', "the preset's") = None,
-    seed: setting(_TRAIN, 'seed', 'Another seed, another run') = None,
-    force: setting(_TRAIN, 'force', 'Teachers to use though the clips are of real people', 'none') = None,
-    device: Param('auto or cpu', str, choices=('auto', 'cpu')) = 'auto',
-    workers: Param('Processes that load clips', int) = 0,
-) -> list:  # nothing
-    "Train a detector on preprocessed clips."
-    from cmdfd_nb.data.clips import read_clips
-    from cmdfd_nb.learn.loop import train
-    from cmdfd_nb.models.checkpoint import check_teachers, load_weights
-    chosen = _train_settings(config, preset, terms, epochs, seed, detector, force)
-    table = read_clips(Path(clips)/'clips.parquet')
-    taught = load_weights(teachers) if teachers else None
-    check_teachers(table.domain, taught, chosen.force)
-    cont = _cont_of(out, table, taught, chosen, device) if taught else None
-    how = dict(teachers=taught, cont=cont, device=device, workers=workers)
-    record = train(table, out, chosen, command=' '.join(sys.argv), **how)
-    best = f'Best epoch {record["best"]["epoch"]}, validation AUC {record["best"]["auc"]:.3f}: {out}/best.safetensors'
-    if int(os.environ.get('RANK', 0)) == 0: print(best)   # one process of several speaks
-=======
 def _beside_the_authors(config, table):
     "Say how far a run is what the authors' code does."
     from cmdfd_nb.learn.authors import authors_text, compare_with_authors
     from cmdfd_nb.media.preprocess import load_clip
     cut = load_clip(table.paths()[0]).settings
     return authors_text(compare_with_authors(config, cut))
->>>>>>> theirs
 
 # %% ../nbs/90_cli.ipynb #894621ff
 @command
@@ -318,6 +280,7 @@ def cmdfd_train(
     terms: setting(_TRAIN, 'terms', 'Terms of the loss, separated by commas', 'all') = None,
     epochs: setting(_TRAIN, 'epochs', 'How often the clips are gone through', "the preset's") = None,
     seed: setting(_TRAIN, 'seed', 'Another seed, another run') = None,
+    force: setting(_TRAIN, 'force', 'Teachers to use though the clips are of real people', 'none') = None,
     device: Param('auto or cpu', str, choices=('auto', 'cpu')) = 'auto',
     workers: Param('Processes that load clips (default: up to 4 from 2,000 clips on)', int) = None,
     start: setting(_TRAIN, 'start', "First weights: TalkNet's file (pretrain_TalkSet.model), or teacher", 'by the seed') = None,
@@ -325,11 +288,12 @@ def cmdfd_train(
     "Train a detector on preprocessed clips."
     from cmdfd_nb.data.clips import read_clips
     from cmdfd_nb.learn.loop import train
-    from cmdfd_nb.models.checkpoint import load_weights
-    chosen = _train_settings(config, preset, terms, epochs, seed, detector, start)
+    from cmdfd_nb.models.checkpoint import check_teachers, load_weights
+    chosen = _train_settings(config, preset, terms, epochs, seed, detector, force, start)
     table = read_clips(Path(clips)/'clips.parquet')
     if chosen.preset == 'official': print(_beside_the_authors(chosen, table), file=sys.stderr)
     taught = load_weights(teachers) if teachers else None
+    check_teachers(table.domain, taught, chosen.force)
     cont = _cont_of(out, table, taught, chosen, device) if taught else None
     how = dict(teachers=taught, cont=cont, device=device, workers=workers)
     record = train(table, out, chosen, command=' '.join(sys.argv), **how)
@@ -337,35 +301,10 @@ def cmdfd_train(
     if int(os.environ.get('RANK', 0)) == 0: print(best)   # one process of several speaks
 
 # %% ../nbs/90_cli.ipynb #cf35b2bb
-<<<<<<< ours
-@command
-def cmdfd_evaluate(
-    clips: Param('Folder of preprocessed clips (with clips.parquet), or a file of scores that this command wrote', str),
-    weights: Param('Weights file, or seeded[:tiny|paper|official]; not needed for a file of scores', str) = None,
-    out: out_option('File to write the scores to, *.parquet; what it holds of the same weights is kept') = None,
-    split: Param('train, val, test, or all', str) = 'test',
-    threshold: Param("p_fake from which a video is called fake (default: that of the weights)", float) = None,
-    unit: Param('What is drawn for the intervals', str, choices=('group', 'identity', 'crossed', 'clip')) = 'group',
-    resamples: Param('How often', int) = 1000,
-    device: DEVICE = 'auto',
-    workers: Param('Processes that score; on a GPU, 1', int) = 1,
-    json: JSON = False,
-) -> dict:  # the report, which lists the problems
-    "Score preprocessed clips and tell per forgery how well they are found: AUC, EER, recalls, calibration, intervals."
-    from cmdfd_nb.judge.evaluate import evaluation_report, report_text, scores_from
-    from cmdfd_nb.judge.resampling import check_resamples
-    split = None if split == 'all' else split
-    check_resamples(resamples)
-    scores = scores_from(clips, weights, out, split, device, workers)
-    report = evaluation_report(scores, split, threshold, unit, resamples)
-    print(json_text(report) if json else report_text(report))
-    return report
-=======
 def _reading_of(clips):
     "Return how pictures were laid beside the sound in a folder of clips; None for a file of scores."
     from cmdfd_nb.data.clips import read_clips
     return read_clips(Path(clips)/'clips.parquet').about.get('retime', 'by-stamp') if Path(clips).is_dir() else None
->>>>>>> theirs
 
 # %% ../nbs/90_cli.ipynb #005ab48d
 @command
@@ -375,7 +314,7 @@ def cmdfd_evaluate(
     out: out_option('File to write the scores to, *.parquet; what it holds of the same weights is kept') = None,
     split: Param('train, val, test, or all', str) = 'test',
     threshold: Param("p_fake from which a video is called fake (default: that of the weights)", float) = None,
-    unit: Param('What is drawn for the intervals', str, choices=('identity', 'clip')) = 'identity',
+    unit: Param('What is drawn for the intervals', str, choices=('group', 'identity', 'crossed', 'clip')) = 'group',
     resamples: Param('How often', int) = 1000,
     device: DEVICE = 'auto',
     workers: Param('Processes that score; on a GPU, 1', int) = 1,

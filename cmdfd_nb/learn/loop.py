@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from fastcore.basics import patch
 
-from ..core import BadArgument
+from ..core import REAL, BadArgument
 from ..store import atomic_path, claim
 from ..media.preprocess import read_part
 from ..models.agreement import kept_cont
@@ -82,6 +82,7 @@ def _load(self: Run, detector, cont):
     changes = {} if hasattr(detector, 'fit') else dict(size=self.config.window, kinds=self.config.augment)
     self.items = clip_set(self.train_clips, cont, fields=views, seed=self.config.seed, **changes)
     self.held = clip_set(self.val_clips, cont, fields=views)
+    self.usual = clip_set(self.val_clips.where(self.val_clips.rows.label == REAL), cont, fields=views)
 
 
 @patch
@@ -153,7 +154,7 @@ def _show(self: Run, bar):
     "Move the bar by a step; show mean losses and the best AUC."
     p = self.progress
     shown = {name: total / p.step for name, total in p.sums.items()}
-    if p.history: shown['AUC'] = p.best['auc']
+    if p.history: shown['AUC'] = self.best['auc']
     bar.set_postfix({name: f'{value:.3f}' for name, value in shown.items()})
     bar.update()
 
@@ -191,9 +192,29 @@ def epochs(self: Run):   # of the whole run
 
 # %% ../../nbs/learn/54_loop.ipynb #7e01cee1
 @patch
+def settle(self: Run):
+    "Show real validation clips to a detector that wants to know what is usual; most do not."
+    detector = self.accelerator.unwrap_model(self.model)
+    if not hasattr(detector, 'settle'): return
+    batches = loader(self.usual, frame_batches(self.usual.frames, max(self.config.budget, 500)), self.workers)
+    detector.eval()
+    detector.settle({k: v.to(self.accelerator.device) for k, v in batch.items()} for batch in batches)
+    detector.train()
+
+# %% ../../nbs/learn/54_loop.ipynb #e2569b9d
+@patch(as_prop=True)
+def best(self: Run) -> dict:   # of the finished epochs
+    "Return the record of the epoch to keep: the one with the best validation AUC, or the last if only reals may count."
+    history = self.progress.history
+    reals_only = self.accelerator.unwrap_model(self.model).learns_from == 'reals'
+    return history[-1] if reals_only else self.progress.best
+
+# %% ../../nbs/learn/54_loop.ipynb #307cb8c6
+@patch
 def judge(self: Run) -> dict:   # epoch, mean losses, `auc`, calibration
     "Validate, and close the epoch."
     p = self.progress
+    self.settle()
     rows = self.val_clips.rows
     score = validate(self.accelerator, self.model, self.held, max(self.config.budget, 500), self.workers)
     losses = {name: total / p.step for name, total in p.sums.items()}
@@ -215,7 +236,7 @@ def record(self: Run,
     a = self.accelerator
     where = dict(versions=versions(), device=str(a.device), processes=a.num_processes, threads=torch.get_num_threads())
     work = dict(clips_train=len(self.train_clips), clips_val=len(self.val_clips), steps=p.steps)
-    found = dict(seconds=round(p.seconds, 1), memory_mb=peak_memory(a.device), best=p.best, history=p.history)
+    found = dict(seconds=round(p.seconds, 1), memory_mb=peak_memory(a.device), best=self.best, history=p.history)
     return dict(command=command, **self.identity, seed=self.config.seed, **where, **work, **found)
 
 # %% ../../nbs/learn/54_loop.ipynb #13dd4a86
@@ -230,7 +251,7 @@ def keep(self: Run,
         detector = self.accelerator.unwrap_model(self.model)
         weights = weights_of(detector, about, self.identity, self.clips, self.teachers)   # sets it to evaluation
         save_weights(self.out/'last.safetensors', weights)
-        if about is self.progress.best: save_weights(self.out/'best.safetensors', weights)
+        if about is self.best: save_weights(self.out/'best.safetensors', weights)
         detector.train()
         with atomic_path(self.out/'record.json') as part: part.write_text(json.dumps(self.record(command), indent=1))
     self.save()
