@@ -156,7 +156,7 @@ def test_the_experiment_on_shortcuts_measures_both_worlds(roots, monkeypatch):
     assert list(known['measured']) == ['fakeavceleb', 'cmdfd']
     for kind, table in known['measured'].items():
         assert table.type.value_counts().to_dict() == Counter(shot.type for shot in plan(kind))
-        assert table.notna().all(None) and table.sync.between(-1, 1).all()
+        assert table.notna().all(axis=None) and table.sync.between(-1, 1).all()
         types = set(table.type) - {'real'}
         assert set(known['against_real'](table).index) == types == set(known['type_separations'](table).index)
 
