@@ -82,6 +82,7 @@ def cmdfd_report(
         print(error, file=sys.stderr)
         return [error.record()]
     print(f'Wrote {path}')
+    return []
 
 # %% ../nbs/90_cli.ipynb #d356bb2f
 @command
@@ -89,7 +90,7 @@ def cmdfd_weights(
     checkpoint: Param("The authors' checkpoint (*.model, *.pt)", str),
     out: Param('File to write, *.safetensors', str),
     lips: Param('The lip-reading front end (visual_frontend.pt); needed for Cont', str) = None,
-) -> list:  # nothing
+) -> None:
     "Convert the authors' checkpoint to a weights file of this kit."
     from cmdfd_nb.models.checkpoint import save_weights
     from cmdfd_nb.models.official import load_official
@@ -114,7 +115,7 @@ def _detector_lines(about):
 @command
 def cmdfd_detectors(
     json: JSON = False,
-) -> list:  # nothing
+) -> None:
     "List the detectors of the kit, with what each reads, learns from and has weights for."
     from cmdfd_nb.models.detectors import all_detectors
     from cmdfd_nb.models.weights import weights_of_kind
@@ -155,10 +156,12 @@ def cmdfd_preprocess(
     workers: WORKERS = None,
 ) -> list:  # videos that gave no clips
     "Find faces, compute features and save both, clip by clip. May be stopped and resumed."
+    from dataclasses import replace
     from cmdfd_nb.data.clips import preprocess_all
     from cmdfd_nb.media.clip import PreprocessConfig
-    cut = dict(views=tuple(views.split(','))) if views else {}
-    clips = preprocess_all(manifest, out, PreprocessConfig(faces=faces, **cut), worker_count(workers))
+    config = PreprocessConfig(faces=faces)
+    if views: config = replace(config, views=tuple(views.split(',')))
+    clips = preprocess_all(manifest, out, config, worker_count(workers))
     for problem in clips.problems: print(problem['message'], file=sys.stderr)
     print(f'{len(clips)} clips of {clips.rows.path.nunique()} videos are in {out}; {len(clips.problems)} problems.')
     return clips.problems
@@ -177,7 +180,8 @@ def cmdfd_audit(
     from cmdfd_nb.data.manifest import read_manifest
     from cmdfd_nb.data.audit.findings import GRAVE
     from cmdfd_nb.data.audit.report import as_html, as_text, audit, audit_summary
-    table, other = (read_manifest(path) if path else None for path in (manifest, against))
+    table = read_manifest(manifest)
+    other = read_manifest(against) if against else None
     findings = audit(table, other, media, worker_count(workers))
     if html:
         with atomic_path(html) as part: part.write_text(as_html(findings, Path(manifest).name), 'utf-8')
@@ -203,7 +207,7 @@ def cmdfd_teach(
     read: setting('learn.teach:LessonConfig', 'read') = None,
     seed: setting('learn.teach:LessonConfig', 'seed', 'Another seed, other weights') = None,
     workers: Param('Processes that make sentences', int) = 1,
-) -> list:  # nothing
+) -> None:
     "Train the two teachers, one on sound and one on lips, on real clips with transcripts."
     from cmdfd_nb.data.clips import read_clips
     from cmdfd_nb.learn.match import teach
@@ -233,7 +237,7 @@ def _cont_of(out, clips, teachers, config, device):
     from cmdfd_nb.models.detectors import configure, rule_of
     learned = clips.where(clips.rows.split.isin(('train', 'val')))
     rule = rule_of(configure(config.kind, config.preset, **config.detector))
-    return kept_cont(out, learned.paths(), teachers, pick_device(device), **rule)
+    return kept_cont(out, learned.paths(), teachers, str(pick_device(device)), **rule)
 
 # %% ../nbs/90_cli.ipynb #d2bea1c5
 @command
@@ -250,7 +254,7 @@ def cmdfd_train(
     force: setting(_TRAIN, 'force', 'Teachers to use though the clips are of real people', 'none') = None,
     device: Param('auto or cpu', str, choices=('auto', 'cpu')) = 'auto',
     workers: Param('Processes that load clips', int) = 0,
-) -> list:  # nothing
+) -> None:
     "Train a detector on preprocessed clips."
     from cmdfd_nb.data.clips import read_clips
     from cmdfd_nb.learn.loop import train
@@ -260,8 +264,8 @@ def cmdfd_train(
     taught = load_weights(teachers) if teachers else None
     check_teachers(table.domain, taught, chosen.force)
     cont = _cont_of(out, table, taught, chosen, device) if taught else None
-    how = dict(teachers=taught, cont=cont, device=device, workers=workers)
-    record = train(table, out, chosen, command=' '.join(sys.argv), **how)
+    record = train(table, out, chosen, command=' '.join(sys.argv), teachers=taught, cont=cont, device=device,
+                   workers=workers)
     best = f'Best epoch {record["best"]["epoch"]}, validation AUC {record["best"]["auc"]:.3f}: {out}/best.safetensors'
     if int(os.environ.get('RANK', 0)) == 0: print(best)   # one process of several speaks
 
@@ -321,7 +325,7 @@ def cmdfd_chain(
     seed: Param('Of the worlds that teach', int) = 1,
     workers: WORKERS = None,
     install: Param('Put the weights and their card into the kit', store_true) = False,
-) -> list:  # nothing
+) -> None:
     "Make the kit's weights from nothing: make worlds, preprocess, train teachers and detector, score unseen people."
     from dataclasses import replace
     from cmdfd_nb.paper.card import card, ship

@@ -9,6 +9,7 @@ __all__ = ['SPLITS', 'LABELS', 'VIDEO', 'Manifest', 'join_tables', 'typed', 'wri
 import json, os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from fastcore.basics import patch
 
@@ -67,7 +68,7 @@ def _check_rows(
 @dataclass(frozen=True, eq=False, repr=False)
 class _Table:
     "Rows and what belongs to all of them."
-    rows: object            # data frame
+    rows: Any               # data frame
     root: str               # folder of the files, made absolute
     kind: str = ''          # layout it was indexed as
     domain: str = 'real'    # 'real' or 'synthetic'
