@@ -178,8 +178,8 @@ def test_the_published_names(real_data, published_names, official_lists, rule, s
     assert cmdfd.rows.category.value_counts().to_dict() == FAKES
     assert said in describe_split(made)
     said = Cross().tables(made, cmdfd).describe()
-    trained = dict(source='251 real and 10,571 fake', person='251 real and 5,055 fake', authors='345 real and 3,739 fake',
-                   factor='164 real and 6,915 fake')[rule]
+    trained = dict(source='251 real and 10,571 fake', person='251 real and 5,055 fake',
+                   authors='345 real and 3,739 fake', factor='164 real and 6,915 fake')[rule]
     assert f'{trained} for train' in said and '1,000 real and 7,792 fake for test' in said
     assert any('175 videos are in a list for training and in one for testing' in p['message']
                for p in made.problems) == (rule == 'authors')
