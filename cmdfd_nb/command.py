@@ -10,7 +10,7 @@ __all__ = ['JSON', 'DEVICE', 'WEIGHTS', 'FACES', 'WORKERS', 'exit_code', 'comman
 import argparse, ast, json, os, sys
 from copy import copy
 from functools import wraps
-from importlib.util import find_spec
+from importlib.resources import files
 from pathlib import Path
 
 from fastcore.script import Param, call_parse, store_true
@@ -78,12 +78,12 @@ def worker_count(
     workers: int = None,   # as given with --workers; None: not given
 ) -> int:                  # number of processes
     "Return the number of processes to use."
-    return os.cpu_count() if workers is None else workers
+    return workers if workers is not None else os.cpu_count() or 1
 
 # %% ../nbs/03_command.ipynb #b0049634
 def _source_of(module):
     "Return the text of a module of the kit, which is not imported."
-    return Path(find_spec(f'cmdfd_nb.{module}').origin).read_text('utf-8')
+    return files('cmdfd_nb').joinpath(f'{module.replace(".", "/")}.py').read_text('utf-8')
 
 
 def field_source(
@@ -94,8 +94,8 @@ def field_source(
     module, cls = settings.split(':')
     text = _source_of(module)
     body = next(node.body for node in ast.parse(text).body if isinstance(node, ast.ClassDef) and node.name == cls)
-    field = next(node for node in body if isinstance(node, ast.AnnAssign) and node.target.id == name)
-    return field, text.splitlines()[field.end_lineno - 1].partition('#')[2].strip()
+    field = next(node for node in body if isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == name)
+    return field, text.splitlines()[(field.end_lineno or field.lineno) - 1].partition('#')[2].strip()
 
 # %% ../nbs/03_command.ipynb #cc74d591
 class _LateParam(Param):
@@ -123,8 +123,9 @@ def _complete_from_field(param, settings, name, what, default):
     "Fill in help, type and choices of an option from the source of a field."
     field, says = field_source(settings, name)
     values = [_literal(field.value)]
-    if isinstance(field.value, ast.Call): values = [_literal(arg) for arg in field.value.args]
-    if ast.unparse(field.value).startswith('choice(') and None not in values: param.choices = values
+    if isinstance(field.value, ast.Call):
+        values = [_literal(arg) for arg in field.value.args]
+        if ast.unparse(field.value.func) == 'choice' and None not in values: param.choices = values
     known = values[0] if default is None and values else default
     what = what or says or name
     param.help = f'{what[0].upper()}{what[1:]}' + ('' if known is None else f' (default: {known})')
@@ -165,7 +166,7 @@ def settings_from(
 # %% ../nbs/03_command.ipynb #b6a99e98
 def out_folder(
     path,     # folder to write to, or None
-) -> Path:    # the folder, which exists now; None for None; raises `BadArgument`
+) -> Path | None:   # the folder, which exists now; None for None; raises `BadArgument`
     "Make a folder for results."
     if path is None: return None
     try: Path(path).mkdir(parents=True, exist_ok=True)

@@ -10,10 +10,9 @@ __all__ = ['FPS', 'SAMPLE_RATE', 'SAMPLES_PER_FRAME', 'ROWS_PER_FRAME', 'FACE_SI
 # %% ../nbs/00_core.ipynb #4177c9fb
 import random
 from collections.abc import Iterable
-from dataclasses import asdict, field, fields
+from dataclasses import Field, asdict, field, fields
 from pathlib import Path
-
-from fastcore.basics import patch
+from typing import ClassVar
 
 # %% ../nbs/00_core.ipynb #bdb7604b
 FPS = 25                                # frames per second
@@ -82,6 +81,8 @@ def choices(
 # %% ../nbs/00_core.ipynb #9902d330
 class Settings:
     "Base of the flat dataclasses that are written to JSON and read back."
+    __dataclass_fields__: ClassVar[dict[str, Field]]   # of the dataclass that inherits
+
     def __post_init__(self):
         for f in fields(self):
             value = getattr(self, f.name)
@@ -93,17 +94,16 @@ class Settings:
         "Return the settings as plain data."
         return asdict(self)
 
-# %% ../nbs/00_core.ipynb #bc1f20a4
-@patch(cls_method=True)
-def from_dict(cls: Settings,
-    values: dict,            # field name to value
-    file='the settings',     # their source, for the message
-):                           # an instance; raises `BadArgument` on unknown fields
-    "Build settings from these values, with defaults for the others."
-    known = {f.name for f in fields(cls)}
-    unknown = ', '.join(sorted(set(values) - known))
-    if not unknown: return cls(**values)
-    raise BadArgument(file, f'{cls.__name__} has no field {unknown}', f'Fields are: {", ".join(sorted(known))}.')
+    @classmethod
+    def from_dict(cls,
+        values: dict,            # field name to value
+        file='the settings',     # their source, for the message
+    ):                           # an instance; raises `BadArgument` on unknown fields
+        "Build settings from these values, with defaults for the others."
+        known = {f.name for f in fields(cls)}
+        unknown = ', '.join(sorted(set(values) - known))
+        if not unknown: return cls(**values)
+        raise BadArgument(file, f'{cls.__name__} has no field {unknown}', f'Fields are: {", ".join(sorted(known))}.')
 
 # %% ../nbs/00_core.ipynb #7fb0f599
 def seed_everything(

@@ -12,7 +12,8 @@ ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent/'shared'
 FULL = tuple(line.split()[0] for line in (ROOT/'.ci'/'full.txt').read_text('utf-8').splitlines()
              if line.startswith('tests/'))
-BEYOND = {'browser', 'lab', 'official_lists', 'published_names', 'real_clips'}   # fixtures that need more than the clone
+# fixtures that need more than the clone
+BEYOND = {'browser', 'lab', 'official_lists', 'published_names', 'real_clips'}
 # at once, they would race for ports
 KERNELS = {'test_counterfactual', 'test_experiments', 'test_lab', 'test_tutorials'}
 
@@ -72,8 +73,8 @@ def published_names():
     "Folder of AVH-Align's lists (avh_sup/csv_metadata/favc) and FACTOR's (audio-visual/data), in one."
     folder = Path(os.environ.get('CMDFD_PUBLISHED_NAMES') or SHARED/'published_names')
     there = folder if (folder/'train_split.csv').exists() and (folder/'rvra.npy').exists() else None
-    return needed(there, "lists of FakeAVCeleb's names by AVH-Align and FACTOR (CMDFD_PUBLISHED_NAMES names their folder)",
-                  'PUBLISHED_NAMES')
+    what = "lists of FakeAVCeleb's names by AVH-Align and FACTOR (CMDFD_PUBLISHED_NAMES names their folder)"
+    return needed(there, what, 'PUBLISHED_NAMES')
 
 
 @pytest.fixture(scope='session')

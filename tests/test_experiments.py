@@ -110,7 +110,8 @@ def test_what_changes_the_outcome_changes_the_folder(folder):
     job = Job(study, Cross(), 'full', 1)
     others = [replace(job, seed=2), replace(job, method='full + band'),
               replace(job, protocol=Cross(people='as listed')), replace(job, study=replace(study, preset='paper')),
-              replace(job, study=replace(study, training=dict(lr=.1))), replace(job, study=replace(study, split='person')),
+              replace(job, study=replace(study, training=dict(lr=.1))),
+              replace(job, study=replace(study, split='person')),
               replace(job, study=replace(study, faces='whole')), replace(job, study=replace(study, start='teacher'))]
     assert len({job.folder, *(o.folder for o in others)}) == 9
     assert replace(job, study=replace(study, workers=1, device='cpu')).folder == job.folder

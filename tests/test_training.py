@@ -97,7 +97,7 @@ def test_all_terms_and_evidence_of_teachers(table, tmp_path):
     record = train(table, tmp_path/'run', config, teachers=teachers, cont=cont, device='cpu')
     assert {'classification', 'distillation', 'contrastive', 'total', 'auc'} <= set(record['history'][0])
     weights = load_weights(tmp_path/'run'/'best.safetensors')
-    assert weights.has_teachers and weights.domain == 'synthetic' and weights.provenance['teachers'] == teachers.sha256
+    assert weights.has_teachers and weights.domain == 'seeded' and weights.provenance['teachers'] == teachers.sha256
     assert record['best']['total'] == pytest.approx(sum(record['best'][term] for term in config.terms), rel=1e-5)
 
 

@@ -8,7 +8,7 @@ __all__ = ['PEOPLE', 'CATEGORIES', 'SWAP_SIBLINGS', 'FOLDS', 'TYPES', 'VARIANTS'
 
 # %% ../../nbs/data/45_protocols.ipynb #89a3ff14
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from fastcore.basics import patch
@@ -34,9 +34,9 @@ def _nothing(tables, what, split):
 class Tables:
     "Training, validation and test as a protocol cuts them out of a manifest."
     name: str           # of the protocol
-    train: object       # `Manifest` or `ClipTable`, as the protocol was given
-    val: object         # for choosing the epoch and the threshold
-    test: object        # for the numbers that are reported
+    train: Any          # `Manifest` or `ClipTable`, as the protocol was given
+    val: Any            # for choosing the epoch and the threshold
+    test: Any           # for the numbers that are reported
     categories: tuple   # forgeries that are tested, each against the reals of `test`, in the order of the paper's table
     left_out: dict = field(default_factory=dict)  # reason: number of rows
 

@@ -31,7 +31,7 @@ class TrainConfig(Settings):
     kind: str = 'correlation'        # name of the detector in the registry
     preset: str = 'paper'            # of the detector, e.g. 'paper', 'official' or 'tiny'
     detector: dict = field(default_factory=dict)   # fields of the detector's configuration to change
-    terms: tuple = None              # of its loss; None: all that its class has
+    terms: tuple = ('all',)          # of its loss; 'all' or None: all that its class has
     epochs: int = 100                # a detector that is fitted without gradients takes one
     lr: float = 1e-4                 # the first rate of 'decay', the highest of 'one_cycle'
     schedule: str = choice('decay', 'one_cycle')
@@ -40,7 +40,7 @@ class TrainConfig(Settings):
     clip_norm: float = 0.            # largest norm of the gradients; 0: no limit
     precision: str = choice('no', 'bf16', 'fp16')   # mixed precision
     budget: int = 2000               # frames of a batch, per process
-    window: int = None               # frames of a clip that are seen at a time; None: all
+    window: int | None = None        # frames of a clip that are seen at a time; None: all
     sampling: str = choice(*SAMPLING)   # which clips an epoch draws; for a detector that learns from reals: 'each'
     augment: tuple = choices(*KINDS, default=AUTHORS)   # what may be done to the pictures
     start: str = ''                  # 'teacher': lip front end of the VSR teacher; or a file of TalkNet's weights
@@ -50,7 +50,7 @@ class TrainConfig(Settings):
     def __post_init__(self):
         super().__post_init__()
         known = detector_class(self.kind).terms
-        object.__setattr__(self, 'terms', tuple(known if self.terms is None else self.terms))
+        object.__setattr__(self, 'terms', tuple(known if self.terms is None or 'all' in self.terms else self.terms))
         for term in self.terms or ('',): one_of('terms', term, known)
         configure(self.kind, self.preset, **self.detector)   # raises for a wrong preset or field
         _check_above_zero(self, ('epochs', 'lr', 'budget', 'window'))

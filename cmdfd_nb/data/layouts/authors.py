@@ -8,10 +8,11 @@ __all__ = ['V1', 'V2', 'clip_identity', 'official_row', 'read_lists', 'official_
 # %% ../../../nbs/data/layouts/423_authors.ipynb #0ff9d632
 import re
 from pathlib import Path
+from typing import Any
 
 from ...core import BadManifest, UnreadableMedia
 from ..manifest import LABELS
-from .files import Layout, _table, files_under, register_layout, video_row
+from .files import Layout, _name_parts, _table, files_under, register_layout, video_row
 from .fakeavceleb import FAKEAVCELEB, ids_in, method_by_name
 from .cmdfd import CMDFD, _mute
 
@@ -22,7 +23,7 @@ V2 = {'RealVideo-RealAudio': 'A', 'RealVideo-FakeAudio': 'B', 'FakeVideo-RealAud
 
 def clip_identity(
     path: str,   # of a clip of FakeAVCeleb 1.0 or 1.2
-) -> tuple:      # (category, person seen, number of the clip, method, people named); None for other paths
+) -> tuple | None:   # (category, person seen, number of the clip, method, people named); None for other paths
     "Name a clip by what is equal in both releases."
     kinds = V1 | V2
     found = re.search(rf'(?:^|/)({"|".join(kinds)})/[^/]+/[^/]+/(id\d+)/(?:[^/]+/)?([^/]+)$', path)
@@ -38,16 +39,16 @@ def _below_root(path):
     "Return the part of a path that is the same on all machines: inside FakeAVCeleb 1.0 or CMDFD."
     return re.sub(r'^.*/(?:FakeAVCeleb1\.0|My_Test)/', '', path)
 
-def _facts_v1(path):
-    "Read from the name of a clip of FakeAVCeleb 1.0 what it says."
-    category, seen, _, method, people = clip_identity(path)
+def _facts_v1(clip):
+    "Turn the identity of a clip of FakeAVCeleb 1.0 into columns."
+    category, seen, _, method, people = clip
     return dict(category=FAKEAVCELEB[category, method], method=method, identity=seen,
                 target='+'.join(sorted(set(people))) or None, source='FakeAVCeleb 1.0')
 
 def _facts_cmdfd(path, line):
     "Read from the name of a clip of CMDFD what it says."
-    seen, heard = re.fullmatch(r'(id\d+)(?:_.*|-(id\d+))', Path(path).stem).groups()
-    generator, own = re.fullmatch(r'(\w+?)(_Self)?', Path(path).parts[0]).groups()
+    seen, heard = _name_parts(r'(id\d+)(?:_.*|-(id\d+))', Path(path).stem, path)
+    generator, own = _name_parts(r'(\w+?)(_Self)?', Path(path).parts[0], path)
     if generator == 'origin': return dict(category='real', identity=seen, source='CMDFD')
     return dict(category=CMDFD[generator] + (own or ''), method=generator.lower(), identity=seen, target=heard,
                 own_voice=line['Identi_Label'] == '1', source='CMDFD')
@@ -62,8 +63,9 @@ def official_row(
     lengths = dict(frames=int(float(line['Frame_Len'])), rate=float(line['FPS']),
                    audio_s=int(line['Audio_Len']) / int(line['AudioSamRate']))
     labels = {ours: int(line[theirs]) for ours, theirs in zip(LABELS, ('ENtire_Label', 'Audio_Label', 'Video_Label'))}
-    facts = _facts_v1(path) if clip_identity(path) else _facts_cmdfd(path, line)
-    return video_row(path, **facts | labels | lengths, audio_path=_below_root(line['Audio_Path']), has_audio=True,
+    clip = clip_identity(path)
+    facts: dict[str, Any] = {**(_facts_v1(clip) if clip else _facts_cmdfd(path, line)), **labels, **lengths}
+    return video_row(path, **facts, audio_path=_below_root(line['Audio_Path']), has_audio=True,
                      split='train' if name.startswith('FAV_train') else 'test')
 
 # %% ../../../nbs/data/layouts/423_authors.ipynb #2b3b0426

@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 
 from ...core import BadManifest, NoAudioStream
-from .files import Layout, _unlisted, files_under, register_layout, video_row
+from .files import Layout, _name_parts, _unlisted, files_under, register_layout, video_row
 
 # %% ../../../nbs/data/layouts/422_cmdfd.ipynb #b819fadb
 CMDFD = dict(wav2lip='W2L', VideoReTalk='VRT', Audio2Head='A2H', MakeItTalk='MIT')  # folder: what tables call it
@@ -42,8 +42,8 @@ def _sound_of(path, heard, wavs, voices):
 # %% ../../../nbs/data/layouts/422_cmdfd.ipynb #a32e18bf
 def _cmdfd_fake(path, wavs, voices):
     "Yield the row of a forged clip, after the errors about it."
-    generator, own = re.fullmatch(r'(\w+?)(_Self)?', Path(path).parts[0]).groups()
-    seen, heard = re.fullmatch(r'(id\d+)-(id\d+)', Path(path).stem).groups()
+    generator, own = _name_parts(r'(\w+?)(_Self)?', Path(path).parts[0], path)
+    seen, heard = _name_parts(r'(id\d+)-(id\d+)', Path(path).stem, path)
     sound, errors = _sound_of(path, heard, wavs, voices)
     yield from errors
     if (seen == heard) != bool(own):

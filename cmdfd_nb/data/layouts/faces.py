@@ -10,6 +10,7 @@ __all__ = ['FFPP', 'DFD', 'CELEBDF', 'DEEPER', 'UADFV', 'TIMIT', 'FOLDER', 'REST
 import json, re
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from ...core import BadManifest
 from ..manifest import SPLITS
@@ -22,7 +23,7 @@ def _row_by_name(path, patterns, wavs, splits):
     if not found: return None
     facts = dict(category='real') | found.groupdict()
     wav = str(Path(path).with_suffix('.wav'))
-    sound = dict(audio_path=wav, has_audio=True) if wav in wavs else {}
+    sound: dict[str, Any] = dict(audio_path=wav, has_audio=True) if wav in wavs else {}
     return video_row(path, **facts, split=splits.get(path) or splits.get(facts['identity']), **sound)
 
 def by_name(

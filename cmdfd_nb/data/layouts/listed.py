@@ -7,6 +7,7 @@ __all__ = ['lavdf_rows', 'av1m_rows', 'dfdc_rows', 'lrs2_rows']
 
 # %% ../../../nbs/data/layouts/425_listed.ipynb #229096c2
 from pathlib import Path
+from typing import Any
 
 from ...core import SAMPLE_RATE
 from ..manifest import SPLITS
@@ -25,7 +26,7 @@ def _listed_rows(root, rows):
     yield from map(_unlisted, sorted(disk - named))
 
 # %% ../../../nbs/data/layouts/425_listed.ipynb #123aa9dc
-def _touched(picture, sound):
+def _touched(picture, sound) -> dict[str, Any]:
     "Make category and labels of which streams were touched (0 or 1)."
     kinds = [['real', 'audio_modified'], ['visual_modified', 'both_modified']]
     return dict(category=kinds[picture][sound], label=picture | sound, visual_label=picture, audio_label=sound)
