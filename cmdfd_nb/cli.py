@@ -317,12 +317,15 @@ def cmdfd_chain(
     seed: Param('Of the worlds that teach', int) = 1,
     workers: WORKERS = None,
     install: Param('Put the weights and their card into the kit', store_true) = False,
+    confirm: Param('Judge on people of the confirmation seed; it is logged', store_true) = False,
 ) -> list:  # nothing
     "Make the kit's weights from nothing: make worlds, preprocess, train teachers and detector, score unseen people."
     from dataclasses import replace
     from cmdfd_nb.paper.card import card, ship
     from cmdfd_nb.paper.chain import CHAINS, chain_of
-    words = f'cmdfd_chain {Path(work).name} --size {size} --seed {seed}'
-    done = chain_of(work, replace(CHAINS[size], seed=seed), worker_count(workers or None), words)
+    from cmdfd_nb.seeds import CONFIRMATION_SEED
+    words = f'cmdfd_chain {Path(work).name} --size {size} --seed {seed}{" --confirm" * confirm}'
+    unseen = CONFIRMATION_SEED if confirm else CHAINS[size].unseen_seed
+    done = chain_of(work, replace(CHAINS[size], seed=seed, unseen_seed=unseen), worker_count(workers or None), words)
     print(card(done))
     if install: ship(done)
