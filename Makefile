@@ -5,7 +5,7 @@ NEEDS := settings.ini setup.py pyproject.toml
 TABLE := import json; from cmdfd_nb.show.records import score_table; print(score_table([json.load(open("out/demo/score.json"))]))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo reproduce check test lint ruff biome pyright lab notebooks picture readme clean
+.PHONY: help demo reproduce confirm estimate check test lint ruff biome pyright lab notebooks picture readme clean
 .NOTPARALLEL:
 
 help:  ## list what can be made
@@ -41,6 +41,19 @@ reproduce: .venv/.dev  ## run all experiments on a miniature, within an hour on 
 	  echo "$$(( $$(date +%s) - start )) s  out/experiments/$$name.ipynb"; \
 	done
 	@for name in $(if $(DRY),dry,table1 table2 table3 table4 fig1); do printf '\n'; cat out/experiments/$$name.md; done
+
+# What is published: decided before, run once, and written into CONFIRMATION.md before any of it is made.
+CONFIRMED = {size: confirm, purpose: "$(or $(FOR),Table IV)", seeds: [1, 2, 3, 4, 5], methods: [without both, without contrastive, full]}
+confirm: .venv/.dev  ## answer Table IV's question on new people: 200 of them, five seeds, within three hours on two cores; FOR="why" goes into CONFIRMATION.md
+	@mkdir -p out/confirmed; start=$$(date +%s); \
+	JUPYTER_PATH= $(BIN)/papermill -k python3 --cwd nbs/experiments -r out "$(CURDIR)/out/confirmed" -y '$(CONFIRMED)' \
+	  nbs/experiments/table4.ipynb out/confirmed/table4.ipynb 2> out/confirmed/table4.log || \
+	  { grep -E '^[A-Za-z_.]*(Error|Bad[A-Z][a-z]+|No[A-Z][a-z]+): ' out/confirmed/table4.log | tail -n 1; \
+	    echo 'The notebook up to there is out/confirmed/table4.ipynb, the log out/confirmed/table4.log.'; exit 1; }; \
+	echo "$$(( $$(date +%s) - start )) s  out/confirmed/table4.ipynb"; tail -n 1 CONFIRMATION.md; printf '\n'; cat out/confirmed/table4.md
+
+estimate: .venv/.dev  ## measure what a clip costs here, and tell how long the two above will take
+	@$(BIN)/python -c 'from cmdfd_nb.paper.estimate import main; main()'
 
 # Two tiers. .ci/full.txt names the notebooks, folders of notebooks and tests that only the second one runs.
 PYTEST := $(BIN)/pytest -q -n auto --maxprocesses 8 --dist loadgroup --no-loadscope-reorder
