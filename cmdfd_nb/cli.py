@@ -82,6 +82,7 @@ def cmdfd_report(
         print(error, file=sys.stderr)
         return [error.record()]
     print(f'Wrote {path}')
+    return []
 
 # %% ../nbs/90_cli.ipynb #d356bb2f
 @command
@@ -91,7 +92,7 @@ def cmdfd_weights(
     lips: Param('The lip-reading front end (visual_frontend.pt); needed for Cont', str) = None,
     score_by: Param('What clips are ranked by; fake_logit: as in the published evaluation', str,
                     choices=('softmax', 'fake_logit')) = 'softmax',
-) -> list:  # nothing
+) -> None:
     "Convert the authors' checkpoint to a weights file of this kit."
     from cmdfd_nb.models.checkpoint import save_weights
     from cmdfd_nb.models.official import load_official
@@ -116,7 +117,7 @@ def _detector_lines(about):
 @command
 def cmdfd_detectors(
     json: JSON = False,
-) -> list:  # nothing
+) -> None:
     "List the detectors of the kit, with what each reads, learns from and has weights for."
     from cmdfd_nb.models.detectors import all_detectors
     from cmdfd_nb.models.weights import weights_of_kind
@@ -201,7 +202,8 @@ def cmdfd_audit(
     from cmdfd_nb.data.manifest import read_manifest
     from cmdfd_nb.data.audit.findings import GRAVE
     from cmdfd_nb.data.audit.report import as_html, as_text, audit, audit_summary
-    table, other = (read_manifest(path) if path else None for path in (manifest, against))
+    table = read_manifest(manifest)
+    other = read_manifest(against) if against else None
     findings = audit(table, other, media, worker_count(workers))
     if html:
         with atomic_path(html) as part: part.write_text(as_html(findings, Path(manifest).name), 'utf-8')
@@ -227,7 +229,7 @@ def cmdfd_teach(
     read: setting('learn.teach:LessonConfig', 'read') = None,
     seed: setting('learn.teach:LessonConfig', 'seed', 'Another seed, other weights') = None,
     workers: Param('Processes that make sentences', int) = 1,
-) -> list:  # nothing
+) -> None:
     "Train the two teachers, one on sound and one on lips, on real clips with transcripts."
     from cmdfd_nb.data.clips import read_clips
     from cmdfd_nb.learn.match import teach
@@ -258,7 +260,7 @@ def _cont_of(out, clips, teachers, config, device):
     from cmdfd_nb.models.detectors import configure, rule_of
     learned = clips.where(clips.rows.split.isin(('train', 'val')))
     rule = rule_of(configure(config.kind, config.preset, **config.detector))
-    return kept_cont(out, learned.paths(), teachers, pick_device(device), **rule)
+    return kept_cont(out, learned.paths(), teachers, str(pick_device(device)), **rule)
 
 # %% ../nbs/90_cli.ipynb #d2bea1c5
 def _beside_the_authors(config, table):
@@ -284,7 +286,7 @@ def cmdfd_train(
     device: Param('auto or cpu', str, choices=('auto', 'cpu')) = 'auto',
     workers: Param('Processes that load clips (default: up to 4 from 2,000 clips on)', int) = None,
     start: setting(_TRAIN, 'start', "First weights: TalkNet's file (pretrain_TalkSet.model), or teacher", 'by the seed') = None,
-) -> list:  # nothing
+) -> None:
     "Train a detector on preprocessed clips."
     from cmdfd_nb.data.clips import read_clips
     from cmdfd_nb.learn.loop import train
@@ -363,12 +365,15 @@ def cmdfd_chain(
     seed: Param('Of the worlds that teach', int) = 1,
     workers: WORKERS = None,
     install: Param('Put the weights and their card into the kit', store_true) = False,
-) -> list:  # nothing
+    confirm: Param('Judge on people of the confirmation seed; it is logged', store_true) = False,
+) -> None:
     "Make the kit's weights from nothing: make worlds, preprocess, train teachers and detector, score unseen people."
     from dataclasses import replace
     from cmdfd_nb.paper.card import card, ship
     from cmdfd_nb.paper.chain import CHAINS, chain_of
-    words = f'cmdfd_chain {Path(work).name} --size {size} --seed {seed}'
-    done = chain_of(work, replace(CHAINS[size], seed=seed), worker_count(workers or None), words)
+    from cmdfd_nb.seeds import CONFIRMATION_SEED
+    words = f'cmdfd_chain {Path(work).name} --size {size} --seed {seed}{" --confirm" * confirm}'
+    unseen = CONFIRMATION_SEED if confirm else CHAINS[size].unseen_seed
+    done = chain_of(work, replace(CHAINS[size], seed=seed, unseen_seed=unseen), worker_count(workers or None), words)
     print(card(done))
     if install: ship(done)

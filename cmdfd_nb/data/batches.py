@@ -8,6 +8,7 @@ __all__ = ['AUTHORS', 'KINDS', 'SAMPLING', 'frame_batches', 'window', 'augment',
 
 # %% ../../nbs/data/46_batches.ipynb #f28047e1
 import os
+from collections.abc import Callable
 from multiprocessing import get_context
 
 import cv2
@@ -50,7 +51,7 @@ def frame_batches(
 # %% ../../nbs/data/46_batches.ipynb #933355a1
 def window(
     frames: int,    # of the clip
-    size: int,      # wanted; None: the whole clip
+    size: int | None,   # wanted; None: the whole clip
     rng,            # NumPy generator
 ) -> tuple:         # first frame, and the one after the last
     "Draw a random stretch of a clip."
@@ -94,7 +95,7 @@ def _same(face, _): return face
 def _flipped(face, _): return cv2.flip(face, 1)
 
 
-KINDS = dict(  # name: what is drawn for a clip, and what is done to each frame with it
+KINDS: dict[str, tuple[Callable, Callable]] = dict(  # name: what is drawn for a clip, and what is done to each frame with it
     none=(_nothing, _same), flip=(_nothing, _flipped), crop=(_square, _cropped), rotation=(_turn, _turned),
     exposure=(_levels, cv2.LUT))
 

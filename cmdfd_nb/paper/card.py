@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ..core import FAKE, REAL
+from ..seeds import CONFIRMATION_SEED, opened_note
 from ..store import atomic_path
 from ..models.checkpoint import save_weights
 from ..models.weights import PRETRAINED
@@ -52,7 +53,7 @@ and for seeing the method at work.
 ## What they are worth
 
 AUC, and recall at the threshold that validation chose, with 95 % intervals (people resampled), on clips of another
-seed: no person seen or heard there occurs in training.
+seed ({unseen}): no person seen or heard there occurs in training. {opened}
 
 {table}
 
@@ -128,6 +129,11 @@ def _about_teachers(weights):
     return dict(heard=test['clips'], rates=rates, blank=blank, **aucs)
 
 # %% ../../nbs/paper/77_card.ipynb #2891cd04
+def _seed_note(seed):
+    "Tell when the confirmation seed was opened, or that these are numbers of development."
+    return opened_note() if seed == CONFIRMATION_SEED else 'It is a seed of development: it may have been looked at before.'
+
+
 def card(
     done: dict,   # from `chain_of`
 ) -> str:         # Markdown
@@ -135,6 +141,8 @@ def card(
     weights = done['weights']
     stages = _listed({name: round(seconds) for name, seconds in done['seconds'].items()}, ' s')
     made = dict(size=_megabytes(weights), command=done['command'], seed=done['chain'].seed)
+    unseen = done['chain'].unseen_seed
+    made |= dict(unseen=unseen, opened=_seed_note(unseen))
     took = dict(stages=stages, memory=done['memory']['main'], versions=_listed(weights.provenance['versions']))
     return CARD.format(**made, **_about_detector(done), **_about_teachers(weights), **took)
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 
 from ..core import BadManifest, Settings
+from ..seeds import CONFIRMATION_SEED, TEACHING_SEED, UNSEEN_SEED, open_confirmation
 from ..store import atomic_path
 from ..world.plan import World
 from ..world.build import build
@@ -38,8 +39,8 @@ from ..judge.evaluate import score_clips
 @dataclass(frozen=True)
 class Chain(Settings):
     "Settings that decide the outcome of a chain."
-    seed: int = 1           # of the worlds that teach
-    unseen_seed: int = 1001 # of the worlds to be judged on
+    seed: int = TEACHING_SEED        # of the worlds that teach
+    unseen_seed: int = UNSEEN_SEED   # of the worlds to be judged on; the confirmation seed goes into its log
     speakers: int = 380     # people with transcripts, all splits counted
     people: int = 80        # people who are forged, all splits counted; those for testing are not made
     reals: int = 60         # further people, who are never forged
@@ -98,14 +99,21 @@ class Stages:
             with atomic_path(self.path) as part: part.write_text(json.dumps(self.seconds, indent=1))
 
 # %% ../../nbs/paper/76_chain.ipynb #9e4d1500
+def _place(chain, name):
+    "Return the folder of a data set; people of the confirmation seed get one of their own."
+    confirmed = name in UNSEEN and chain.unseen_seed == CONFIRMATION_SEED
+    return f'{name}_confirmed' if confirmed else name
+
+
 def _clips_of_world(work, name, chain, stage, workers):
     "Make a data set, index it and cut it into clips; raises the first error of a clip that could not be made."
     plan = _plans(chain)[name]
-    root = Path(work)/'worlds'/name
+    place = _place(chain, name)
+    root = Path(work)/'worlds'/place
     make = (root, plan.world, plan.people, workers, plan.splits, plan.reals, plan.types)
     failed = stage(f'generate {name}', lambda: build(*make))
     for error in failed.values(): raise error
-    def cut(): return preprocess_all(index(plan.world.kind, root), Path(work)/'clips'/name, workers=workers)
+    def cut(): return preprocess_all(index(plan.world.kind, root), Path(work)/'clips'/place, workers=workers)
     return stage(f'preprocess {name}', cut)
 
 # %% ../../nbs/paper/76_chain.ipynb #c978cb4b
@@ -181,9 +189,10 @@ def chain_of(
     work = Path(work)
     stage = Stages(work/'seconds.json')
     weights, people = _learned(work, chain, stage, workers, command)
+    if chain.unseen_seed == CONFIRMATION_SEED: open_confirmation(f'the card of the weights ({command})')
     asked = {name: _clips_of_world(work, name, chain, stage, workers) for name in UNSEEN}
     asked['validation'] = people.of_split('val')
-    def score(name): return score_clips(asked[name], weights, work/f'{name}.parquet', workers=workers)
+    def score(name): return score_clips(asked[name], weights, work/f'{_place(chain, name)}.parquet', workers=workers)
     scores = {name: stage(f'score {name}', lambda name=name: score(name)) for name in asked}
     found = _judged([scores[name] for name in UNSEEN], set(people.rows.category))
     groups = _reliability_groups(scores)

@@ -7,7 +7,7 @@ __all__ = ['SUFFIXES', 'LAYOUTS', 'files_under', 'toy_tree', 'video_row', 'try_r
            'register_layout', 'layout_of']
 
 # %% ../../../nbs/data/layouts/420_files.ipynb #27dc9ffa
-import csv, json, os
+import csv, json, os, re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,6 +55,16 @@ def video_row(
     labels = dict(label=fake, audio_label=0, visual_label=fake)
     named = dict(path=path, category=category, method=category, identity=identity)
     return dict.fromkeys(VIDEO) | named | labels | facts
+
+def _name_parts(
+    pattern: str,   # with groups, for the whole text
+    text: str,      # a part of a path
+    path: str,      # that is named in the message
+) -> tuple:         # raises `BadManifest` if the text does not fit
+    "Take a name apart."
+    found = re.fullmatch(pattern, text)
+    if found: return found.groups()
+    raise BadManifest(path, f'its name is not one of this data set ({pattern})', 'Rename it, or take it away.')
 
 def _missing(path): return UnreadableMedia(path, 'it is listed, but not there', 'Download it again, or do without.')
 
