@@ -160,15 +160,15 @@ def _cut_settings(preset, views, **options):
 def cmdfd_preprocess(
     manifest: Param('Manifest of cmdfd_index', str),
     out: Param('Folder for the clips and clips.parquet, new or begun', str),
-    faces: Param('track: find and follow faces; whole: the videos are cropped to a face (default: the preset\'s)', str) = None,
+    faces: Param("track: follow faces; whole: videos are cropped to a face (default: the preset's)", str) = None,
     views: Param('Views to cut, with commas, e.g. faces,mfcc,rgb_224 (default: those of the paper)', str) = None,
     workers: WORKERS = None,
     preset: Param("official: whole frames, swapped channels, 1,000 frames, as the authors' code", str,
                   choices=('paper', 'official')) = 'paper',
     channels: setting(_CUT, 'channels', 'Gray of faces; swapped: as in the published code', "the preset's") = None,
-    long: setting(_CUT, 'long', 'Tracks of over 1,000 frames: cut into parts, or only the first kept', "the preset's") = None,
+    long: setting(_CUT, 'long', 'Tracks of over 1,000 frames: all parts, or only the first', "the preset's") = None,
     retime: setting(_CUT, 'retime', 'by-sound: for videos with a wrong rate, such as MakeItTalk in CMDFD') = None,
-    pack: Param('Pictures in a third of the space (default: where the data are real)', str, choices=('yes', 'no')) = None,
+    pack: Param('Pictures in a third of the space (default: real data)', str, choices=('yes', 'no')) = None,
     force: Param('Start even if the clips seem not to fit on the disk', store_true) = False,
 ) -> list:  # videos that gave no clips
     "Find faces, compute features and save both, clip by clip. May be stopped and resumed."
@@ -280,7 +280,7 @@ def cmdfd_train(
     seed: setting(_TRAIN, 'seed', 'Another seed, another run') = None,
     device: Param('auto or cpu', str, choices=('auto', 'cpu')) = 'auto',
     workers: Param('Processes that load clips (default: up to 4 from 2,000 clips on)', int) = None,
-    start: setting(_TRAIN, 'start', "First weights: TalkNet's file (pretrain_TalkSet.model), or teacher", 'by the seed') = None,
+    start: setting(_TRAIN, 'start', "First weights: TalkNet's file, or teacher (its lips)", 'by the seed') = None,
 ) -> list:  # nothing
     "Train a detector on preprocessed clips."
     from cmdfd_nb.data.clips import read_clips
