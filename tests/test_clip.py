@@ -3,11 +3,13 @@ import subprocess, sys
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from cmdfd_nb.bench import lengthened
 from cmdfd_nb.media.clip import PreprocessConfig, clips
-from cmdfd_nb.media.preprocess import load_clip, preprocess
-from cmdfd_nb.core import NoAudioStream
+from cmdfd_nb.media.preprocess import bytes_per_frame, load_clip, preprocess, read_part
+from cmdfd_nb.core import NoAudioStream, UnreadableMedia
+from cmdfd_nb.data.clips import clip_summary
 from cmdfd_nb.media.features import mfcc, stft
 from cmdfd_nb.media.sound import read_audio
 
@@ -50,6 +52,25 @@ def test_preprocess_twice(files, tmp_path):
     clip = load_clip(paths[0])
     assert clip.settings == PreprocessConfig() and clip.source == 'vox_b.mp4'
     np.testing.assert_array_equal(clip['faces'], next(clips(files['vox_b.mp4']))['faces'])
+
+
+@pytest.mark.parametrize('name', ('vox_a.mp4', 'mpeg4_512px.mp4'))
+def test_packed_a_real_clip_takes_a_third_and_loses_nothing(files, tmp_path, name):
+    path, = preprocess(files[name], tmp_path, PreprocessConfig(faces='whole'), packed=True)
+    kept, clip = load_clip(path), next(clips(files[name], PreprocessConfig(faces='whole')))
+    arrays = sum(array.nbytes for array in clip.views.values())
+    for view in clip.views: np.testing.assert_array_equal(kept[view], clip[view])
+    assert path.stat().st_size < .42 * arrays
+    part = read_part(path, ('faces', 'lips', 'stft'), 61, 86)
+    np.testing.assert_array_equal(part['faces'], clip['faces'][61:86])
+    np.testing.assert_array_equal(part['stft'], clip['stft'][4 * 61:4 * 86])
+    assert abs(bytes_per_frame(clip.views, packed=True) * len(clip) / path.stat().st_size - 1) < .35
+
+
+def test_an_older_file_of_clips_is_named_with_its_remedy(tmp_path):
+    save_file(dict(boxes=np.zeros((25, 4), np.float32)), tmp_path/'old.safetensors', metadata=dict(clip='{}'))
+    for read in load_clip, clip_summary, lambda path: read_part(path, ['faces']):
+        with pytest.raises(UnreadableMedia, match='cmdfd_preprocess'): read(tmp_path/'old.safetensors')
 
 
 def test_parts_of_a_real_clip_join_seamlessly(files):

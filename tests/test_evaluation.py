@@ -1,6 +1,7 @@
 "Metrics and intervals where the truth is known, and scoring of any detector that may be interrupted."
 import json, subprocess, sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -18,7 +19,7 @@ from cmdfd_nb.judge.resampling import bootstrap_counts, evaluate
 from cmdfd_nb.judge.scores import per_video, read_scores, write_scores
 from cmdfd_nb.learn.calibration import p_fake_of
 from cmdfd_nb.media.clip import Clip
-from cmdfd_nb.media.preprocess import save_clip
+from cmdfd_nb.media.preprocess import clip_path, save_clip
 from cmdfd_nb.media.views import expected
 from cmdfd_nb.models.correlation import CorrelationDetector
 from cmdfd_nb.models.detectors import all_detectors, configure
@@ -202,10 +203,13 @@ def test_command_refuses_an_unknown_unit(tmp_path):
 def test_command_lists_clips_that_cannot_be_read(clips, whole, tmp_path, capsys):
     copy, out = tmp_path/'clips', tmp_path/'s.parquet'
     copy.mkdir()
-    for file in clips.paths()[1:]: (copy/file.name).symlink_to(file)
-    (copy/'clips.parquet').write_bytes((clips.paths()[0].parent/'clips.parquet').read_bytes())
+    places = [clip_path(copy, file.name) for file in clips.paths()]
+    for place, file in zip(places, clips.paths()):
+        place.parent.mkdir(exist_ok=True)
+        if place != places[0]: place.symlink_to(file)
+    (copy/'clips.parquet').write_bytes((Path(clips.root)/'clips.parquet').read_bytes())
     broken = clips.rows['clip'][0]
-    (copy/broken).write_bytes(b'no clip')
+    places[0].write_bytes(b'no clip')
     write_scores(out, whole.where(whole.rows['clip'].isin(clips.rows['clip'][2:])))
     assert cmdfd_evaluate(str(copy), weights='seeded', out=str(out), split='all') == 1
     shown = capsys.readouterr().out

@@ -5,15 +5,21 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from test_batches import make_clip
 
+from cmdfd_nb.media.clip import PreprocessConfig, cut_config
 from cmdfd_nb.media.preprocess import save_clip
 from cmdfd_nb.core import BadArgument, BadManifest
 from cmdfd_nb.data.clips import ClipTable
+from cmdfd_nb.learn.authors import NOT_AS_THEIRS, compare_with_authors
 from cmdfd_nb.learn.config import TrainConfig, rate_at, train_config
 from cmdfd_nb.learn.optimise import batches_of, parts_of
 from cmdfd_nb.learn.loop import train
 from cmdfd_nb.models.checkpoint import load_weights, save_weights
+from cmdfd_nb.models.correlation import sync
+from cmdfd_nb.models.detectors import configure
+from cmdfd_nb.models.losses import distillation
 from cmdfd_nb.models.weights import seeded_weights
 
 SMALL = dict(visual_widths=(4, 4, 4, 8), visual_hidden=8, temporal_blocks=1, audio_filters=(8, 8, 8, 8), heads=2)
@@ -147,3 +153,23 @@ def test_a_detector_that_is_fitted_trains_by_the_same_call(table, tmp_path):
     assert train(table, tmp_path/'run', config, teachers=teachers, device='cpu') == record
     train(table, tmp_path/'again', config, teachers=teachers, device='cpu')
     assert (tmp_path/'again'/'best.safetensors').read_bytes() == (tmp_path/'run'/'best.safetensors').read_bytes()
+
+
+def test_identical_embeddings_can_be_distilled():
+    "The cosine of a vector with itself comes out above 1 for some; the loss must not refuse it."
+    same = torch.randn(20_000, 32, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    curve = sync(same, same)
+    loss = distillation(curve[None], torch.full((1, 20_000), .7))
+    loss.backward()
+    assert curve.max() <= 1 and loss.isfinite() and same.grad.isfinite().all()
+
+
+def test_the_preset_official_does_what_it_says():
+    "Every setting that can be as in the authors' code is, and every other one is counted as a difference."
+    config, cut = train_config('official', start='pretrain_TalkSet.model'), cut_config('official')
+    points = compare_with_authors(config, cut)
+    assert {point.name for point in points if not point.same} == set(NOT_AS_THEIRS)
+    detector = configure('correlation', 'official')
+    assert (detector.sync_from, detector.score_by) == ('attended', 'fake_logit')
+    assert (config.lr, cut.channels) == (1e-5, 'swapped')
+    assert sum(not point.same for point in compare_with_authors(train_config('paper'), PreprocessConfig())) > 12

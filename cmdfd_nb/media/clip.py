@@ -38,8 +38,8 @@ class PreprocessConfig(Settings):
     padding: float = .4                    # margin around a face, as a part of half its longer side
     min_frames: int = 25                   # shorter tracks are dropped
     max_frames: int = 1000                 # what is done to longer tracks, `long` says
-    long: str = choice('parts', 'first')   # cut them into equal parts, or keep the beginning alone (the authors' training)
-    channels: str = choice('rgb', 'swapped')   # gray of faces; swapped: red and blue take each other's weight (the authors')
+    long: str = choice('parts', 'first')   # equal parts, or the beginning alone (the authors' training)
+    channels: str = choice('rgb', 'swapped')   # gray of faces; swapped: red weighs as blue (the authors')
     retime: str = choice(*RETIME)          # pictures by their own times, or laid evenly over the sound
     mfcc_window_s: float = .040            # seconds: .040 (the authors'), .025 (TalkNet's)
     audio_track: int = 0                   # number of the sound track in the file
@@ -136,7 +136,8 @@ def find_tracks(
 ) -> list[Track]:                # smoothed; raises `TooShort`, `NoFace` and the errors of `lockstep`
     "Find and follow the faces of a video (first pass)."
     ticks = count()
-    pictures = (picture for (picture, _), _ in zip(lockstep(path, config.audio_track, audio_path, config.retime), ticks))
+    pairs = lockstep(path, config.audio_track, audio_path, config.retime)
+    pictures = (picture for (picture, _), _ in zip(pairs, ticks))
     if config.faces == 'track':
         detector = detector or make_detector(config.detector, config.model or None)
         found = track_faces(pictures, detector, config.detect_every, config.min_frames)

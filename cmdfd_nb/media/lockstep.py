@@ -55,8 +55,8 @@ def lockstep(
     sound = audio_path or path
     for file, kind, index in (path, 'video', 0), (sound, 'audio', audio_track):
         with opened(file) as container: _track(container, file, kind, index)
-    seconds = None
-    if one_of('retime', retime, RETIME) == 'by-sound': seconds = sum(map(len, _blocks(sound, audio_track))) / SAMPLE_RATE
+    by_sound = one_of('retime', retime, RETIME) == 'by-sound'
+    seconds = sum(map(len, _blocks(sound, audio_track))) / SAMPLE_RATE if by_sound else None
     return _in_step(frames(path, seconds), _per_frame(_blocks(sound, audio_track)), path)
 
 # %% ../../nbs/media/12_lockstep.ipynb #2e01b24a

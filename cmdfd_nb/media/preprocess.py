@@ -198,7 +198,7 @@ OUTCOME = 1  # raised when this code begins to compute other clips from the same
 
 
 def _keyed(config):
-    "Return the settings as they enter the hash; the standard views go without saying, so that a new view changes no name."
+    "Return the settings as they enter the hash, without the standard views."
     settings = config.to_dict()
     if settings['views'] == STANDARD_VIEWS: del settings['views']
     if Path(config.model).is_file(): settings['model'] = sha256_of(config.model)
