@@ -9,7 +9,6 @@ __all__ = ['ABOUT_WEIGHTS', 'SCORE_COLUMNS', 'Scores', 'join_scores', 'per_video
 import json
 from dataclasses import dataclass, field, replace
 from html import escape
-from pathlib import Path
 from typing import Any
 
 from fastcore.basics import patch

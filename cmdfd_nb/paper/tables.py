@@ -81,10 +81,9 @@ def over_seeds(
 
 # %% ../../nbs/paper/71_tables.ipynb #a1d85596
 def _variance_of_seeds(runs_a, runs_b, names):
-    "Return the variance that seeds bring into a difference of means, per (category, metric); seeds of equal number are paired."
-    def values(runs): return np.stack([_metrics_of(run, np.ones((1, len(run))), names).to_numpy()[:, 0] for run in runs])
-    a = values(runs_a)
-    b = values(runs_b)
+    "Return the variance that seeds bring into a difference of means; seeds of equal number are paired."
+    def values(run): return _metrics_of(run, np.ones((1, len(run))), names).to_numpy()[:, 0]
+    a, b = (np.stack([values(run) for run in runs]) for runs in (runs_a, runs_b))
     def of_mean(some): return some.var(0, ddof=1) / len(some) if len(some) > 1 else 0 * some[0]
     return of_mean(a - b) if len(a) == len(b) else of_mean(a) + of_mean(b)
 
@@ -187,7 +186,8 @@ def _caption(runs, numbers, resamples):
     warnings = [sentence for domain, sentence in _BY_DOMAIN.items() if domain in domains]
     return [*warnings, f'{_tested_on(runs)} Seeds: {" or ".join(map(str, seeds))}.',
             f'Domain of the weights: {", ".join(domains)}.',
-            f'Means over seeds, in brackets 95 % of {len(resamples.counts)} resamples by {resamples.unit} and seed. {resamples.note}']
+            f'Means over seeds, in brackets 95 % of {len(resamples.counts)} resamples by {resamples.unit} and seed. '
+            f'{resamples.note}']
 
 # %% ../../nbs/paper/71_tables.ipynb #6302a373
 def _rows_of_cells(numbers, metrics, columns, text):
