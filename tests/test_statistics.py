@@ -41,9 +41,10 @@ def found_in(rng, resamples=100, **how):
     return rows[rows.role == 'primary'].iloc[0], rows[rows.role == 'corrected']
 
 
-def simulated(rng, n=1500, groups=65, seeds=5, own=1., spread=1., there=0.):
+def simulated(rng, n=1000, groups=65, seeds=5, own=1., spread=1., there=0.):
     "p of n experiments: a difference of each group and seed, of which seeds bring the share that `spread` gives."
-    gaps = there + own * rng.normal(size=(n, 1, groups)) + spread * rng.normal(size=(n, seeds, 1)) + rng.normal(size=(n, seeds, groups))
+    gaps = there + own * rng.normal(size=(n, 1, groups)) + spread * rng.normal(size=(n, seeds, 1))
+    gaps = gaps + rng.normal(size=(n, seeds, groups))
     of_groups = rng.multinomial(groups, np.full(groups, 1 / groups), 200) / groups
     of_seeds = rng.multinomial(seeds - 1, np.full(seeds, 1 / seeds), 200) / (seeds - 1)   # as `tables.over_seeds` draws
     sd = np.stack([np.einsum('sg,bs,bg->b', one, of_seeds, of_groups).std(ddof=1) for one in gaps])
@@ -54,7 +55,7 @@ def simulated(rng, n=1500, groups=65, seeds=5, own=1., spread=1., there=0.):
 @pytest.mark.parametrize('own, spread', [(3., 0.), (1., .3), (.3, 1.)])
 def test_the_primary_test_errs_in_one_of_twenty(own, spread):
     p, z = simulated(np.random.default_rng(0), own=own, spread=spread)
-    assert .03 < np.mean(p < .05) < .07, np.mean(p < .05)
+    assert .025 < np.mean(p < .05) < .075, np.mean(p < .05)
     if spread > own: assert np.mean(abs(z) > 1.96) > .08   # percentiles of the normal would not do
 
 
@@ -77,7 +78,7 @@ def test_nothing_is_found_in_a_table_where_nothing_differs():
 
 def test_130_people_and_five_seeds_see_a_difference_of_5_points():
     rng = np.random.default_rng(2)
-    found = [found_in(rng, a=1.3, own=.5, people=130, seeds=5)[0] for _ in range(8)]
+    found = [found_in(rng, a=1.3, own=.4, spread=.05, people=130, seeds=5)[0] for _ in range(8)]
     assert .03 < np.mean([one.value for one in found]) < .08
     assert sum(one.p < .05 for one in found) >= 5 and all(one.df > 4 for one in found)
 

@@ -72,10 +72,12 @@ def unit_note(
 ) -> str:
     "Describe in a sentence what is drawn from a table of scores."
     sizes = np.bincount(list(linked_people(rows).values()))
-    linked = f'{sizes.sum()} people in {len(sizes)} groups that lend each other voice or face, the largest of {sizes.max()}'
-    return dict(clip='Drawn: videos, so nothing is said about other people.',
-                identity=f'Drawn: people seen, as if they were independent ({linked}).', group=f'Drawn: groups; {linked}.',
-                crossed=f'Drawn: people, and a video counts as the product over all in it ({linked}).')[unit]
+    groups = f'{len(sizes)} groups that lend each other voice or face'
+    linked = f'{sizes.sum()} people in {groups}, the largest of {sizes.max()}'
+    says = dict(clip='videos, so nothing is said about other people.',
+                identity=f'people seen, as if they were independent ({linked}).', group=f'groups; {linked}.',
+                crossed=f'people, and a video counts as the product over all in it ({linked}).')
+    return f'Drawn: {says[unit]}'
 
 # %% ../../nbs/judge/62_resampling.ipynb #89017fc9
 def check_resamples(
@@ -152,7 +154,8 @@ def metrics_by_category(
     found = {}
     p_fake, labels = (rows[name].to_numpy() for name in ('p_fake', 'label'))
     for name, mask in category_masks(rows).items():
-        pieces = [all_metrics(p_fake[mask], labels[mask], threshold, piece[:, mask], metrics) for piece in _pieces(counts)]
+        those = p_fake[mask], labels[mask], threshold
+        pieces = [all_metrics(*those, piece[:, mask], metrics) for piece in _pieces(counts)]
         for metric, values in zip(metrics, np.concatenate(pieces, 1)): found[name, metric] = values
     found = pd.DataFrame(found).T.rename_axis(['category', 'metric'])
     return add_category_mean(found) if 'all' in found.index else found

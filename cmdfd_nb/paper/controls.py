@@ -20,11 +20,11 @@ from ..media.clip import Clip
 from ..media.preprocess import load_clip
 from ..models.checkpoint import load_weights
 from ..models.run import ask, batch_of, per_clip
-from ..judge.scores import Scores, per_video, read_scores, write_scores
+from ..judge.scores import per_video, read_scores, write_scores
 from ..judge.evaluate import clip_row, with_scores
 from ..judge.resampling import cell
 from .tables import PaperTable, cross_numbers, only, shared_resamples
-from .jobs import Job, material_of
+from .jobs import material_of
 
 # %% ../../nbs/paper/750_controls.ipynb #03147e6b
 def _with_sound(clip, audio):

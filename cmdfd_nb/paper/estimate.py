@@ -9,6 +9,7 @@ __all__ = ['clip_counts', 'clip_costs', 'hours', 'main']
 import os
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -45,11 +46,14 @@ def _per(n, work):
 
 
 def _trained(clips, weights, folder):
-    "Train one epoch on clips that are half for training, half for validation."
-    halves = ['train' if i % 2 else 'val' for i in range(len(clips))]
-    config = train_config('tiny', epochs=1, detector={})
+    "Train on clips of which a third validates; return processor seconds per clip and epoch."
+    halves = clips.where(clips.rows.assign(split=['train' if i % 3 else 'val' for i in range(len(clips))]))
     cont = cont_of(clips.paths(), weights)
-    return _per(len(clips), lambda: train(clips.where(clips.rows.assign(split=halves)), folder, config, teachers=weights, cont=cont))
+    def spent(epochs):
+        config = train_config('tiny', epochs=epochs)
+        learn = partial(train, halves, folder/f'{epochs}', config, teachers=weights, cont=cont)
+        return _per(int((halves.rows.split == 'train').sum()), learn)[0]
+    return (spent(4) - spent(1)) / 3   # what every run does once drops out
 
 
 def clip_costs(
@@ -68,14 +72,12 @@ def clip_costs(
         bare = replace(weights, asr=None, vsr=None, lips=None)
         loaded = [load_clip(path) for path in clips.paths()]
         score, _ = _per(n, lambda: [ask(bare, batch_of([clip], bare.views)) for clip in loaded])
-        control, _ = _per(2 * n, lambda: [change(load_clip(path)) for path in clips.paths() for change in (muted, mouth_masked)])
-        learn, _ = _trained(clips, weights, root/'run')
+        both = [(change, path) for path in clips.paths() for change in (muted, mouth_masked)]
+        control, _ = _per(2 * n, lambda: [change(load_clip(path)) for change, path in both])
+        learn = _trained(clips, weights, root/'run')
     return dict(make=make, cut=cut, cont=cont, score=score, control=control, learn=learn)
 
 # %% ../../nbs/paper/755_estimate.ipynb #dca6c0ce
-_DRAWN = 2   # clips that an epoch sees for each in the table, see above
-
-
 def hours(
     size: Size,          # of a miniature
     costs: dict,         # from `clip_costs`
@@ -86,7 +88,7 @@ def hours(
     "Tell how long an experiment takes on some cores."
     n = clip_counts(size)
     work = {name: n['made'] * costs[name] for name in ('make', 'cut', 'cont')}
-    work['learn'] = runs * size.epochs * n['learned'] * _DRAWN * costs['learn']
+    work['learn'] = runs * size.epochs * n['learned'] * costs['learn']
     work['score'] = runs * n['tested'] * costs['score']
     work['control'] = len(CONTROLS) * n['tested'] * (costs['control'] + controlled * costs['score'])
     found = {name: seconds / cores / 3600 for name, seconds in work.items()}
