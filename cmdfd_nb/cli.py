@@ -110,6 +110,14 @@ def _detector_lines(about):
     return ('{kind}: {says}\n    reads {reads}; shows {shows}; learns from {learns_from}\n'
             '    presets: {presets}; weights: {weights}\n    {source} ({licence})').format(**about | lists)
 
+
+def _view_lines():
+    "Return a line per view that a detector can read."
+    from cmdfd_nb.media.views import VIEWS
+    cont = 'Agreement of the two teachers, computed from stft and lips.'
+    said = {name: view.says for name, view in VIEWS.items()} | dict(rgb_SIZE='Colour face crops.', cont=cont)
+    return ['What they can read:', *(f'    {name:10}{says}' for name, says in said.items())]
+
 # %% ../nbs/90_cli.ipynb #e5ef0922
 @command
 def cmdfd_detectors(
@@ -119,7 +127,7 @@ def cmdfd_detectors(
     from cmdfd_nb.models.detectors import all_detectors
     from cmdfd_nb.models.weights import weights_of_kind
     known = [_about_detector(kind, cls, weights_of_kind(kind)) for kind, cls in sorted(all_detectors().items())]
-    print(json_text(known) if json else '\n'.join(map(_detector_lines, known)))
+    print(json_text(known) if json else '\n'.join([*map(_detector_lines, known), '', *_view_lines()]))
 
 # %% ../nbs/90_cli.ipynb #a8a4a2b0
 @command
