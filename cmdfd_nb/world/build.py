@@ -15,7 +15,7 @@ from ..core import BadArgument, CmdfdError
 from ..store import atomic_path
 from ..pool import in_parallel
 from ..media.write import write_video
-from .voice import Voice
+from .voice import Voice, _espeak_paths
 from .recording import Recording, record
 from .face.identity import random_identity
 from .face.camera import Camera, film
@@ -125,6 +125,7 @@ def build(
 ) -> dict:                # path of a clip that failed: `CmdfdError`; raises `BadArgument` before anything is made
     "Make the missing clips of a data set, then its tables."
     plan = shots(world, clips, splits, reals, types)
+    if not all((Path(root)/shot.path).exists() for shot in plan): _espeak_paths()   # else every clip would say it
     _claim(root, world)
     per_person = max(len(plan) // (clips + reals), 1)
     attempts = _make_missing(root, world, plan, workers, per_person)
