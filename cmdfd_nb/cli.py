@@ -113,6 +113,14 @@ def _detector_lines(about):
     return ('{kind}: {says}\n    reads {reads}; shows {shows}; learns from {learns_from}\n'
             '    presets: {presets}; weights: {weights}\n    {source} ({licence})').format(**about | lists)
 
+
+def _view_lines():
+    "Return a line per view that a detector can read."
+    from cmdfd_nb.media.views import VIEWS
+    cont = 'Agreement of the two teachers, computed from stft and lips.'
+    said = {name: view.says for name, view in VIEWS.items()} | dict(rgb_SIZE='Colour face crops.', cont=cont)
+    return ['What they can read:', *(f'    {name:10}{says}' for name, says in said.items())]
+
 # %% ../nbs/90_cli.ipynb #e5ef0922
 @command
 def cmdfd_detectors(
@@ -122,7 +130,7 @@ def cmdfd_detectors(
     from cmdfd_nb.models.detectors import all_detectors
     from cmdfd_nb.models.weights import weights_of_kind
     known = [_about_detector(kind, cls, weights_of_kind(kind)) for kind, cls in sorted(all_detectors().items())]
-    print(json_text(known) if json else '\n'.join(map(_detector_lines, known)))
+    print(json_text(known) if json else '\n'.join([*map(_detector_lines, known), '', *_view_lines()]))
 
 # %% ../nbs/90_cli.ipynb #a8a4a2b0
 @command
@@ -130,7 +138,7 @@ def cmdfd_index(
     kind: Param('Kind of data set: fakeavceleb, cmdfd, official-csv, lavdf, folder, ... (a wrong one lists all)', str),
     root: Param('Its folder', str),
     out: out_option('Manifest to write') = 'manifest.parquet',
-    lists: Param("Folder with lists: for official-csv (default: the root), and for --split authors or factor", str) = None,
+    lists: Param('Folder with lists: for official-csv (default: the root), --split authors or factor', str) = None,
     seed: Param('Of splits, where none are published', int) = 42,
     split: Param('source, person, authors or factor (default: splits.csv, else published, else source)', str) = '',
     match: Param('Only files whose path contains this', str) = '',
@@ -163,15 +171,15 @@ def _cut_settings(preset, views, **options):
 def cmdfd_preprocess(
     manifest: Param('Manifest of cmdfd_index', str),
     out: Param('Folder for the clips and clips.parquet, new or begun', str),
-    faces: Param('track: find and follow faces; whole: the videos are cropped to a face (default: the preset\'s)', str) = None,
+    faces: Param("track: follow faces; whole: videos are cropped to a face (default: the preset's)", str) = None,
     views: Param('Views to cut, with commas, e.g. faces,mfcc,rgb_224 (default: those of the paper)', str) = None,
     workers: WORKERS = None,
     preset: Param("official: whole frames, swapped channels, 1,000 frames, as the authors' code", str,
                   choices=('paper', 'official')) = 'paper',
     channels: setting(_CUT, 'channels', 'Gray of faces; swapped: as in the published code', "the preset's") = None,
-    long: setting(_CUT, 'long', 'Tracks of over 1,000 frames: cut into parts, or only the first kept', "the preset's") = None,
+    long: setting(_CUT, 'long', 'Tracks of over 1,000 frames: all parts, or only the first', "the preset's") = None,
     retime: setting(_CUT, 'retime', 'by-sound: for videos with a wrong rate, such as MakeItTalk in CMDFD') = None,
-    pack: Param('Pictures in a third of the space (default: where the data are real)', str, choices=('yes', 'no')) = None,
+    pack: Param('Pictures in a third of the space (default: real data)', str, choices=('yes', 'no')) = None,
     force: Param('Start even if the clips seem not to fit on the disk', store_true) = False,
 ) -> list:  # videos that gave no clips
     "Find faces, compute features and save both, clip by clip. May be stopped and resumed."
@@ -285,7 +293,7 @@ def cmdfd_train(
     force: setting(_TRAIN, 'force', 'Teachers to use though the clips are of real people', 'none') = None,
     device: Param('auto or cpu', str, choices=('auto', 'cpu')) = 'auto',
     workers: Param('Processes that load clips (default: up to 4 from 2,000 clips on)', int) = None,
-    start: setting(_TRAIN, 'start', "First weights: TalkNet's file (pretrain_TalkSet.model), or teacher", 'by the seed') = None,
+    start: setting(_TRAIN, 'start', "First weights: TalkNet's file, or teacher (its lips)", 'by the seed') = None,
 ) -> None:
     "Train a detector on preprocessed clips."
     from cmdfd_nb.data.clips import read_clips
@@ -343,7 +351,7 @@ def cmdfd_synth(
     clips: Param('Clips of every type of forgery', int) = 20,
     seed: setting(_WORLD, 'seed', 'Another seed, other people') = None,
     kind: setting(_WORLD, 'kind', 'Layout: fakeavceleb, cmdfd, or lrs2 (real speakers with transcripts)') = None,
-    traces: setting(_WORLD, 'traces', 'Put on forgeries for a detector to find: none, or painted (a lesson on shortcuts)') = None,
+    traces: setting(_WORLD, 'traces', 'Put on forgeries to be found: none, or painted (a lesson on shortcuts)') = None,
     seconds: setting(_WORLD, 'seconds', 'Average length of a clip') = None,
     workers: WORKERS = None,
     splits: Param('Make only these', str) = 'train,val,test',

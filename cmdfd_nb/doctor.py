@@ -116,7 +116,8 @@ def _forward(folder):
     loaded = find_weights()
     track, = score_video(_trial_clip(folder), loaded, config=replace(loaded.preprocess, faces='whole')).tracks
     if not 0 <= track.p_fake <= 1: raise ValueError(f'p_fake is {track.p_fake}')
-    return f'{track.number} {track.p_fake:.3f} for {track.frames} frames'
+    curves = ', '.join(track.curves)
+    return f'{track.frames} frames scored, with the curves {curves}'
 
 # %% ../nbs/89_doctor.ipynb #13b1e4c6
 _OPENCV = 'Run pip install "opencv-python-headless<5".'

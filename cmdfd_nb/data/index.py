@@ -199,7 +199,8 @@ def describe_split(
     parts = ', '.join(f'{name} {sizes.get(name, 0):,}' for name in ('train', 'val', 'test', 'none'))
     filmed, met = shared_people(rows)
     seed = f', seed {table.about["split_seed"]}' if table.about.get('split') in RULES else ''
-    return (f'Split by {table.about.get("split", "its table")}{seed}: {parts} of {len(rows):,} videos. On two sides: {filmed} '
+    rule = table.about.get('split', 'its table')
+    return (f'Split by {rule}{seed}: {parts} of {len(rows):,} videos. On two sides: {filmed} '
             f'people filmed, {met} filmed or lending a face or a voice.')
 
 

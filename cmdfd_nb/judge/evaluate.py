@@ -229,7 +229,7 @@ def evaluation_report(
     threshold: float | None = None,   # p_fake from which a video is called fake; None: that of the weights
     unit: str = 'group',       # what is resampled, one of `UNITS`
     n: int = 1000,             # resamples
-) -> dict:                     # plain data: weights, split, videos, unit, drawn (a sentence), resamples, rows, problems, warnings
+) -> dict:   # plain data: weights, split, videos, unit, drawn (a sentence), resamples, rows, problems, warnings
     "Evaluate the videos of a table of scores."
     if not len(scores): raise BadArgument('scores', 'no clip has one', f'The reasons:\n{grouped(scores.problems)}')
     videos = per_video(scores).of_split(split)
@@ -247,7 +247,8 @@ def _notes(report):
     made = '{detector}, weights {name} ({domain}), fake from p_fake {threshold:.3f}.'.format(**report['weights'])
     few = f'none where there are fewer than {MIN_UNITS}'
     return [f'{report["videos"]} videos, split {report["split"] or "all"}; {made}',
-            f'Brackets: 95 % of {report["resamples"]} resamples by {report["unit"]}; {few}. {report["drawn"]}', 'mean: over categories.',
+            f'Brackets: 95 % of {report["resamples"]} resamples by {report["unit"]}; {few}.', report['drawn'],
+            'mean: over categories.',
             *[f'Note: {sentence}' for sentence in report['warnings']]]
 
 

@@ -139,7 +139,9 @@ def cont_of(
 ) -> dict:            # file name of a clip: Cont (T,) float32; raises `BadWeights` if a teacher is missing
     "Compute Cont of preprocessed clips."
     here = _on(teachers, device)
-    return {name: curve for group in _groups(paths) for name, curve in _cont_of_group(group, here, device, rule).items()}
+    found = {}
+    for group in _groups(paths): found |= _cont_of_group(group, here, device, rule)
+    return found
 
 # %% ../../nbs/models/35_agreement.ipynb #d2c24072
 _SAVE_EVERY = 20   # groups

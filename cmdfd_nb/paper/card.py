@@ -68,8 +68,8 @@ A face gets a word by the band that its p_fake lies in:
 
 Log odds of p_fake are {scale:.3f} times the score plus {bias:.3f}, fitted on the {clips} validation clips. The expected
 calibration error went from {ece_before:.3f} to {ece_after:.3f} there (each fifth of the people by the fit to the
-others), and from {unseen_before:.3f} to {unseen_after:.3f} on the people never met, who are another mixture of forgeries.
-{called} In tables a clip counts as fake from {threshold:.3f} on.
+others), and from {unseen_before:.3f} to {unseen_after:.3f} on the people never met, who are another mixture of
+forgeries. {called} In tables a clip counts as fake from {threshold:.3f} on.
 
 ![Share of fakes against p_fake: validation clips and people never met, as trained and calibrated](calibration.png)
 

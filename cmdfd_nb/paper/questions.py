@@ -34,9 +34,11 @@ class Question(Settings):
 
 
 QUESTIONS = dict(
-    table2=Question('Is the paper\'s method better than Cont alone at forgeries that are held out?', 'full', 'cont_alone'),
-    table3=Question('Is the band better than the paper\'s method at types that training never holds?', 'full + band', 'full'),
-    table4=Question('Do distillation and the contrastive term together help, against the decision alone?', 'full', 'without both'))
+    table2=Question("Is the paper's method better than Cont alone at forgeries that are held out?", 'full', 'cont_alone'),
+    table3=Question("Is the band better than the paper's method at types that training never holds?",
+                    'full + band', 'full'),
+    table4=Question('Do distillation and the contrastive term together help, against the decision alone?',
+                    'full', 'without both'))
 
 # %% ../../nbs/paper/707_questions.ipynb #3dd58562
 def corrected(
@@ -50,8 +52,8 @@ def corrected(
     family = np.where(primary, np.nan, p)
     alpha = np.where(primary, .05, holm_alpha(family))
     low, high = student_interval(rows.value.to_numpy(), rows.sd.to_numpy(), rows.df.to_numpy(), alpha)
-    told = dict(role=np.where(primary, 'primary', 'corrected'), p=np.where(primary, p, holm(family)), low=low, high=high)
-    return rows.assign(**told)
+    roles = np.where(primary, 'primary', 'corrected')
+    return rows.assign(role=roles, p=np.where(primary, p, holm(family)), low=low, high=high)
 
 
 def roles_note(

@@ -214,8 +214,8 @@ def sample_study(
     copy_samples(folder/'data'/'FakeAVCeleb', 'fakeavceleb', _SAMPLE_PEOPLE, parts)
     copy_samples(folder/'data'/'CMDFD', 'cmdfd', dict(id00030='test'), parts)
     quick = dict(epochs=1, budget=60, window=10, sampling='each')
-    study = Study(str(folder/'out'), str(folder/'data'), teachers='seeded:tiny', training=quick, workers=1, device='cpu')
-    return replace(study, **changes)
+    here = dict(out=str(folder/'out'), data=str(folder/'data'), workers=1, device='cpu')
+    return replace(Study(**here, teachers='seeded:tiny', training=quick), **changes)
 
 # %% ../../nbs/paper/72_studies.ipynb #c824ed5d
 @lru_cache(maxsize=2)

@@ -80,10 +80,9 @@ def over_seeds(
 
 # %% ../../nbs/paper/71_tables.ipynb #a1d85596
 def _variance_of_seeds(runs_a, runs_b, names):
-    "Return the variance that seeds bring into a difference of means, per (category, metric); seeds of equal number are paired."
-    def values(runs): return np.stack([_metrics_of(run, np.ones((1, len(run))), names).to_numpy()[:, 0] for run in runs])
-    a = values(runs_a)
-    b = values(runs_b)
+    "Return the variance that seeds bring into a difference of means; seeds of equal number are paired."
+    def values(run): return _metrics_of(run, np.ones((1, len(run))), names).to_numpy()[:, 0]
+    a, b = (np.stack([values(run) for run in runs]) for runs in (runs_a, runs_b))
     def of_mean(some): return some.var(0, ddof=1) / len(some) if len(some) > 1 else 0 * some[0]
     return of_mean(a - b) if len(a) == len(b) else of_mean(a) + of_mean(b)
 

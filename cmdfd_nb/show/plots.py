@@ -60,7 +60,8 @@ def _draw_distribution(ax, rows, measure, order, few):
     how |= dict(legend=False, ax=ax)
     sns.violinplot(**how, cut=0, inner=None, linewidth=0, alpha=.5, density_norm='width')
     if rows.category.value_counts().max() <= few: sns.stripplot(**how, size=3, jitter=.15)
-    ax.axhline(rows[measure][rows.label == REAL].median(), color=COLOURS['real'], lw=1, ls=':')
+    middle = rows[measure][rows.label == REAL].median()
+    ax.axhline(middle, color=COLOURS['real'], lw=1, ls=':', label='median of real clips')
 
 # %% ../../nbs/show/81_plots.ipynb #e4365ebb
 def plot_correlation(
@@ -77,6 +78,7 @@ def plot_correlation(
     for ax, (name, rows) in zip(axes[:, 0], tables.items()):
         _draw_distribution(ax, rows, measure, names, few)
         tidy(ax, xlabel='', ylabel=f'{curve(measure).label} of a clip', title=name).tick_params(axis='x', rotation=30)
+    axes[0, 0].legend(frameon=False, fontsize=8)
     return fig
 
 # %% ../../nbs/show/81_plots.ipynb #18ef99c8

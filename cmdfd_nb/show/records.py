@@ -20,21 +20,49 @@ from ..judge.score import TrackScore
 from .style import described
 
 # %% ../../nbs/show/815_records.ipynb #eecbd7ca
+def _with_folders(path, depth):
+    "Join the stem of a path and so many of its folders by dashes."
+    parts = Path(path).with_suffix('').parts[1:]
+    return '-'.join(parts[-depth - 1:])
+
+
+def _apart(paths):
+    "Name whole paths of one stem by as few folders as tell most of them apart."
+    deepest = max(len(Path(path).parts) for path in paths)
+    options = [{path: _with_folders(path, depth) for path in paths} for depth in range(deepest)]
+    return max(options, key=lambda named: len(set(named.values())))
+
+
 def out_names(
     paths,         # input files
 ) -> list[str]:    # one name per input, all different
-    "Name the results of files after their stems, numbered where a name is taken."
+    "Name the results of files after their stems, with the folders that tell them apart where a stem is taken."
+    alike = {}
+    for path in paths: alike.setdefault(Path(path).stem, []).append(os.path.abspath(path))
+    named = {path: name for group in alike.values() for path, name in _apart(group).items()}
     names = []
-    for stem in (Path(p).stem for p in paths):
-        numbered = (stem if n == 1 else f'{stem}-{n}' for n in itertools.count(1))
+    for name in (named[os.path.abspath(p)] for p in paths):
+        numbered = (name if n == 1 else f'{name}-{n}' for n in itertools.count(1))
         names.append(next(name for name in numbered if name not in names))
     return names
 
+# %% ../../nbs/show/815_records.ipynb #01d8ead9
+_WIDEST = 46   # characters of a path in the table
+
+
+def _shortened(path):
+    "Cut whole folders off the left of a path until it fits the table, then characters of its name."
+    if len(path) <= _WIDEST: return path
+    folders = path.split(os.sep)
+    shorter = (os.sep.join(['…', *folders[k:]]) for k in range(1, len(folders)))
+    return next((p for p in shorter if len(p) <= _WIDEST), '…' + folders[-1][1 - _WIDEST:])
+
+
 def _shown_names(files):
-    "Return the part of each path below their common folder, at most its last 31 characters."
+    "Return the part of each path below their common folder, short enough for the table."
     whole = [os.path.abspath(f) for f in files]
     shared = os.path.commonpath([os.path.dirname(f) for f in whole])
-    return [os.path.relpath(f, shared)[-31:] for f in whole]
+    return [_shortened(os.path.relpath(f, shared)) for f in whole]
 
 # %% ../../nbs/show/815_records.ipynb #706c737c
 def track_of(
@@ -46,13 +74,13 @@ def track_of(
     return TrackScore(**fields)
 
 # %% ../../nbs/show/815_records.ipynb #7bc24564
-def _lines(record, name):
-    "Yield a line per face of a record, and its error."
+def _lines(record, name, width):
+    "Yield a line per face of a record, and its error; the name takes a column of this width."
     for t in record.get('tracks', []):
         span = f'{t["start_s"]:7.2f}s{t["end_s"]:7.2f}s{t["frames"]:8}'
-        yield f'{name:32}{t["track"]:5}{span}{t["p_fake"]:8.3f}  {track_of(t).verdict}'
+        yield f'{name:{width}}{t["track"]:5}{span}{t["p_fake"]:8.3f}  {track_of(t).verdict}'
     if error := record.get('error'):
-        yield f'{name:32}  {error["type"]}: {error["message"].removeprefix(record["file"] + ": ")}'
+        yield f'{name:{width}}  {error["type"]}: {error["message"].removeprefix(record["file"] + ": ")}'
 
 def score_table(
     records: list,  # as `score_or_error` gives them
@@ -60,8 +88,10 @@ def score_table(
     "Return the scores of many videos as a table for the terminal."
     found = [t['calibrated'] for r in records for t in r.get('tracks', [])]
     number = described('p_fake', all(found) and bool(found)).label
-    lines = [f'{"file":32}{"face":>5}{"from":>8}{"to":>8}{"frames":>8}{number:>8}  verdict']
-    for record, name in zip(records, _shown_names([r['file'] for r in records])): lines += _lines(record, name)
+    names = _shown_names([r['file'] for r in records])
+    width = max([32, *(len(name) + 1 for name in names)])
+    lines = [f'{"file":{width}}{"face":>5}{"from":>8}{"to":>8}{"frames":>8}{number:>8}  verdict']
+    for record, name in zip(records, names): lines += _lines(record, name, width)
     return '\n'.join(lines + sorted({f'Note: {w}' for r in records for w in r.get('warnings', [])}))
 
 # %% ../../nbs/show/815_records.ipynb #e29c5df3

@@ -23,7 +23,7 @@ FOLLOWS.update({
     ('index', NOTE): 'A result on it is a result on what was left. Say so, and how many.',
     ('index', FINE): 'It holds all of the data set.',
     ('splits', NOTE): 'They are neither trained on nor tested.',
-    ('traces', NOTE): 'A detector can find the paint instead of the forgery: use it for a lesson about shortcuts only.'})
+    ('traces', NOTE): 'A detector can find the paint instead of the forgery: use it for a lesson on shortcuts only.'})
 
 def _problems_found(problems):
     "Make the finding about records of problems."

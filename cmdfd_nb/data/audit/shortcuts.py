@@ -202,9 +202,11 @@ def media_numbers(
 _STRONG = .75   # an AUC that spoils a comparison
 _WEAK = .6      # an AUC that is worth knowing
 FOLLOWS.update({
-    ('shortcuts', GRAVE): 'A detector may reach this AUC without comparing lips and sound. Report it beside the AUC of the '
+    ('shortcuts', GRAVE): 'A detector may reach this AUC without comparing lips and sound. Report it beside the AUC of '
+                          'the '
                           'detector, and remove the cause: the same rates, lengths, codecs and cuts for real and fake.',
-    ('shortcuts', NOTE): 'A detector may reach this AUC without comparing lips and sound. Report it beside the AUC of the '
+    ('shortcuts', NOTE): 'A detector may reach this AUC without comparing lips and sound. Report it beside the AUC of '
+                         'the '
                          'detector.',
     ('shortcuts', FINE): 'What a detector reaches beyond, it does not owe to these. Other numbers were not tried.'})
 

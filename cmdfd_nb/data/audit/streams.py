@@ -38,7 +38,7 @@ def _wrong_rates(rows):
 # %% ../../../nbs/data/audit/472_streams.ipynb #ff6c4e58
 FOLLOWS.update({
     ('frame rate', GRAVE): 'Read at the stated rate, lips and voice drift apart all along the video; where only fakes '
-                           'do, a detector learns the drift. Preprocess with --retime by-sound, which lays the pictures '
+                           'do, a detector learns the drift. Preprocess with --retime by-sound: it lays the pictures '
                            'over the sound, and report both readings.',
     ('frame rate', FINE): 'Rates can be believed.',
     ('lengths', NOTE): 'What one stream lacks must be cut from the other, for real and fake alike.'})

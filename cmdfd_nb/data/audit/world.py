@@ -64,7 +64,8 @@ def _local_numbers(images, landmarks):
     eyes = landmarks[:, 36:48].mean(1)
     head = float(np.linalg.norm(np.diff(eyes, axis=0), axis=1).mean())
     peak = spectral_peak(mouth_patches(images[::2], landmarks[::2, 48:].mean(1)))
-    texture = {'mouth sharpness': at_mouth, 'mouth over upper face': at_mouth / _mean_sharpness(upper), 'mouth peak': peak}
+    over_upper = at_mouth / _mean_sharpness(upper)
+    texture = {'mouth sharpness': at_mouth, 'mouth over upper face': over_upper, 'mouth peak': peak}
     return texture | {'upper change': _change(upper), 'lower motion': _change(lower), 'head motion': head}
 
 # %% ../../../nbs/data/audit/474_world.ipynb #f6bf7c3f

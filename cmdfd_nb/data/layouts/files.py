@@ -10,6 +10,7 @@ __all__ = ['SUFFIXES', 'LAYOUTS', 'files_under', 'toy_tree', 'video_row', 'try_r
 import csv, json, os, re
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.metadata import entry_points
 from pathlib import Path
 
 from ...core import BadManifest, UnreadableMedia, one_of
@@ -128,5 +129,7 @@ def register_layout(
 def layout_of(
     kind: str,    # name of a registered layout
 ) -> Layout:      # raises `BadArgument`
-    "Return the layout of a name."
+    "Return the layout of a name; installed packages are asked for one that is not registered yet."
+    if kind not in LAYOUTS:
+        for entry in entry_points(group='cmdfd_nb.layouts'): entry.load()
     return LAYOUTS[one_of('kind', kind, LAYOUTS)]
