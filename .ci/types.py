@@ -55,7 +55,7 @@ class Known:
     def patched_call(self, finding):
         "Whether a call is of a method that `@patch` adds; a module of PyTorch hands out tensors by unknown names."
         at = finding['range']
-        called = line(finding)[at['start']['character']:at['end']['character']].split('.')[-1]
+        called = line(finding)[at['start']['character']:].split('(')[0].split('.')[-1]
         return called in {name for _, name in self.added}
 
     def optional(self, text):

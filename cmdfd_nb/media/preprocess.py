@@ -173,7 +173,7 @@ def read_part(
     except _BROKEN as e: raise _not_a_clip(path) from e
 
 # %% ../../nbs/media/19_preprocess.ipynb #cea0f580
-_PACKED = .38   # size of packed pictures of real people, by that of the arrays
+_PACKED = .42   # size of packed pictures of real people, by that of the arrays
 _FLAC = 730     # bytes of the sound of a frame
 
 
