@@ -212,11 +212,9 @@ def _server(workers):
 _MANY = 2000   # clips from which worker processes pay for their start
 
 def loading_workers(
-    clips: int,                  # in the data set
-    workers: int | None = None,  # as asked for; None: as fits
-) -> int:                        # processes; 0: this one
+    clips: int,   # in the data set
+) -> int:         # processes; 0: this one
     "Choose how many processes load batches: for a large data set one less than there are cores, at most four."
-    if workers is not None: return workers
     return min(4, (os.cpu_count() or 1) - 1) if clips >= _MANY else 0
 
 
@@ -227,6 +225,6 @@ def loader(
 ) -> DataLoader:              # iterator of batches, in order
     "Load batches in worker processes, in the order given."
     own = torch.Generator()  # PyTorch's global one stays as it is, so that loading changes nothing for training
-    workers = loading_workers(len(dataset), workers)
+    if workers is None: workers = loading_workers(len(dataset))
     return DataLoader(dataset, batch_sampler=batches, collate_fn=collate, num_workers=workers,
                       worker_init_fn=_start_worker, generator=own, multiprocessing_context=_server(workers))
