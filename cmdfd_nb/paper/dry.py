@@ -131,7 +131,8 @@ def dry_run(
     seeds: tuple = (1,), # of each
 ) -> DryRun:             # raises `BadArgument`, `BadManifest`
     "Index, split and count the videos of a study, and estimate its cost; nothing is decoded."
-    if study.made: raise BadArgument('data', 'a miniature is made, not read', 'Name a folder: make reproduce DATA=/data.')
+    remedy = 'Name a folder: make reproduce DATA=/data.'
+    if study.made: raise BadArgument('data', 'a miniature is made, not read', remedy)
     check_study(study)
     manifests = {name: with_frames(manifest_of(study, name), name) for name in SETS}
     plans = [(protocol, some, _tables(protocol, manifests)) for protocol, some in _plans(methods, folds)]
@@ -151,8 +152,8 @@ def _cost_lines(run):
              for name, method, n, frames, spent in run.runs]
     n = run.study.processes
     return ['Cost, measured on one sample clip on this machine:',
-            f'{run.frames:,} frames, {run.bytes_ / 1e9:,.1f} GB of clips on disk; cutting takes {run.cut_hours / n:,.1f} hours '
-            f'in {n} processes, Cont {run.cont_hours:,.1f} hours in one.', *lines, f'All training: {hours:,.1f} hours.']
+            f'{run.frames:,} frames, {run.bytes_ / 1e9:,.1f} GB of clips on disk; cutting takes '
+            f'{run.cut_hours / n:,.1f} hours in {n} processes, Cont {run.cont_hours:,.1f} hours in one.', *lines, f'All training: {hours:,.1f} hours.']
 
 
 @patch
