@@ -110,9 +110,11 @@ $(BIN)/pip:
 	  { echo '$(PYTHON) cannot make an environment with pip. On Debian and Ubuntu: apt install python3-venv'; exit 1; }
 
 .venv/.kit: $(NEEDS) | $(BIN)/pip
-	$(BIN)/python -m pip install -e .
+	@echo 'Installing the kit into .venv: about 3 GB to download the first time, some minutes.'
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -e .
 	@touch $@
 
 .venv/.dev: $(NEEDS) | $(BIN)/pip
-	$(BIN)/python -m pip install -e '.[dev]'
+	@echo 'Installing the kit with its development tools into .venv: about 3 GB to download the first time, some minutes.'
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[dev]'
 	@touch .venv/.kit $@

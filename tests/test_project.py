@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from cmdfd_nb.data.manifest import read_manifest
+
 ROOT = Path(__file__).parents[1]
 MODULES = sorted('.'.join(p.relative_to(ROOT).with_suffix('').parts) for p in (ROOT/'cmdfd_nb').rglob('[!_]*.py'))
 
@@ -101,11 +103,51 @@ def test_readme_links_lead_somewhere():
     assert not [link for link in local if not (ROOT/link).exists()]
 
 
-def test_examples_of_contributing_run():
-    blocks = re.findall(r'^```python\n(.*?)^```', (ROOT/'CONTRIBUTING.md').read_text('utf-8'), re.M | re.S)
-    assert len(blocks) == 5
-    done = subprocess.run([sys.executable, '-c', '\n'.join(blocks)], cwd=ROOT, capture_output=True, text=True)
+BLOCKS = re.findall(r'^```python\n(.*?)^```', (ROOT/'CONTRIBUTING.md').read_text('utf-8'), re.M | re.S)
+
+
+@pytest.fixture
+def interviews(tmp_path):
+    "Files in the layout of the example, and one that belongs to nobody; in the folder that examples run in."
+    for name in ('ana/real/1.mp4', 'ana/dubbed/1.mp4', 'ben/real/1.mp4', 'stray.mp4'):
+        (tmp_path/'interviews'/name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path/'interviews'/name).write_bytes(b'')
+    return tmp_path
+
+
+def python(code, folder, *paths):
+    "Run code in a folder as a script of yours would run."
+    env = dict(os.environ, PYTHONPATH=os.pathsep.join(map(str, (*paths, ROOT))))
+    done = subprocess.run([sys.executable, '-c', code], cwd=folder, env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+    return done
+
+
+def assert_interviews(path):
+    "The dubbed clip has a fake voice under real pictures, and the stray file is named."
+    table = read_manifest(path)
+    labels = table.rows.set_index('path')[['label', 'audio_label', 'visual_label']]
+    assert labels.loc['ana/dubbed/1.mp4'].tolist() == [1, 1, 0] and labels.loc['ben/real/1.mp4'].tolist() == [0, 0, 0]
+    assert len(table) == 3 and [problem['file'] for problem in table.problems] == ['stray.mp4']
+
+
+def test_examples_of_contributing_run(interviews):
+    assert len(BLOCKS) == 6
+    python('\n'.join(BLOCKS), interviews)
+    assert_interviews(interviews/'interviews.parquet')
+
+
+def test_a_layout_of_an_installed_package_is_found_by_the_command(interviews, tmp_path_factory):
+    site = tmp_path_factory.mktemp('site')
+    layout, = (block for block in BLOCKS if 'register_layout(' in block)
+    (site/'interviews_layout.py').write_text(layout)
+    about = site/'interviews-1.0.dist-info'
+    about.mkdir()
+    (about/'entry_points.txt').write_text('[cmdfd_nb.layouts]\ninterviews = interviews_layout\n')
+    command = "from cmdfd_nb.cli import cmdfd_index\nassert cmdfd_index('interviews', 'interviews', out='m.parquet') == 0"
+    done = python(command, interviews, site)
+    assert 'Wrote 3 rows' in done.stdout and 'stray.mp4' in done.stderr
+    assert_interviews(interviews/'m.parquet')
 
 
 def test_citation_names_paper_and_kit():
