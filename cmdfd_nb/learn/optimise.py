@@ -220,4 +220,5 @@ def validation_record(
     from sklearn.metrics import roc_auc_score
     if not np.isfinite(score).all():
         raise BadArgument('validation', 'scores are no numbers any more', 'Lower lr, or set clip_norm.')
-    return dict(auc=float(roc_auc_score(labels, score)), **calibrate(score, labels, people).to_dict())
+    found = calibrate(score, labels, people).to_dict()
+    return dict(found, auc=float(roc_auc_score(labels, score)), bands=list(found['bands']))   # as JSON keeps it

@@ -77,7 +77,7 @@ FORCES = ('', 'synthetic-teachers', 'seeded-teachers')   # what can be asked for
 
 def check_teachers(
     domain: str,          # of the clips
-    teachers: 'Weights',  # or None
+    teachers: Weights | None,
     force: str = '',      # one of `FORCES`
 ):                        # raises `BadArgument`
     "Refuse teachers that never saw a real person for clips of real people."
