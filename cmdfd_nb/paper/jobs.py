@@ -17,7 +17,7 @@ from typing import Any
 
 from fastcore.basics import patch
 
-from ..core import Settings, one_of, pick_device
+from ..core import REAL, Settings, choice, one_of, pick_device
 from ..store import content_key
 from ..pool import in_parallel
 from ..models.detectors import all_detectors, configure, detector_class
@@ -35,6 +35,7 @@ from ..judge.evaluate import clip_row, with_scores
 from .tables import load_runs
 from .studies import SIZES, Study, clips_of, teachers_of
 from .mispair import MISPAIRED, with_mispaired
+from .pseudofakes import PSEUDO, with_pseudofakes
 
 # %% ../../nbs/paper/74_jobs.ipynb #9fd59ae0
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class Method(Settings):
     terms: tuple | None = None   # of the loss; None: all that the detector has
     detector: dict = field(default_factory=dict)   # fields of its configuration to change, e.g. dict(evidence='cont')
     mispaired: bool = False   # whether training holds mispaired clips
+    pseudo: str = choice('none', 'added', 'only')   # whether training holds pseudo-fakes; only: and no forgery
     kind: str = 'correlation'   # name of the detector in the registry
 
     @property
@@ -54,7 +56,8 @@ class Method(Settings):
 BAND = 'full + band'
 METHODS = {name: Method(terms) for name, terms in VARIANTS.items()}
 METHODS |= {'full + mispaired': Method(mispaired=True), BAND: Method(detector=dict(evidence='cont'), mispaired=True),
-            'cont_alone': Method(mispaired=True, kind='cont_alone')}
+            'cont_alone': Method(mispaired=True, kind='cont_alone'), 'full + pseudo': Method(pseudo='added'),
+            'pseudo': Method(('classification',), pseudo='only')}
 
 # %% ../../nbs/paper/74_jobs.ipynb #a415b5e8
 def method_of(
@@ -146,14 +149,24 @@ class Material:
     asked: ClipTable     # to be scored
     cont: dict           # file name of a clip: Cont (T,)
 
+# %% ../../nbs/paper/74_jobs.ipynb #5a0e77c2
+def _lessons(clips, method):   # `ClipTable`, with mispaired clips and pseudo-fakes where the method asks for them
+    "Leave out what a method does not learn from; test clips stay."
+    rows = clips.rows
+    if not method.mispaired: rows = rows[rows.category != MISPAIRED]
+    forged = (rows.label != REAL) & (rows.category != PSEUDO) & rows.split.isin(('train', 'val'))
+    return clips.where(rows[~forged] if method.pseudo == 'only' else rows)
+
 
 def _sources(job):
     "Return the tables of clips that a job's protocol cuts up, and Cont of all of them."
+    method = method_of(job.method)
     views, rule = _demands(job.config)
-    sources = [with_mispaired(clips_of(job.study, 'FakeAVCeleb', views))]
+    clips = with_mispaired(clips_of(job.study, 'FakeAVCeleb', views))
+    sources = [clips if method.pseudo == 'none' else with_pseudofakes(clips)]
     if isinstance(job.protocol, Cross): sources.append(clips_of(job.study, 'CMDFD', views))
-    cont = [cont_of_clips(job.study, clips, **rule) for clips in sources]
-    if not method_of(job.method).mispaired: sources[0] = sources[0].where(sources[0].rows.category != MISPAIRED)
+    cont = [cont_of_clips(job.study, some, **rule) for some in sources]
+    sources[0] = _lessons(sources[0], method)
     return sources, {name: curve for curves in cont for name, curve in curves.items()}
 
 # %% ../../nbs/paper/74_jobs.ipynb #2b7b228e
@@ -209,7 +222,8 @@ def finish(
 # %% ../../nbs/paper/74_jobs.ipynb #bd293e9d
 def _source_of(job):
     "Return the data that a job needs, as text; jobs with the same one share clips and Cont."
-    return content_key(isinstance(job.protocol, Cross), *_demands(job.config))
+    pseudo = method_of(job.method).pseudo != 'none'
+    return content_key(isinstance(job.protocol, Cross), pseudo, *_demands(job.config))
 
 
 def _module_of(job): return detector_class(job.config.kind).__module__
