@@ -144,7 +144,7 @@ def test_a_layout_of_an_installed_package_is_found_by_the_command(interviews, tm
     about = site/'interviews-1.0.dist-info'
     about.mkdir()
     (about/'entry_points.txt').write_text('[cmdfd_nb.layouts]\ninterviews = interviews_layout\n')
-    command = "from cmdfd_nb.cli import cmdfd_index\nassert cmdfd_index('interviews', 'interviews', out='m.parquet') == 0"
+    command = "from cmdfd_nb.cli import cmdfd_index as c; assert c('interviews', 'interviews', out='m.parquet') == 0"
     done = python(command, interviews, site)
     assert 'Wrote 3 rows' in done.stdout and 'stray.mp4' in done.stderr
     assert_interviews(interviews/'m.parquet')
