@@ -84,7 +84,8 @@ def check_teachers(
     if teachers is None or domain != 'real' or teachers.domain == 'real': return
     if one_of('force', force, FORCES) == f'{teachers.domain}-teachers': return
     cause = f'these teachers are {teachers.domain}, the clips are of real people, so the result says nothing about them'
-    raise BadArgument(f'teachers={teachers.name}', cause, f'Name others, or ask for these: force={teachers.domain}-teachers.')
+    remedy = f'Name others, or ask for these: force={teachers.domain}-teachers.'
+    raise BadArgument(f'teachers={teachers.name}', cause, remedy)
 
 # %% ../../nbs/models/36_checkpoint.ipynb #8078090b
 @patch(as_prop=True)
