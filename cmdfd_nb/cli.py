@@ -99,38 +99,16 @@ def cmdfd_weights(
     save_weights(out, load_official(checkpoint, lips, score_by))
     print(f'Wrote {out}')
 
-# %% ../nbs/90_cli.ipynb #be5d9fd9
-def _about_detector(kind, cls, weights):
-    "Return what a registered detector says about itself as plain data."
-    plain = {name: getattr(cls, name) for name in ('says', 'learns_from', 'licence', 'source')}
-    lists = {name: list(getattr(cls, name)) for name in ('reads', 'shows', 'presets')}
-    return dict(kind=kind, weights=list(weights), **lists, **plain)
-
-
-def _detector_lines(about):
-    "Return a paragraph about a detector."
-    lists = {name: ', '.join(about[name]) or 'none' for name in ('reads', 'shows', 'presets', 'weights')}
-    return ('{kind}: {says}\n    reads {reads}; shows {shows}; learns from {learns_from}\n'
-            '    presets: {presets}; weights: {weights}\n    {source} ({licence})').format(**about | lists)
-
-
-def _view_lines():
-    "Return a line per view that a detector can read."
-    from cmdfd_nb.media.views import VIEWS
-    cont = 'Agreement of the two teachers, computed from stft and lips.'
-    said = {name: view.says for name, view in VIEWS.items()} | dict(rgb_SIZE='Colour face crops.', cont=cont)
-    return ['What they can read:', *(f'    {name:10}{says}' for name, says in said.items())]
-
 # %% ../nbs/90_cli.ipynb #e5ef0922
 @command
 def cmdfd_detectors(
     json: JSON = False,
 ) -> None:
     "List the detectors of the kit, with what each reads, learns from and has weights for."
-    from cmdfd_nb.models.detectors import all_detectors
+    from cmdfd_nb.models.detectors import about_detector, all_detectors, detector_lines, view_lines
     from cmdfd_nb.models.weights import weights_of_kind
-    known = [_about_detector(kind, cls, weights_of_kind(kind)) for kind, cls in sorted(all_detectors().items())]
-    print(json_text(known) if json else '\n'.join([*map(_detector_lines, known), '', *_view_lines()]))
+    known = [about_detector(kind, cls, weights_of_kind(kind)) for kind, cls in sorted(all_detectors().items())]
+    print(json_text(known) if json else '\n'.join([*map(detector_lines, known), '', *view_lines()]))
 
 # %% ../nbs/90_cli.ipynb #a8a4a2b0
 @command
@@ -160,13 +138,6 @@ def cmdfd_index(
 _CUT = 'media.clip:PreprocessConfig'
 
 
-def _cut_settings(preset, views, **options):
-    "Return the settings of preprocessing that options ask for."
-    from cmdfd_nb.media.clip import cut_config
-    chosen = options | dict(views=tuple(views.split(',')) if views else None)
-    return cut_config(preset, **{name: value for name, value in chosen.items() if value is not None})
-
-
 @command
 def cmdfd_preprocess(
     manifest: Param('Manifest of cmdfd_index', str),
@@ -183,9 +154,10 @@ def cmdfd_preprocess(
     force: Param('Start even if the clips seem not to fit on the disk', store_true) = False,
 ) -> list:  # videos that gave no clips
     "Find faces, compute features and save both, clip by clip. May be stopped and resumed."
-    from cmdfd_nb.data.clips import preprocess_all, space_for
+    from cmdfd_nb.media.clip import cut_settings
     from cmdfd_nb.data.manifest import read_manifest
-    config = _cut_settings(preset, views, faces=faces, channels=channels, long=long, retime=retime)
+    from cmdfd_nb.data.clips import preprocess_all, space_for
+    config = cut_settings(preset, views, faces=faces, channels=channels, long=long, retime=retime)
     videos = read_manifest(manifest)
     packed = None if pack is None else pack == 'yes'
     space = space_for(videos, out, config, packed)
@@ -270,14 +242,6 @@ def _cont_of(out, clips, teachers, config, device):
     rule = rule_of(configure(config.kind, config.preset, **config.detector))
     return kept_cont(out, learned.paths(), teachers, str(pick_device(device)), **rule)
 
-# %% ../nbs/90_cli.ipynb #d2bea1c5
-def _beside_the_authors(config, table):
-    "Say how far a run is what the authors' code does."
-    from cmdfd_nb.learn.authors import authors_text, compare_with_authors
-    from cmdfd_nb.media.preprocess import load_clip
-    cut = load_clip(table.paths()[0]).settings
-    return authors_text(compare_with_authors(config, cut))
-
 # %% ../nbs/90_cli.ipynb #894621ff
 @command
 def cmdfd_train(
@@ -297,11 +261,12 @@ def cmdfd_train(
 ) -> None:
     "Train a detector on preprocessed clips."
     from cmdfd_nb.data.clips import read_clips
+    from cmdfd_nb.learn.authors import beside_the_authors
     from cmdfd_nb.learn.loop import train
     from cmdfd_nb.models.checkpoint import check_teachers, load_weights
     chosen = _train_settings(config, preset, terms, epochs, seed, detector, force, start)
     table = read_clips(Path(clips)/'clips.parquet')
-    if chosen.preset == 'official': print(_beside_the_authors(chosen, table), file=sys.stderr)
+    if chosen.preset == 'official': print(beside_the_authors(chosen, table), file=sys.stderr)
     taught = load_weights(teachers) if teachers else None
     check_teachers(table.domain, taught, chosen.force)
     cont = _cont_of(out, table, taught, chosen, device) if taught else None
@@ -309,12 +274,6 @@ def cmdfd_train(
     record = train(table, out, chosen, command=' '.join(sys.argv), **how)
     best = f'Best epoch {record["best"]["epoch"]}, validation AUC {record["best"]["auc"]:.3f}: {out}/best.safetensors'
     if int(os.environ.get('RANK', 0)) == 0: print(best)   # one process of several speaks
-
-# %% ../nbs/90_cli.ipynb #cf35b2bb
-def _reading_of(clips):
-    "Return how pictures were laid beside the sound in a folder of clips; None for a file of scores."
-    from cmdfd_nb.data.clips import read_clips
-    return read_clips(Path(clips)/'clips.parquet').about.get('retime', 'by-stamp') if Path(clips).is_dir() else None
 
 # %% ../nbs/90_cli.ipynb #005ab48d
 @command
@@ -331,12 +290,13 @@ def cmdfd_evaluate(
     json: JSON = False,
 ) -> dict:  # the report, which lists the problems
     "Score preprocessed clips and tell per forgery how well they are found: AUC, EER, recalls, calibration, intervals."
+    from cmdfd_nb.data.clips import reading_of
     from cmdfd_nb.judge.evaluate import evaluation_report, report_text, scores_from
     from cmdfd_nb.judge.resampling import check_resamples
     split = None if split == 'all' else split
     check_resamples(resamples)
     scores = scores_from(clips, weights, out, split, device, workers)
-    report = evaluation_report(scores, split, threshold, unit, resamples) | dict(retime=_reading_of(clips))
+    report = evaluation_report(scores, split, threshold, unit, resamples) | dict(retime=reading_of(clips))
     reading = f'\nPictures by their own times or laid over the sound: {report["retime"]}.' if report['retime'] else ''
     print(json_text(report) if json else report_text(report) + reading)
     return report

@@ -11,8 +11,9 @@ from cmdfd_nb.learn.calibration import p_fake_of
 from cmdfd_nb.data.protocols import CATEGORIES, TYPES
 from cmdfd_nb.paper.datasets import table_one
 from cmdfd_nb.paper.published import ABSENT, FIELDS, PUBLISHED, misprints
+from cmdfd_nb.paper.folds import table_two
 from cmdfd_nb.paper.tables import (MINIATURE, SharedResamples, home_numbers, over_seeds, paired_difference,
-                                   shared_resamples, table_four, table_three, table_two)
+                                   shared_resamples, table_four, table_three)
 
 
 def scores(rng, hard, apart, noise=.5):

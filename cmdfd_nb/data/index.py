@@ -190,6 +190,7 @@ def counts(
     rows = manifest.rows
     return pd.crosstab(rows.category, rows.split.fillna('none'), margins=True, margins_name='all').to_string()
 
+# %% ../../nbs/data/44_index.ipynb #21915476
 def describe_split(
     table,     # `Manifest` of `index`, or `ClipTable` made of it
 ) -> str:      # for captions

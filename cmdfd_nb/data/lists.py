@@ -34,7 +34,7 @@ def _sides(folder):
     if sides: return sides
     raise BadManifest(folder, 'no list in it names a clip of FakeAVCeleb', "Give the folder of the authors' csvfile/.")
 
-
+# %% ../../nbs/data/435_lists.ipynb #3b1f9bd7
 def authors_splits(
     rows,             # data frame of FakeAVCeleb with path and identity
     folder,           # with the authors' csv files

@@ -96,6 +96,7 @@ def _own_rows(table, split, owner, people):
     else: own = [{owner[name] for name in people_in(row)} == {split} for row in rows]
     return table.where(np.array(own, bool))
 
+# %% ../../nbs/data/45_protocols.ipynb #8155ea58
 def apart(
     tables: dict,   # `Manifest` or `ClipTable` by split: train, val, test
     people: str,    # one of `PEOPLE`

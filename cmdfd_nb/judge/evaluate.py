@@ -34,7 +34,7 @@ from .scores import (ABOUT_WEIGHTS, SCORE_COLUMNS, Scores, join_scores, per_vide
                                    write_scores)
 
 # %% ../../nbs/judge/64_evaluate.ipynb #541609a6
-_CUT = ('faces', 'channels', 'padding', 'mfcc_window_s')   # settings of preprocessing that change what a network sees and hears
+_CUT = ('faces', 'channels', 'padding', 'mfcc_window_s')   # settings that change what a network sees and hears
 
 
 def _differences(clip, weights):
@@ -46,7 +46,7 @@ def _differences(clip, weights):
         found.append((f'without {", ".join(missing)}', f'views={",".join([*clip.views, *missing])}'))
     return found
 
-
+# %% ../../nbs/judge/64_evaluate.ipynb #13d3b54d
 def read_clip(
     path,               # of a preprocessed clip
     weights: Weights,   # that will judge it

@@ -65,7 +65,7 @@ def resampling_unit(
     sizes = np.bincount(list(linked_people(rows).values()))
     return 'crossed' if sizes.max() > max(2, _CONNECTED * sizes.sum()) else 'group'
 
-
+# %% ../../nbs/judge/62_resampling.ipynb #cedca380
 def unit_note(
     rows,         # data frame with identity, and target if it is known
     unit: str,    # that was drawn, from `resampling_unit`
@@ -100,7 +100,7 @@ def _crossed(rows, n, seed):
     of = dict(zip(names, stratified_bootstrap(names, [int(seen.get(name, -1)) for name in names], n, seed).T))
     return np.stack([np.prod([of[name] for name in cast], 0) for cast in casts], 1)
 
-
+# %% ../../nbs/judge/62_resampling.ipynb #bb93b061
 def bootstrap_counts(
     rows,                  # data frame with label, category, identity, and target if it is known
     unit: str = 'group',   # what is drawn, one of `UNITS`; see `resampling_unit`
@@ -142,7 +142,7 @@ def _pieces(counts):
     "Split resamples into pieces of some 200, which bounds the memory."
     return np.array_split(counts, -(-len(counts) // 200))
 
-
+# %% ../../nbs/judge/62_resampling.ipynb #ce1cd0d2
 def metrics_by_category(
     rows,              # data frame with label, category, p_fake
     counts,            # (n, N), from `bootstrap_counts`

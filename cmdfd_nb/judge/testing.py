@@ -55,7 +55,7 @@ def holm(
     corrected[order] = np.minimum(np.maximum.accumulate(steps), 1)
     return corrected
 
-
+# %% ../../nbs/judge/625_testing.ipynb #6366df12
 def holm_alpha(
     p,            # (m,) p-values of a family
     alpha=.05,    # chance of any error in the family

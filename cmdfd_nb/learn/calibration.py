@@ -163,7 +163,7 @@ class Calibration(Settings):
     ece_after: float    # of people left out; of all clips where too few are left to fit to
     clips: int          # number of validation clips
 
-
+# %% ../../nbs/learn/50_calibration.ipynb #e753e8ce
 def calibrate(
     score,              # (n,) logit of fake minus logit of real, of validation clips
     labels,             # (n,) 0 real, 1 fake

@@ -158,7 +158,7 @@ def _show(self: Run, bar):
     bar.set_postfix({name: f'{value:.3f}' for name, value in shown.items()})
     bar.update()
 
-
+# %% ../../nbs/learn/54_loop.ipynb #dccdbf0d
 @patch
 def learn_epoch(self: Run,
     bar,                     # of tqdm

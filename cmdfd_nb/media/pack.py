@@ -100,7 +100,7 @@ def _sixteen_bits(samples):
     whole = np.clip(steps, -2**15, 2**15 - 1).astype(np.int16)
     return whole if np.array_equal(whole.astype(np.float32) / np.float32(2**15), samples) else None
 
-
+# %% ../../nbs/media/185_pack.ipynb #55992896
 def pack_sound(
     samples,   # (N,) float32 in [-1, 1)
 ):             # (M,) uint8, or None where samples have more than 16 bits

@@ -119,7 +119,7 @@ def _joined(parts):
     "Return tensors of several clips as one batch, shorter ones padded with zeros."
     return {name: pad_sequence([part[name] for part in parts], batch_first=True) for name in parts[0]}
 
-
+# %% ../../nbs/models/35_agreement.ipynb #eae1a1ec
 @torch.inference_mode()
 def _cont_of_group(paths, teachers, device, rule):
     "Compute Cont of clips that go through the teachers together."
@@ -162,7 +162,7 @@ def _complete(found, paths, kept, teachers, device, rule):
     finally:
         if found: _keep_cont(kept, found)
 
-
+# %% ../../nbs/models/35_agreement.ipynb #b98742db
 def kept_cont(
     folder,           # to keep it in
     paths: list,      # files of clips

@@ -105,7 +105,7 @@ class CorrelationVerdict(Verdict):
     visual_embedding: torch.Tensor | None = None  # (B, T, E)
     audio_attended: torch.Tensor | None = None    # (B, T, E), after cross-attention
     visual_attended: torch.Tensor | None = None   # (B, T, E)
-    votes: torch.Tensor | None = None             # (V, B, T, 2) logits of the embeddings and, if it votes, of the evidence
+    votes: torch.Tensor | None = None             # (V, B, T, 2) logits of embeddings and evidence
     score_by: str = 'softmax'              # see `CorrelationConfig`
 
     def score_of(self, logits):   # (..., 2) to (...), higher for fake

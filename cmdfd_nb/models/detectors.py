@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['CURVES', 'DETECTORS', 'Curve', 'register_curve', 'curve', 'Verdict', 'logits_of', 'Detector', 'rule_of',
-           'decision_loss', 'register', 'all_detectors', 'detector_class', 'configure']
+           'decision_loss', 'register', 'all_detectors', 'detector_class', 'configure', 'about_detector',
+           'detector_lines', 'view_lines']
 
 # %% ../../nbs/models/30_detectors.ipynb #5f8a7c09
 import importlib
@@ -19,6 +20,7 @@ from fastcore.basics import patch
 from torch import nn
 
 from ..core import FAKE, REAL, Settings, one_of
+from ..media.views import VIEWS
 
 # %% ../../nbs/models/30_detectors.ipynb #669dc010
 @dataclass(frozen=True)
@@ -173,3 +175,30 @@ def configure(
     cls = detector_class(kind)
     preset = one_of('preset', preset or next(iter(cls.presets)), cls.presets)
     return cls.config_class.from_dict(cls.presets[preset] | changes | dict(preset=preset), f'the settings of {kind}')
+
+# %% ../../nbs/models/30_detectors.ipynb #24adce44
+def about_detector(
+    kind: str,       # name in the registry
+    cls: type,       # its class
+    weights: list,   # names of weights that the kit has of it
+) -> dict:           # of texts and lists
+    "Return what a registered detector says about itself as plain data."
+    plain = {name: getattr(cls, name) for name in ('says', 'learns_from', 'licence', 'source')}
+    lists = {name: list(getattr(cls, name)) for name in ('reads', 'shows', 'presets')}
+    return dict(kind=kind, weights=list(weights), **lists, **plain)
+
+# %% ../../nbs/models/30_detectors.ipynb #bec4008f
+def detector_lines(
+    about: dict,   # from `about_detector`
+) -> str:
+    "Write a paragraph about a detector."
+    lists = {name: ', '.join(about[name]) or 'none' for name in ('reads', 'shows', 'presets', 'weights')}
+    return ('{kind}: {says}\n    reads {reads}; shows {shows}; learns from {learns_from}\n'
+            '    presets: {presets}; weights: {weights}\n    {source} ({licence})').format(**about | lists)
+
+
+def view_lines() -> list:   # of texts, a heading first
+    "Write a line about each view that a detector can read."
+    cont = 'Agreement of the two teachers, computed from stft and lips.'
+    said = {name: view.says for name, view in VIEWS.items()} | dict(rgb_SIZE='Colour face crops.', cont=cont)
+    return ['What they can read:', *(f'    {name:10}{says}' for name, says in said.items())]

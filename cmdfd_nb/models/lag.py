@@ -176,7 +176,7 @@ def speech_share(
 # %% ../../nbs/models/357_lag.ipynb #8ba257ce
 @register
 class LagDetector(Detector):
-    "Which sound belongs to these lips? A network that learns it from real clips, and the density of what comes out."
+    "A network that matches sound with lips, learned from real clips, and the density of the numbers it yields."
     kind = 'lag'
     reads = ('faces', 'mfcc')
     shows = ('in_step',)
@@ -224,7 +224,7 @@ def embed(self: LagDetector,
     visual = self.visual(faces[..., y0:y1, x0:x1], lengths)
     return F.normalize(self.audio(batch['mfcc'], lengths), dim=-1), F.normalize(visual, dim=-1), mask
 
-
+# %% ../../nbs/models/357_lag.ipynb #1188f90a
 @patch
 def describe(self: LagDetector,
     audio,    # (B, T, E) of length 1

@@ -131,7 +131,8 @@ def _about_teachers(weights):
 # %% ../../nbs/paper/77_card.ipynb #2891cd04
 def _seed_note(seed):
     "Tell when the confirmation seed was opened, or that these are numbers of development."
-    return opened_note() if seed == CONFIRMATION_SEED else 'It is a seed of development: it may have been looked at before.'
+    if seed == CONFIRMATION_SEED: return opened_note()
+    return 'It is a seed of development: it may have been looked at before.'
 
 
 def card(

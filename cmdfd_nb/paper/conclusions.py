@@ -21,7 +21,8 @@ from ..seeds import CONFIRMATION_SEED, opened_note
 from ..data.index import describe_split
 from ..data.protocols import Cross
 from .questions import Question, corrected
-from .tables import cross_numbers, fold_differences, only, paired_difference, shared_resamples, table_two
+from .tables import cross_numbers, only, paired_difference, shared_resamples
+from .folds import fold_differences, table_two
 from .studies import SETS, SIZES, Study, clips_of
 
 # %% ../../nbs/paper/75_conclusions.ipynb #87044607

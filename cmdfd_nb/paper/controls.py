@@ -75,7 +75,8 @@ def mouth_masked(
 ) -> Clip:
     "Cover the lower half of the face in every picture."
     seen = {name: array for name, array in clip.views.items() if find_view(name).is_picture}
-    return replace(clip, views=clip.views | {name: _covered(array, name, clip.settings.padding) for name, array in seen.items()})
+    covered = {name: _covered(array, name, clip.settings.padding) for name, array in seen.items()}
+    return replace(clip, views=clip.views | covered)
 
 # %% ../../nbs/paper/750_controls.ipynb #7417a78e
 CONTROLS = {'sound muted': muted, 'mouth masked': mouth_masked, 'leading silence cut': lead_cut}
@@ -101,7 +102,8 @@ def _score_altered(control, jobs):
         for rows, weights in zip(found, judges):
             one, = per_clip(ask(weights, batch_of([clip], weights.views)), [len(clip)])
             rows.append(dict(clip_row(one), clip=path.name))
-    for job, rows, weights in zip(jobs, found, judges): write_scores(_kept_at(job, control), with_scores(asked, rows, weights))
+    for job, rows, weights in zip(jobs, found, judges):
+        write_scores(_kept_at(job, control), with_scores(asked, rows, weights))
 
 # %% ../../nbs/paper/750_controls.ipynb #35b9d2ac
 def _shuffled(scores, seed):
@@ -114,13 +116,14 @@ def _missing(jobs, control):
     "List the jobs without scores under a control, those that share test clips together."
     left = {}
     for job in jobs:
-        if not _kept_at(job, control).exists(): left.setdefault((job.protocol, tuple(_judge_of(job).views)), []).append(job)
+        if _kept_at(job, control).exists(): continue
+        left.setdefault((job.protocol, tuple(_judge_of(job).views)), []).append(job)
     return [(control, some) for some in left.values()]
 
 
 def _scored(task): return _score_altered(*task)
 
-
+# %% ../../nbs/paper/750_controls.ipynb #88cd6dac
 def controlled(
     jobs: dict,   # method: list of finished `Job`s, one per seed
 ) -> dict:        # 'method, control': list of `Scores` of videos, one per seed
@@ -134,7 +137,8 @@ def controlled(
         plain = [per_video(read_scores(job.scores).of_split('test')) for job in some]
         found |= {name: plain, f'{name}, {SHUFFLED}': [_shuffled(run, job.seed) for run, job in zip(plain, some)]}
         for control in CONTROLS:
-            found[f'{name}, {control}'] = [per_video(read_scores(_kept_at(job, control)).of_split('test')) for job in some]
+            altered = [read_scores(_kept_at(job, control)).of_split('test') for job in some]
+            found[f'{name}, {control}'] = [per_video(run) for run in altered]
     return found
 
 # %% ../../nbs/paper/750_controls.ipynb #219ec99a
@@ -155,16 +159,17 @@ def control_table(
     wide = text.pivot(index='row', columns='category', values='text')[[*columns, 'mean']].loc[list(results)]
     drawn = f'Means over seeds, in brackets 95 % of {n} resamples by {resamples.unit} and seed. {resamples.note}'
     cells = wide.rename_axis(None, axis=1).reset_index().rename(columns=dict(row='method and control'))
-    notes = ['The same weights on the same test clips, altered. Not corrected for their number: they warn, they prove nothing.', drawn]
-    return PaperTable(f'Negative controls ({metric})', pd.DataFrame(cells), numbers, notes)
+    said = 'The same weights on the same test clips, altered. Not corrected for their number: they warn, they prove nothing.'
+    return PaperTable(f'Negative controls ({metric})', pd.DataFrame(cells), numbers, [said, drawn])
 
-
+# %% ../../nbs/paper/750_controls.ipynb #443222f0
 def _control_said(row):
     "Write what a control tells."
     where = f'{row.row}: mean {row.metric.upper()} {cell(row.value, row.low, row.high)}'
     if np.isnan(row.low): return f'{where}; too few people for an interval, so nothing follows.'
     chance = row.low <= .5 <= row.high
-    if row.row.endswith(SHUFFLED): return f'{where}: {"at chance, as it must be" if chance else "the evaluation is at fault"}.'
+    if row.row.endswith(SHUFFLED):
+        return f'{where}: {"at chance, as it must be" if chance else "the evaluation is at fault"}.'
     return f'{where}: {"not told from chance" if chance else "still apart from chance"}.'
 
 

@@ -74,7 +74,7 @@ def cont_cost(
     batch = batch_of([clip], ('stft', 'lips'))
     with torch.inference_mode(): return _timed(lambda: posteriors(teachers, batch)) / len(clip)
 
-
+# %% ../../nbs/paper/747_dry.ipynb #d2b1e75b
 def step_cost(
     config: TrainConfig,   # of the detector
     clip,                  # `Clip` with its views
@@ -90,7 +90,7 @@ def step_cost(
 # %% ../../nbs/paper/747_dry.ipynb #b3756525
 @dataclass
 class DryRun:
-    "What an experiment would do and cost."
+    "The work and the cost of an experiment, before it is run."
     study: Study
     manifests: dict   # name of a data set: `Manifest`
     tables: list      # of `Tables`, a protocol each
@@ -100,7 +100,7 @@ class DryRun:
     cut_hours: float = 0.    # of one process
     cont_hours: float = 0.   # of one process
 
-
+# %% ../../nbs/paper/747_dry.ipynb #fae10c53
 def _plans(methods, folds):
     "Yield (protocol, methods) of Tables II to IV; Figure 1 and Table III share the runs of Table IV."
     if folds: yield from ((fold, folds) for fold in FOLDS)
@@ -123,7 +123,10 @@ def _run_row(job, train, seeds, clip, costs):
     hours = n * config.epochs * frames * costs[config.kind] / 3600
     return job.protocol.name, job.method, n, frames, hours
 
+# %% ../../nbs/paper/747_dry.ipynb #aa0f550e
+#| export
 
+# %% ../../nbs/paper/747_dry.ipynb #aa0f550e
 def dry_run(
     study: Study,        # of real data
     methods: tuple,      # rows of Tables III and IV
@@ -156,7 +159,7 @@ def _cost_lines(run):
             f'cutting takes {run.cut_hours / n:,.1f} hours '
             f'in {n} processes, Cont {run.cont_hours:,.1f} hours in one.', *lines, f'All training: {hours:,.1f} hours.']
 
-
+# %% ../../nbs/paper/747_dry.ipynb #7d2c8891
 @patch
 def __str__(self: DryRun):
     study = self.study

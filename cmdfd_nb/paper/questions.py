@@ -34,7 +34,8 @@ class Question(Settings):
 
 
 QUESTIONS = dict(
-    table2=Question("Is the paper's method better than Cont alone at forgeries that are held out?", 'full', 'cont_alone'),
+    table2=Question("Is the paper's method better than Cont alone at forgeries that are held out?",
+                    'full', 'cont_alone'),
     table3=Question("Is the band better than the paper's method at types that training never holds?",
                     'full + band', 'full'),
     table4=Question('Do distillation and the contrastive term together help, against the decision alone?',
@@ -55,7 +56,7 @@ def corrected(
     roles = np.where(primary, 'primary', 'corrected')
     return rows.assign(role=roles, p=np.where(primary, p, holm(family)), low=low, high=high)
 
-
+# %% ../../nbs/paper/707_questions.ipynb #20247d9f
 def roles_note(
     rows,                        # data frame, from `corrected`
     question: Question | None,   # the primary one

@@ -124,7 +124,7 @@ def _stated(study):
         with atomic_path(path) as part: part.write_text(json.dumps(facts | dict(questions=asked), indent=1))
     return json.loads(path.read_text())
 
-
+# %% ../../nbs/paper/72_studies.ipynb #8110fe21
 def state_question(
     study: Study,   # whose folder keeps it
     name: str,      # of an experiment, from `QUESTIONS`
@@ -246,7 +246,7 @@ def _make_set(study, name):
     failed = build(_root_of(study, name), world, people, study.processes, splits, size.reals)
     for error in failed.values(): raise error
 
-
+# %% ../../nbs/paper/72_studies.ipynb #59d0c428
 def manifest_of(
     study: Study,  # any
     name: str,     # one of `SETS`

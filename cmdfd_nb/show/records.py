@@ -32,7 +32,7 @@ def _apart(paths):
     options = [{path: _with_folders(path, depth) for path in paths} for depth in range(deepest)]
     return max(options, key=lambda named: len(set(named.values())))
 
-
+# %% ../../nbs/show/815_records.ipynb #e6ba16c0
 def out_names(
     paths,         # input files
 ) -> list[str]:    # one name per input, all different

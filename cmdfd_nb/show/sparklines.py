@@ -64,7 +64,7 @@ def orders(
         found[f'{label}, lowest first'] = name, True
     return found | {'most contested': ('contested', True), 'category': ('category', True), 'path': ('path', True)}
 
-
+# %% ../../nbs/show/879_sparklines.ipynb #acfe0f36
 def ordered(
     scores: Scores,       # a row per clip
     order: str = None,    # one of `orders`; the first by default

@@ -206,7 +206,7 @@ def _still_row(axes, view, frame):
     _still_picture(axes[0], view, face, k)
     _still_curves(axes[1], view, face, k)
 
-
+# %% ../../nbs/show/84_viewer.ipynb #8bd5a08f
 def still(
     views: list,    # one view, or two to compare
     frame=None,     # on the 25 fps grid; the middle of the face by default

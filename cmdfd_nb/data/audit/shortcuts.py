@@ -113,6 +113,7 @@ def _residual_spectrum(patches):
     rough = (np.float32(p) - cv2.GaussianBlur(np.float32(p), (0, 0), 2) for p in patches)
     return np.log(np.fft.fftshift(np.mean([np.abs(np.fft.fft2(r * window)) for r in rough], 0)) + 1e-6)
 
+# %% ../../../nbs/data/audit/473_shortcuts.ipynb #0dd0a77c
 def spectral_peak(
     patches,     # (64, 64) uint8 each, at least one
 ) -> float:      # natural logarithm of the peak's height over its surroundings; about 0.4 where nothing is

@@ -57,6 +57,7 @@ def video_row(
     named = dict(path=path, category=category, method=category, identity=identity)
     return dict.fromkeys(VIDEO) | named | labels | facts
 
+# %% ../../../nbs/data/layouts/420_files.ipynb #1efd4e25
 def _name_parts(
     pattern: str,   # with groups, for the whole text
     text: str,      # a part of a path
@@ -102,6 +103,7 @@ def traces_of(
     note = Path(root)/'truth'/'world.json'
     return World.from_dict(json.loads(note.read_text()), note).traces if note.is_file() else ''
 
+# %% ../../../nbs/data/layouts/420_files.ipynb #40afe571
 @dataclass(frozen=True)
 class Layout:
     "A data set: how its folder is read, and where it comes from."
