@@ -10,6 +10,7 @@ __all__ = ['DOMAINS', 'FORCES', 'CALIBRATION', 'PLAIN', 'Weights', 'worst_domain
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from fastcore.basics import patch
 from safetensors import SafetensorError, safe_open
@@ -33,10 +34,10 @@ class Weights:
     "A detector, its teachers, and the facts about how they were made."
     name: str                    # for people: a file name, or the rule that made them
     domain: str                  # one of `DOMAINS`
-    detector: Detector = None    # None in a file of teachers alone
-    asr: ASR = None              # without teachers there is Sync but no Cont
-    vsr: VSR = None
-    lips: VisualFrontend = None  # mouth crops to the VSR teacher's input
+    detector: Any = None         # `Detector`; None in a file of teachers alone
+    asr: Any = None              # `ASR`; without teachers there is Sync but no Cont
+    vsr: Any = None              # `VSR`
+    lips: Any = None             # `VisualFrontend`: mouth crops to the VSR teacher's input
     preprocess: PreprocessConfig = PreprocessConfig()
     scale: float = 1.            # what scores are multiplied by before the sigmoid, fitted on validation clips
     bias: float = 0.             # and what is added then
@@ -77,7 +78,7 @@ FORCES = ('', 'synthetic-teachers', 'seeded-teachers')   # what can be asked for
 
 def check_teachers(
     domain: str,          # of the clips
-    teachers: 'Weights',  # or None
+    teachers: 'Weights | None',
     force: str = '',      # one of `FORCES`
 ):                        # raises `BadArgument`
     "Refuse teachers that never saw a real person for clips of real people."
