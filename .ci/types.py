@@ -1,8 +1,9 @@
 """Run Pyright on the kit, without the findings that come of three idioms which it cannot know.
 
-`@patch` of fastcore adds methods to a class in the cell that explains them, and its `Param(...)` behind the colon of an
-argument makes it an option of a command. `np.float32([1, 2])` is an array: NumPy's types convert sequences, as its user
-guide says, and its stubs take single numbers only. What is left is printed with a count for each module; the exit code is 1 if anything is.
+`@patch` of fastcore adds methods to a class in the cell that explains them, and its `Param(...)` behind the colon of
+an argument makes it an option of a command. `np.float32([1, 2])` is an array: NumPy's types convert sequences, as its
+user guide says, and its stubs take single numbers only. What is left is printed with a count for each module; the
+exit code is 1 if anything is.
 """
 import ast, json, re, subprocess, sys
 from collections import Counter
@@ -13,7 +14,7 @@ LIB = ROOT/'cmdfd_nb'
 MISSING = re.compile(r'Cannot (?:access|assign to) attribute "(?P<name>\w+)" for class "(?:type\[)?(?P<cls>\w+)'
                      r'|"(?P<method>__\w+__)" method not defined on type "(?P<owner>\w+)')
 
-SCALAR = 'to parameter "value" of type "_ConvertibleToFloat | None" in function "__new__"'   # of a type of NumPy
+SEQUENCE = re.compile(r'Argument of type "(?:list|tuple)\[.* to parameter "value" of type "_ConvertibleToFloat')
 
 
 def patched(tree):
@@ -52,7 +53,7 @@ class Known:
         if finding.get('rule') == 'reportInvalidTypeForm': return self.optional(line(finding))
         if 'cannot be called' in finding['message'] and line(finding).startswith('@patch('): return True
         if finding['message'].startswith('Object of type "Tensor" is not callable'): return self.patched_call(finding)
-        if finding.get('rule') == 'reportArgumentType' and SCALAR in finding['message']: return 'np.float32(' in line(finding)
+        if SEQUENCE.match(finding['message']): return 'np.float32(' in line(finding)
         found = MISSING.match(finding['message'])
         return bool(found) and self.has(found['cls'] or found['owner'], found['name'] or found['method'])
 

@@ -20,8 +20,7 @@ from ..core import BadArgument, BadWeights, one_of
 from ..store import atomic_path, sha256_of
 from ..media.views import VIEWS
 from ..media.clip import PreprocessConfig
-from .encoders import VisualFrontend
-from .detectors import Detector, detector_class
+from .detectors import detector_class
 from .teachers import ASR, VSR, TeacherConfig, lip_frontend
 from .agreement import TEACHER_VIEWS
 

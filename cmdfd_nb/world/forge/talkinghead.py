@@ -60,7 +60,9 @@ def _warp_still(still, source, targets, step=4):
         spline = _spline_kernel(lattice, there) @ _thin_plate_spline(there, here - there)
         back = ((spline + lattice) * size - .5).reshape(*grid[::-1], 2)
         at = cv2.resize(back.astype(np.float32), (x1 - x0, y1 - y0))
-        frame[y0:y1, x0:x1] = cv2.remap(still[y0:y1, x0:x1], at, cast(Any, None), cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+        face = still[y0:y1, x0:x1]
+        no_map = cast(Any, None)   # `at` holds both coordinates
+        frame[y0:y1, x0:x1] = cv2.remap(face, at, no_map, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
     return frames
 
 # %% ../../../nbs/world/forge/245_talkinghead.ipynb #178624c0
