@@ -1,7 +1,9 @@
-"""Run Pyright on the kit, without the findings that come of two idioms of fastcore which it cannot know.
+"""Run Pyright on the kit, without the findings that come of three idioms which it cannot know.
 
-`@patch` adds methods to a class in the cell that explains them, and `Param(...)` behind the colon of an argument makes
-it an option of a command. What is left is printed with a count for each module; the exit code is 1 if anything is.
+`@patch` of fastcore adds methods to a class in the cell that explains them, and its `Param(...)` behind the colon of
+an argument makes it an option of a command. `np.float32([1, 2])` is an array: NumPy's types convert sequences, as its
+user guide says, and its stubs take single numbers only. What is left is printed with a count for each module; the
+exit code is 1 if anything is.
 """
 import ast, json, re, subprocess, sys
 from collections import Counter
@@ -11,6 +13,8 @@ ROOT = Path(__file__).parents[1]
 LIB = ROOT/'cmdfd_nb'
 MISSING = re.compile(r'Cannot (?:access|assign to) attribute "(?P<name>\w+)" for class "(?:type\[)?(?P<cls>\w+)'
                      r'|"(?P<method>__\w+__)" method not defined on type "(?P<owner>\w+)')
+
+SEQUENCE = re.compile(r'Argument of type "(?:list|tuple)\[.* to parameter "value" of type "_ConvertibleToFloat')
 
 
 def patched(tree):
@@ -45,17 +49,18 @@ class Known:
         return (cls, name) in self.added or any(self.has(base, name) for base in self.bases.get(cls, ()))
 
     def explains(self, finding):
-        "Whether a finding comes of one of the two idioms."
+        "Whether a finding comes of one of the three idioms."
         if finding.get('rule') == 'reportInvalidTypeForm': return self.optional(line(finding))
         if 'cannot be called' in finding['message'] and line(finding).startswith('@patch('): return True
         if finding['message'].startswith('Object of type "Tensor" is not callable'): return self.patched_call(finding)
+        if SEQUENCE.match(finding['message']): return 'np.float32(' in line(finding)
         found = MISSING.match(finding['message'])
         return bool(found) and self.has(found['cls'] or found['owner'], found['name'] or found['method'])
 
     def patched_call(self, finding):
         "Whether a call is of a method that `@patch` adds; a module of PyTorch hands out tensors by unknown names."
-        at = finding['range']
-        called = line(finding)[at['start']['character']:].split('(')[0].split('.')[-1]
+        start = finding['range']['start']['character']
+        called = line(finding)[start:].split('(')[0].split('.')[-1]   # the range may end behind the arguments
         return called in {name for _, name in self.added}
 
     def optional(self, text):

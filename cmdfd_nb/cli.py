@@ -270,7 +270,7 @@ def cmdfd_train(
     taught = load_weights(teachers) if teachers else None
     check_teachers(table.domain, taught, chosen.force)
     cont = _cont_of(out, table, taught, chosen, device) if taught else None
-    how = dict(teachers=taught, cont=cont, device=device, workers=workers)
+    how: dict = dict(teachers=taught, cont=cont, device=device, workers=workers)
     record = train(table, out, chosen, command=' '.join(sys.argv), **how)
     best = f'Best epoch {record["best"]["epoch"]}, validation AUC {record["best"]["auc"]:.3f}: {out}/best.safetensors'
     if int(os.environ.get('RANK', 0)) == 0: print(best)   # one process of several speaks

@@ -12,7 +12,7 @@ import random
 from collections.abc import Iterable
 from dataclasses import Field, asdict, field, fields
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 # %% ../nbs/00_core.ipynb #bdb7604b
 FPS = 25                                # frames per second
@@ -97,7 +97,7 @@ class Settings:
     @classmethod
     def from_dict(cls,
         values: dict,            # field name to value
-        file='the settings',     # their source, for the message
+        file: Any = 'the settings',  # their source, for the message
     ):                           # an instance; raises `BadArgument` on unknown fields
         "Build settings from these values, with defaults for the others."
         known = {f.name for f in fields(cls)}

@@ -95,7 +95,7 @@ def _same(face, _): return face
 def _flipped(face, _): return cv2.flip(face, 1)
 
 
-KINDS: dict[str, tuple[Callable, Callable]] = dict(  # name: what is drawn for a clip, and what is done to each frame with it
+KINDS: dict[str, tuple[Callable, Callable]] = dict(  # name: draws for a clip, changes each frame by what was drawn
     none=(_nothing, _same), flip=(_nothing, _flipped), crop=(_square, _cropped), rotation=(_turn, _turned),
     exposure=(_levels, cv2.LUT))
 
@@ -208,7 +208,7 @@ def _server(workers):
     context.set_forkserver_preload(['cmdfd_nb.data.batches'])
     return context
 
-
+# %% ../../nbs/data/46_batches.ipynb #edf9f614
 _MANY = 2000   # clips from which worker processes pay for their start
 
 def loading_workers(

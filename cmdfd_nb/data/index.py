@@ -177,7 +177,7 @@ def index(
         rows, unread = measured(rows, root, workers)
         errors += unread
     problems = [problem(e.file, e) for e in errors]
-    about = dict(split=rule, split_seed=seed)
+    about: dict = dict(split=rule, split_seed=seed)
     if layout.domain(root) == 'synthetic': about['traces'] = traces_of(root)
     return typed(rows, root, root, kind=kind, domain=layout.domain(root), problems=problems, about=about)
 

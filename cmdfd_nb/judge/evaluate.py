@@ -124,7 +124,7 @@ def _score_groups(groups, weights, device, workers):
         yield from in_parallel(partial(score_group, source, str(device)), groups, workers)
 
 # %% ../../nbs/judge/64_evaluate.ipynb #72afe117
-def _weights_columns(weights, clips):
+def _weights_columns(weights, clips) -> dict:
     "Return the columns that say which weights made a score; its domain is the worst of theirs and the clips'."
     of_same_name = {name: getattr(weights, name) for name in ABOUT_WEIGHTS[2:]}
     domain = worst_domain(weights.domain, clips.domain)

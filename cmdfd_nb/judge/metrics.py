@@ -105,7 +105,7 @@ def all_metrics(
     "Compute metrics of some scores, all of them by default."
     values, real, fake = counts_by_score(p_fake, labels, counts)
     with np.errstate(invalid='ignore', divide='ignore'):
-        found = {name: metric(real, fake) for name, metric in _RANKING.items() if name in names}
+        found: dict = {name: metric(real, fake) for name, metric in _RANKING.items() if name in names}
         if {*_VERDICTS} & {*names}: found |= zip(_VERDICTS, threshold_metrics(values, real, fake, threshold))
         if 'ece' in names: found['ece'] = expected_calibration_error(values, real, fake)
         return np.stack([found[name] for name in names])

@@ -42,7 +42,7 @@ def why_no_verdict(
 
 # %% ../../nbs/judge/60_score.ipynb #55b02d1b
 WORDS = ('likely real', 'leans real', 'cannot tell', 'leans fake', 'likely fake')   # by band
-_LABELS = dict(zip(WORDS, (REAL, REAL, None, FAKE, FAKE)))   # 0 real, 1 fake, None: neither
+_LABELS: dict = dict(zip(WORDS, (REAL, REAL, None, FAKE, FAKE)))   # 0 real, 1 fake, None: neither
 
 
 def word_for(
@@ -129,7 +129,7 @@ def join_parts(
     score = float(np.average([f['score'] for f in found], weights=lengths))
     p_fake = float(p_fake_of(score, weights.scale, weights.bias))
     place = dict(track=track, start_s=starts[0] / FPS, end_s=(starts[0] + n) / FPS, frames=n)
-    arrays = {name: _joined([f[name] for f in found]) for name in ('heard', 'seen')}
+    arrays: dict = {name: _joined([f[name] for f in found]) for name in ('heard', 'seen')}
     arrays['embedding'] = _mean(found, 'embedding', lengths)
     verdict = _verdict_fields(p_fake, weights, procedural)
     return TrackScore(**place, boxes=np.concatenate(boxes), detector=weights.kind, score=score, p_fake=p_fake,

@@ -36,7 +36,7 @@ def student_interval(
     value,          # (...) difference of two shares, from -1 to 1
     sd,             # (...) its standard deviation
     df,             # (...) degrees of freedom
-    alpha=.05,      # (...) share of experiments whose interval misses the truth
+    alpha: float | np.ndarray = .05,   # (...) share of experiments whose interval misses the truth
 ):                  # low, high: (...) each
     "Compute the interval that belongs to a test: it holds 0 unless p is below alpha."
     from scipy.special import stdtrit

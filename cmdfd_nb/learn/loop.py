@@ -53,7 +53,7 @@ class Run:
         clips: ClipTable,            # with splits
         out,                         # folder of the run, new or begun
         config: TrainConfig,
-        teachers: Weights = None,    # for Cont, and saved with the detector; `start` may use their lip front end
+        teachers: Weights | None = None,   # for Cont, and saved with the detector; `start` may use their lip front end
         cont=None,                   # file name of a clip to Cont (T,), where you have it already
         device='auto',               # 'auto' or 'cpu'
         workers: int | None = None,  # processes that load clips; None: as `loading_workers` says

@@ -197,7 +197,7 @@ def validate(
     model,                # prepared by it
     items: ClipSet,       # whole clips
     budget: int,          # frames of a batch
-    workers: int = 0,     # processes that load
+    workers: int | None = 0,   # processes that load
 ):                        # (n,) score of every clip, in every process
     "Score the validation clips."
     from accelerate.utils import broadcast, gather_object

@@ -167,7 +167,7 @@ def kept_cont(
     folder,           # to keep it in
     paths: list,      # files of clips
     teachers,         # with `asr`, `vsr`, `lips`, `sha256` and `name`, such as `Weights`
-    device='cpu',     # where to compute
+    device: 'str | torch.device' = 'cpu',   # where to compute
     divergence: str = 'js',   # or 'mean_kl', see `cont`
     blank: str = 'keep',      # or 'drop', see `cont`
 ) -> dict:            # file name of a clip: Cont (T,)

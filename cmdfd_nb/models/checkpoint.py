@@ -10,6 +10,7 @@ __all__ = ['DOMAINS', 'FORCES', 'CALIBRATION', 'PLAIN', 'Weights', 'worst_domain
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from fastcore.basics import patch
 from safetensors import SafetensorError, safe_open
@@ -19,8 +20,7 @@ from ..core import BadArgument, BadWeights, one_of
 from ..store import atomic_path, sha256_of
 from ..media.views import VIEWS
 from ..media.clip import PreprocessConfig
-from .encoders import VisualFrontend
-from .detectors import Detector, detector_class
+from .detectors import detector_class
 from .teachers import ASR, VSR, TeacherConfig, lip_frontend
 from .agreement import TEACHER_VIEWS
 
@@ -33,10 +33,10 @@ class Weights:
     "A detector, its teachers, and the facts about how they were made."
     name: str                    # for people: a file name, or the rule that made them
     domain: str                  # one of `DOMAINS`
-    detector: Detector = None    # None in a file of teachers alone
-    asr: ASR = None              # without teachers there is Sync but no Cont
-    vsr: VSR = None
-    lips: VisualFrontend = None  # mouth crops to the VSR teacher's input
+    detector: Any = None         # `Detector`; None in a file of teachers alone
+    asr: Any = None              # `ASR`; without teachers there is Sync but no Cont
+    vsr: Any = None              # `VSR`
+    lips: Any = None             # `VisualFrontend`: mouth crops to the VSR teacher's input
     preprocess: PreprocessConfig = PreprocessConfig()
     scale: float = 1.            # what scores are multiplied by before the sigmoid, fitted on validation clips
     bias: float = 0.             # and what is added then
@@ -84,7 +84,8 @@ def check_teachers(
     if teachers is None or domain != 'real' or teachers.domain == 'real': return
     if one_of('force', force, FORCES) == f'{teachers.domain}-teachers': return
     cause = f'these teachers are {teachers.domain}, the clips are of real people, so the result says nothing about them'
-    raise BadArgument(f'teachers={teachers.name}', cause, f'Name others, or ask for these: force={teachers.domain}-teachers.')
+    remedy = f'Name others, or ask for these: force={teachers.domain}-teachers.'
+    raise BadArgument(f'teachers={teachers.name}', cause, remedy)
 
 # %% ../../nbs/models/36_checkpoint.ipynb #8078090b
 @patch(as_prop=True)

@@ -15,6 +15,10 @@ from ..core import BadArgument
 # %% ../../nbs/models/356_typical.ipynb #7615039f
 class Typical(nn.Module):
     "A Gaussian over some numbers of a clip, whose mean depends on covariates; fitted on real clips."
+    slopes: torch.Tensor
+    precision: torch.Tensor
+    spread: torch.Tensor
+
     def __init__(self,
         numbers: int,      # F: how many describe a clip
         covariates: int,   # C: how many the mean depends on

@@ -67,7 +67,7 @@ def compared_folds(
     resamples = shared_resamples([run for folds in pair.values() for runs in folds.values() for run in runs], n=n)
     numbers = table_two(pair, (metric,), tuple(pair[one]), (), n=n).numbers
     found = []
-    for gap in fold_differences(*pair.values(), resamples, (metric,)).itertuples():
+    for gap in fold_differences(pair[one], pair[other], resamples, (metric,)).itertuples():
         both = {name: _interval(_row_of(numbers[numbers.row == name], gap.category, metric)) for name in pair}
         facts = dict(category=gap.category, value=gap.value, sd=gap.sd, df=gap.df, p=gap.p)
         test = dict(row=f'{one} − {other}', metric=metric) | facts

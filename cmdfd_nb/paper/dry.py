@@ -124,9 +124,6 @@ def _run_row(job, train, seeds, clip, costs):
     return job.protocol.name, job.method, n, frames, hours
 
 # %% ../../nbs/paper/747_dry.ipynb #aa0f550e
-#| export
-
-# %% ../../nbs/paper/747_dry.ipynb #aa0f550e
 def dry_run(
     study: Study,        # of real data
     methods: tuple,      # rows of Tables III and IV

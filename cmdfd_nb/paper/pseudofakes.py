@@ -32,7 +32,7 @@ def mouth_window(
     radius = rng.uniform([.26, .2], [.42, .34])
     softness = rng.uniform(.1, .5)
     away = np.hypot((x - centre[0]) / radius[0], (y - centre[1]) / radius[1])
-    return np.float32(np.clip((1 + softness / 2 - away) / softness, 0, 1))
+    return np.clip((1 + softness / 2 - away) / softness, 0, 1).astype(np.float32)
 
 # %% ../../nbs/paper/735_pseudofakes.ipynb #0535e81c
 def _over_time(x, sigma):   # (T, H, W), frames
@@ -70,7 +70,7 @@ def warped(
     "Let pictures run ahead and fall behind."
     times = _warped_times(len(x), rng)
     before = times.astype(int)
-    part = np.float32(times - before)[:, None, None]
+    part = (times - before).astype(np.float32)[:, None, None]
     return x[before] * (1 - part) + x[np.minimum(before + 1, len(x) - 1)] * part
 
 # %% ../../nbs/paper/735_pseudofakes.ipynb #91f1875a
@@ -81,7 +81,9 @@ def _compressed(picture, quality):
     "Send a picture through JPEG."
     levels = np.clip(picture + .5, 0, 255).astype(np.uint8)
     data = cv2.imencode('.jpg', levels, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
-    return cv2.imdecode(data, cv2.IMREAD_GRAYSCALE).astype(np.float32)
+    decoded = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE)
+    assert decoded is not None   # it was encoded a line above
+    return decoded.astype(np.float32)
 
 
 def _moved_a_little(side, rng):
@@ -143,7 +145,7 @@ def _operations(rng):
     in_time = IN_TIME[list(IN_TIME)[rng.integers(len(IN_TIME))]]
     return ((in_time,), (remade,), (in_time, remade))[rng.integers(3)]
 
-
+# %% ../../nbs/paper/735_pseudofakes.ipynb #41172bc5
 def remouthed(
     clip: Clip,                 # a real one
     rng: np.random.Generator,   # draws the operations

@@ -7,6 +7,7 @@ __all__ = ['QUESTIONS', 'Question', 'corrected', 'roles_note']
 
 # %% ../../nbs/paper/707_questions.ipynb #58018bda
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -43,7 +44,7 @@ QUESTIONS = dict(
 
 # %% ../../nbs/paper/707_questions.ipynb #3dd58562
 def corrected(
-    rows,                        # data frame with row, metric, category, value, sd, df, p
+    rows: Any,                   # data frame with row, metric, category, value, sd, df, p
     question: Question | None,   # the primary one; None: all are corrected
 ):                               # data frame: with role 'primary' or 'corrected', p, low and high by that role
     "Correct all comparisons of an experiment but the primary one."
@@ -65,4 +66,5 @@ def roles_note(
     others = int((rows.p.notna() & (rows.role == 'corrected')).sum())
     rest = f'The other {others} are one family: p by Holm, intervals to match.'
     if not (rows.role == 'primary').any(): return f'No primary question is among these rows. {rest}'
+    assert question is not None   # `corrected` marked its row
     return f'Primary, stated before the run: {question.name}, {question.metric}, {question.category}, at 5 %. {rest}'

@@ -214,7 +214,7 @@ def sample_study(
     copy_samples(folder/'data'/'FakeAVCeleb', 'fakeavceleb', _SAMPLE_PEOPLE, parts)
     copy_samples(folder/'data'/'CMDFD', 'cmdfd', dict(id00030='test'), parts)
     quick = dict(epochs=1, budget=60, window=10, sampling='each')
-    here = dict(out=str(folder/'out'), data=str(folder/'data'), workers=1, device='cpu')
+    here: dict = dict(out=str(folder/'out'), data=str(folder/'data'), workers=1, device='cpu')
     return replace(Study(**here, teachers='seeded:tiny', training=quick), **changes)
 
 # %% ../../nbs/paper/72_studies.ipynb #c824ed5d
@@ -254,7 +254,7 @@ def manifest_of(
     "Index a data set of a study, after making it if it is a miniature."
     _open_seed(study)
     if study.made: _make_set(study, name)
-    chosen = dict(split=study.split, lists=study.lists or None) if name == 'FakeAVCeleb' else {}
+    chosen: dict = dict(split=study.split, lists=study.lists or None) if name == 'FakeAVCeleb' else {}
     return index(SETS[name], _root_of(study, name), **chosen)
 
 # %% ../../nbs/paper/72_studies.ipynb #5b947046

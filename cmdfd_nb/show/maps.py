@@ -136,7 +136,7 @@ def _live_figure():
 
 def live(
     fig,   # plotly figure
-):         # widget with the same traces, whose `on_click` works
+) -> Any:  # widget with the same traces, whose `on_click` works
     "Convert a figure to a widget that answers clicks."
     widget = _live_figure()(fig)
     widget._complete = True

@@ -8,6 +8,7 @@ __all__ = ['WORLD_KINDS', 'CATEGORY_FOLDERS', 'RELEASE', 'GENERATORS', 'WITH_WAV
 
 # %% ../../nbs/world/26_plan.ipynb #dc335022
 from dataclasses import dataclass
+from typing import Any
 
 from ..core import BadArgument, Settings, choice, one_of
 from .people import Person, make_person
@@ -29,7 +30,7 @@ class World(Settings):
     @classmethod
     def from_dict(cls,
         values: dict,          # field name to value; `strength` of the first version is read as `traces`
-        file='the settings',   # their source, for the message
+        file: Any = 'the settings',  # their source, for the message
     ):                         # raises `BadArgument` on unknown fields
         "Build a world from these values, with defaults for the others."
         values = dict(values)
@@ -120,7 +121,7 @@ def _full_plan(
 def _chosen(
     plan: list,     # of `Shot`
     splits: tuple,  # those wanted
-    types: tuple,   # those wanted; None for all
+    types: tuple | None,   # those wanted; None for all
 ) -> list[Shot]:    # raises `BadArgument` for a split or type that does not exist
     "Keep the clips of some splits and types."
     for split in splits: one_of('split', split, ('train', 'val', 'test'))

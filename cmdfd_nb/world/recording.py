@@ -7,6 +7,7 @@ __all__ = ['NOISES', 'Recording', 'background_noise', 'record', 'random_recordin
 
 # %% ../../nbs/world/22_recording.ipynb #edb5bcc4
 from dataclasses import dataclass
+from typing import Any, cast
 
 import numpy as np
 
@@ -38,7 +39,7 @@ def _room_impulse(
     "Draw the impulse response of a small room."
     t = np.arange(int(rt60_s * SAMPLE_RATE)) / SAMPLE_RATE
     room = rng.standard_normal(len(t)) * 10**(-3 * t / rt60_s) * (t > .004)
-    room[rng.integers(*(np.array([.004, .03]) * SAMPLE_RATE), 6)] *= 6
+    room[rng.integers(*cast(Any, np.array([.004, .03]) * SAMPLE_RATE), 6)] *= 6
     room *= 10**(wet_db / 20) / np.sqrt((room**2).sum())
     room[0] = 1
     return room
@@ -93,7 +94,9 @@ def _babble(
     def speech_like(hz): return (hz > 100) / (1 + (hz / 500)**2)
     t = np.arange(n) / SAMPLE_RATE
     voices = [_shape_spectrum(rng.standard_normal(n), speech_like) for _ in range(5)]
-    return sum(v * (1.2 + np.sin(2 * np.pi * rng.uniform(2, 6) * t + rng.uniform(0, 7)))**2 for v in voices)
+    murmur = sum(v * (1.2 + np.sin(2 * np.pi * rng.uniform(2, 6) * t + rng.uniform(0, 7)))**2 for v in voices)
+    assert isinstance(murmur, np.ndarray)   # a sum of five
+    return murmur
 
 # %% ../../nbs/world/22_recording.ipynb #26ecd8f8
 def background_noise(

@@ -39,7 +39,7 @@ def _stretch(
 
 def _longest(
     world: World,
-) -> int:          # frames; None where nothing is cut
+) -> int | None:   # frames; None where nothing is cut
     "Return the length that a scene needs to hold any stretch."
     return None if world.kind == 'lrs2' else _LEAD[1] + round(FPS * world.seconds * 1.15) + _MARGIN
 

@@ -7,6 +7,7 @@ __all__ = ['FINE', 'NOTE', 'GRAVE', 'FOLLOWS', 'Finding', 'finding', 'share']
 
 # %% ../../../nbs/data/audit/470_findings.ipynb #286c12b8
 from dataclasses import dataclass
+from typing import Any
 
 # %% ../../../nbs/data/audit/470_findings.ipynb #1672507f
 FINE = 0
@@ -20,7 +21,7 @@ class Finding:
     grave: int           # `FINE`, `NOTE` or `GRAVE`
     found: str           # a sentence with the numbers
     follows: str         # a sentence about what that means for results
-    table: object = None # data frame with the parts, or None
+    table: Any = None    # data frame with the parts, or None
 
     def record(self):    # check, grave (in words), found, follows, table (list of dictionaries or None)
         "Return the finding as plain data."

@@ -131,9 +131,9 @@ th[scope=row] { text-align: left; white-space: nowrap; font-weight: normal }
 def _cell(value, heat):
     "Write a cell; an AUC is coloured by its distance from chance."
     if isinstance(value, float) and value != value: return '<td></td>'
+    shade = f' style="background: rgb(213 94 0 / {2 * (value - .5) * .7:.2f})"' if heat else ''
     if isinstance(value, str): text = value
     else: text = f'{value:.3f}' if isinstance(value, (float, np.floating)) else f'{value:,}'
-    shade = f' style="background: rgb(213 94 0 / {2 * (value - .5) * .7:.2f})"' if heat else ''
     return f'<td{shade}>{html.escape(text)}</td>'
 
 def _html_table(

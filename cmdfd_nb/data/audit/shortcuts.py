@@ -110,7 +110,8 @@ def mouth_patches(
 def _residual_spectrum(patches):
     "Compute the logarithm of the mean spectrum (64, 64) of what is not smooth; frequency 0 is in the middle."
     window = np.outer(np.hanning(_PATCH + 2)[1:-1], np.hanning(_PATCH + 2)[1:-1])
-    rough = (np.float32(p) - cv2.GaussianBlur(np.float32(p), (0, 0), 2) for p in patches)
+    pictures = (np.asarray(p, np.float32) for p in patches)
+    rough = (p - cv2.GaussianBlur(p, (0, 0), 2) for p in pictures)
     return np.log(np.fft.fftshift(np.mean([np.abs(np.fft.fft2(r * window)) for r in rough], 0)) + 1e-6)
 
 # %% ../../../nbs/data/audit/473_shortcuts.ipynb #0dd0a77c

@@ -24,7 +24,9 @@ def _by_category(rows, wrong, **more):
     import pandas as pd
     counted = dict(wrong=wrong.groupby(rows.category).sum(), videos=rows.groupby('category').size())
     lines = pd.DataFrame(counted | more)
-    return lines[lines.wrong > 0].sort_values('wrong', ascending=False)
+    found = lines[lines.wrong > 0]
+    assert isinstance(found, pd.DataFrame)   # of a mask, which selects rows
+    return found.sort_values('wrong', ascending=False)
 
 # %% ../../../nbs/data/audit/472_streams.ipynb #c137b419
 def _wrong_rates(rows):

@@ -27,7 +27,9 @@ def _bezier(*points, n=12):
     t = np.linspace(0, 1, n)[:, None]
     degree = len(points) - 1
     weights = [[1, 1], [1, 2, 1], [1, 3, 3, 1]][degree - 1]
-    return sum(w * (1 - t) ** (degree - k) * t ** k * q[:, None] for k, (w, q) in enumerate(zip(weights, points)))
+    curves = sum(w * (1 - t) ** (degree - k) * t ** k * q[:, None] for k, (w, q) in enumerate(zip(weights, points)))
+    assert isinstance(curves, np.ndarray)   # a sum of at least two points
+    return curves
 
 def _draw_curves(canvas, curves, colours, ppu, thickness=1):
     "Draw antialiased curves onto a doubled canvas; blending into transparent black keeps it premultiplied."

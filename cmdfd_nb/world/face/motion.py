@@ -8,6 +8,7 @@ __all__ = ['MOUTH', 'HEAD_POSE', 'VISEMES', 'Motion', 'with_mouth', 'visemes_of'
 
 # %% ../../../nbs/world/face/235_motion.ipynb #76766205
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -30,7 +31,7 @@ class Motion:
 
     def __getitem__(self,
         key,  # name of a column, or a slice of frames
-    ):        # (T,) array, or the Motion of those frames
+    ) -> Any: # (T,) array, or the Motion of those frames
         "Return a column, or a stretch of time."
         if isinstance(key, slice): return Motion(self.mouth[key], self.head[key])
         return self.mouth[:, MOUTH.index(key)] if key in MOUTH else self.head[:, HEAD_POSE.index(key)]
@@ -274,11 +275,13 @@ def _busy(phonemes, n):
     t = (np.arange(n) + .5) / FPS
     said = [p for p in phonemes if visemes_of(p.symbol) != ('rest',)]
     hills = (bell(t - .5 * (p.start_s + p.end_s), .08 + .4 * (p.end_s - p.start_s)) for p in said)
-    return sum(hills, 0 * t).clip(0, 1)[:, None]
+    presence = sum(hills, 0 * t)
+    assert isinstance(presence, np.ndarray)   # as its first term is
+    return presence.clip(0, 1)[:, None]
 
 # %% ../../../nbs/world/face/235_motion.ipynb #cc510487
 def speech_motion(
-    phonemes: list,            # objects with `symbol` (espeak mnemonic), `start_s`, `end_s`, in order
+    phonemes: list | tuple,    # objects with `symbol` (espeak mnemonic), `start_s`, `end_s`, in order
     n_frames: int,             # frames at 25 fps
     rng: np.random.Generator,  # the same state gives the same motion
     articulation=None,         # 0.5 mumbled .. 1 textbook .. 1.1 exaggerated; None draws one

@@ -7,6 +7,7 @@ __all__ = ['blendshapes', 'blendshape_weights', 'mouth_points', 'LowerFace', 'lo
 
 # %% ../../../nbs/world/face/2360_mouth.ipynb #8fb357d8
 from dataclasses import dataclass
+from typing import cast
 
 import cv2
 import numpy as np
@@ -94,7 +95,7 @@ def _tongue(x, y, top, half, ppu):
     return glow[..., None] * np.float32([186, 92, 92]), cover
 
 # %% ../../../nbs/world/face/2360_mouth.ipynb #fef226ce
-_DARK, _DEEP = np.float32([[48, 16, 18], [22, 10, 10]])  # sRGB at the top of the cavity, and added at its bottom
+_DARK, _DEEP = cast(np.ndarray, np.float32([[48, 16, 18], [22, 10, 10]]))  # sRGB at the top of the cavity, and added at its bottom
 
 def _cavity(p, m, x, y, edges, ppu):
     "Return the colour inside the open mouth: darkness, tongue, teeth, and the shade of the upper lip."

@@ -7,6 +7,7 @@ __all__ = ['still_points', 'face_points', 'render']
 
 # %% ../../../nbs/world/face/237_render.ipynb #a3e475d7
 import functools
+from typing import cast
 
 import cv2
 import numpy as np
@@ -73,7 +74,7 @@ def _rigid(face, head, points, origin):
     resting = head * _STIFF + np.float32([0] * 9 + [.7])
     posed = [_place(face, xy, z, head if turns else resting) for xy, z, turns in points]
     source = [[(v - o) * face.ppu - .5 for v, o in zip(xy, origin)] for xy, _, _ in points]
-    return cv2.getAffineTransform(np.float32(source), np.float32(posed))
+    return cv2.getAffineTransform(cast(np.ndarray, np.float32(source)), cast(np.ndarray, np.float32(posed)))
 
 # %% ../../../nbs/world/face/237_render.ipynb #e2de9cfe
 def _frame(face, mouth, head):

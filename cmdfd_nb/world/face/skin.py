@@ -6,6 +6,8 @@
 __all__ = ['head_outline', 'nasolabial_fold', 'skin_colour', 'to_srgb', 'lights', 'surface_normals', 'shade_relief', 'skin_layer']
 
 # %% ../../../nbs/world/face/232_skin.ipynb #593d39a4
+from typing import cast
+
 import cv2
 import numpy as np
 
@@ -124,6 +126,7 @@ def _albedo(p, x, y, rng):
     dark = .35 * bump(ax, y, p.eye_gap - .03, .07, .12, .06) * (.5 + p.age)
     dark = dark + .25 * bump(ax, y, p.eye_gap, -.05, .13, .05)
     freckles = .5 * p.freckles * _spots(rng, x.shape, .012, .9) * bump(ax, y, .28, .24, .26, .16)
+    assert isinstance(fine, np.ndarray)   # a sum of three
     tints = ((_redness(p, x, y) + .9 * fine, [-.06, -.34, -.30]), (dark, [-.30, -.34, -.20]),
              (freckles + .35 * p.age * _spots(rng, x.shape, .0006, 1.6), [-.45, -.62, -.70]), (fine, [1, 1, 1]))
     logs = sum(mask[..., None] * np.float32(tint) for mask, tint in tints)
@@ -158,7 +161,7 @@ def _shadow(z, to, ppu, reach=.34, steps=14):
     blocked = np.zeros_like(z)
     for k in np.linspace(.03, reach, steps):
         shift = np.float32([[1, 0, -to[0] / to[2] * k * ppu], [0, 1, -to[1] / to[2] * k * ppu]])
-        rise = cv2.warpAffine(z, shift, z.shape[::-1], borderMode=cv2.BORDER_REPLICATE) - z - np.float32(k)
+        rise = cv2.warpAffine(z, cast(np.ndarray, shift), z.shape[::-1], borderMode=cv2.BORDER_REPLICATE) - z - np.float32(k)
         blocked = np.maximum(blocked, rise / np.float32(.02 + .25 * k))
     return 1 - gaussian_blur(np.clip(blocked, 0, 1), .018 * ppu)
 

@@ -6,6 +6,8 @@
 __all__ = ['GRID_PERIODS', 'affine_between', 'apply_affine', 'hull_mask', 'alpha_blend', 'generator_grid', 'wrong_tint']
 
 # %% ../../../nbs/world/forge/242_layers.ipynb #3f946330
+from typing import cast
+
 import cv2
 import numpy as np
 
@@ -58,7 +60,7 @@ def generator_grid(
     "Compute the faint grid that is multiplied on the pictures of a generator where traces are painted."
     if paint is None: return np.ones((*shape[:2], 1), np.float32)
     y, x = (np.cos(2 * np.pi * np.arange(n) / GRID_PERIODS[paint][method]) for n in shape[:2])
-    return np.float32(1 + _GRID_CONTRAST[method] * (y[:, None] * x)[..., None])
+    return cast(np.ndarray, np.float32(1 + _GRID_CONTRAST[method] * (y[:, None] * x)[..., None]))
 
 # %% ../../../nbs/world/forge/242_layers.ipynb #c8a9b64c
 _TINTS = dict(wav2lip=(.03, .07), faceswap=(.03, .08))  # least and largest error of the brightness

@@ -68,7 +68,7 @@ def _with_lips(landmarks, held, flat):
 def _covered(frames, held, flat, size):
     "Cut out what lies under the squares, (T, size, size, 3) uint8."
     maps = [affine_between(plain[ANCHORS] * size, points[ANCHORS]) for plain, points in zip(flat, held)]
-    back = dict(flags=cv2.INTER_AREA | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE)
+    back: dict = dict(flags=cv2.INTER_AREA | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE)
     return np.stack([cv2.warpAffine(frame, affine, (size, size), **back) for frame, affine in zip(frames, maps)])
 
 def _mean_light(squares):

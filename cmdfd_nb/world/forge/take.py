@@ -8,6 +8,7 @@ __all__ = ['OPENING_COLUMNS', 'Take', 'cut_phonemes', 'smooth_over_time', 'loose
 
 # %% ../../../nbs/world/forge/240_take.ipynb #9cabc3d3
 from dataclasses import dataclass, replace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -26,12 +27,12 @@ class Take:
     "A clip before camera and microphone; unknown fields are None."
     frames: np.ndarray             # (T, H, W, 3) uint8 RGB
     audio: np.ndarray              # (640 T,) float32 at 16 kHz
-    landmarks: np.ndarray = None   # (T, 68, 2) float32, pixels, of the visible face
-    phonemes: tuple = None         # of `Phoneme`: the sounds that are heard
-    identity: Identity = None      # the person who is seen
-    motion: Motion = None          # the motion that is seen
-    voice: Voice = None            # the voice that is heard
-    text: str = None               # the sentence that is heard
+    landmarks: Any = None          # (T, 68, 2) float32, pixels, of the visible face
+    phonemes: tuple | None = None  # of `Phoneme`: the sounds that are heard
+    identity: Any = None           # `Identity`: the person who is seen
+    motion: Any = None             # `Motion`: the motion that is seen
+    voice: Any = None              # `Voice`: the voice that is heard
+    text: str | None = None        # the sentence that is heard
 
     def __len__(self): return len(self.frames)
 

@@ -7,6 +7,7 @@ __all__ = ['makeittalk', 'audio2head']
 
 # %% ../../../nbs/world/forge/245_talkinghead.ipynb #d6331c58
 from dataclasses import replace
+from typing import Any, cast
 
 import cv2
 import numpy as np
@@ -23,8 +24,8 @@ from .lipsync import (SPEAKING_POINTS, frontal_landmarks, generated_mouth, repla
 # %% ../../../nbs/world/forge/245_talkinghead.ipynb #cbdf9720
 def _spline_kernel(a, b):
     "Return the terms (n, m + 3) of a spline through `b` at the places `a`: r^2 log r of all pairs, then 1, x, y."
-    a = np.float32(a)
-    b = np.float32(b)
+    a = cast(np.ndarray, np.float32(a))
+    b = cast(np.ndarray, np.float32(b))
     r2 = (a[:, :1] - b[:, 0]) ** 2 + (a[:, 1:] - b[:, 1]) ** 2 + np.float32(1e-6)
     return np.hstack([r2 * np.log(r2), np.ones((len(a), 1), np.float32), a])
 
@@ -59,7 +60,9 @@ def _warp_still(still, source, targets, step=4):
         spline = _spline_kernel(lattice, there) @ _thin_plate_spline(there, here - there)
         back = ((spline + lattice) * size - .5).reshape(*grid[::-1], 2)
         at = cv2.resize(back.astype(np.float32), (x1 - x0, y1 - y0))
-        frame[y0:y1, x0:x1] = cv2.remap(still[y0:y1, x0:x1], at, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+        face = still[y0:y1, x0:x1]
+        no_map = cast(Any, None)   # `at` holds both coordinates
+        frame[y0:y1, x0:x1] = cv2.remap(face, at, no_map, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
     return frames
 
 # %% ../../../nbs/world/forge/245_talkinghead.ipynb #178624c0
