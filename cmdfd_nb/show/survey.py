@@ -54,7 +54,8 @@ def _invented(name, rng, label):
     noise = {curve: rng.normal(level, .15, 83) for curve, level in levels.items()}
     curves = {curve: np.convolve(values, np.ones(9) / 9, 'valid').clip(0, 1) for curve, values in noise.items()}
     verdict: dict = dict(label=int(p_fake > .5), answer=WORDS[4 if p_fake > .5 else 0], why_no_label=None, threshold=.5)
-    place: dict = dict(track=0, start_s=0., end_s=3., frames=75, boxes=np.tile(np.array([9, 9, 99, 99], np.float32), (75, 1)))
+    boxes = np.tile(np.array([9, 9, 99, 99], np.float32), (75, 1))
+    place: dict = dict(track=0, start_s=0., end_s=3., frames=75, boxes=boxes)
     track = TrackScore(**place, detector='correlation', score=0., p_fake=p_fake, **verdict, calibrated=True,
                        curves=curves, embedding=rng.normal(label, .4, 16))
     return Result(name, '', {}, {}, [track], ['These clips were invented.'])

@@ -95,7 +95,8 @@ def _tongue(x, y, top, half, ppu):
     return glow[..., None] * np.float32([186, 92, 92]), cover
 
 # %% ../../../nbs/world/face/2360_mouth.ipynb #fef226ce
-_DARK, _DEEP = cast(np.ndarray, np.float32([[48, 16, 18], [22, 10, 10]]))  # sRGB at the top of the cavity, and added at its bottom
+# sRGB at the top of the cavity, and what is added at its bottom
+_DARK, _DEEP = cast(np.ndarray, np.float32([[48, 16, 18], [22, 10, 10]]))
 
 def _cavity(p, m, x, y, edges, ppu):
     "Return the colour inside the open mouth: darkness, tongue, teeth, and the shade of the upper lip."

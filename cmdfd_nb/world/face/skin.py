@@ -161,7 +161,8 @@ def _shadow(z, to, ppu, reach=.34, steps=14):
     blocked = np.zeros_like(z)
     for k in np.linspace(.03, reach, steps):
         shift = np.float32([[1, 0, -to[0] / to[2] * k * ppu], [0, 1, -to[1] / to[2] * k * ppu]])
-        rise = cv2.warpAffine(z, cast(np.ndarray, shift), z.shape[::-1], borderMode=cv2.BORDER_REPLICATE) - z - np.float32(k)
+        moved = cv2.warpAffine(z, cast(np.ndarray, shift), z.shape[::-1], borderMode=cv2.BORDER_REPLICATE)
+        rise = moved - z - np.float32(k)
         blocked = np.maximum(blocked, rise / np.float32(.02 + .25 * k))
     return 1 - gaussian_blur(np.clip(blocked, 0, 1), .018 * ppu)
 
