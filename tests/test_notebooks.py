@@ -79,7 +79,7 @@ def test_notebooks_are_clean(copy):
 # Who runs a notebook
 
 RUN_TWICE = {'your_own_videos'}    # without labels, a folder goes another way than the lesson's own
-PLAYERS = {'executed', 'lesson', 'notebook', 'run'}    # functions of tests that run the notebook they are given the name of
+PLAYERS = {'executed', 'lesson', 'notebook', 'run'}    # functions of tests that run the notebook named to them
 
 
 def left_to_tests(path):
@@ -159,7 +159,7 @@ def is_value(source): return isinstance(ast.parse(source).body[-1], ast.Expr)
 def test_outputs_stand_under_the_cells_that_made_them(path):
     "A cell that only defines or tests things has no output, and a value is shown only where the last statement is one."
     shown = [(source, cell['outputs']) for kind, source, cell in cells(path) if kind == 'code' and cell['outputs']]
-    assert not [source for source, _ in shown if not may_show(source)], 'run it again; call what prints outside of tests'
+    assert not [source for source, _ in shown if not may_show(source)], 'run it again; print outside of tests'
     values = [source for source, outputs in shown if any(o['output_type'] == 'execute_result' for o in outputs)]
     assert not [source for source in values if not is_value(source)], 'run the notebook again'
 

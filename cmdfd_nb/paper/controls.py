@@ -159,7 +159,8 @@ def control_table(
     wide = text.pivot(index='row', columns='category', values='text')[[*columns, 'mean']].loc[list(results)]
     drawn = f'Means over seeds, in brackets 95 % of {n} resamples by {resamples.unit} and seed. {resamples.note}'
     cells = wide.rename_axis(None, axis=1).reset_index().rename(columns=dict(row='method and control'))
-    said = 'The same weights on the same test clips, altered. Not corrected for their number: they warn, they prove nothing.'
+    said = ('The same weights on the same test clips, altered. '
+            'Not corrected for their number: they warn, they prove nothing.')
     return PaperTable(f'Negative controls ({metric})', pd.DataFrame(cells), numbers, [said, drawn])
 
 # %% ../../nbs/paper/750_controls.ipynb #443222f0

@@ -355,7 +355,8 @@ def _difference_table(title, results, metrics, columns, unit, n, question=None):
     names = ['difference', 'metric', *_heads(columns, types)]
     cells = pd.DataFrame(_rows_of_cells(numbers, metrics, columns, text), columns=names)
     p = 'p: two-sided, by a t-test on the bootstrap over people and seeds; * primary.'
-    return PaperTable(title, cells, numbers, [*table_caption(runs, numbers, resamples), p, roles_note(numbers, question)])
+    notes = [*table_caption(runs, numbers, resamples), p, roles_note(numbers, question)]
+    return PaperTable(title, cells, numbers, notes)
 
 # %% ../../nbs/paper/71_tables.ipynb #3d8ec99f
 def table_four(

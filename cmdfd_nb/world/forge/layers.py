@@ -47,7 +47,7 @@ def alpha_blend(
 
 # %% ../../../nbs/world/forge/242_layers.ipynb #979f681d
 GRID_PERIODS = dict(train=dict(wav2lip=12, videoretalk=10, audio2head=14, faceswap=11, fsgan=15),
-                    test=dict(wav2lip=9, videoretalk=13, audio2head=8, faceswap=16, fsgan=7))   # pixels of what is generated
+                    test=dict(wav2lip=9, videoretalk=13, audio2head=8, faceswap=16, fsgan=7))   # generated pixels
 _GRID_CONTRAST = dict(wav2lip=.08, videoretalk=.08, audio2head=.08, faceswap=.055, fsgan=.06)
 
 def generator_grid(
