@@ -79,7 +79,7 @@ def test_notebooks_are_clean(copy):
 # Who runs a notebook
 
 RUN_TWICE = {'your_own_videos'}    # without labels, a folder goes another way than the lesson's own
-PLAYERS = {'executed', 'lesson', 'notebook', 'run'}    # functions of tests that run the notebook they are given the name of
+PLAYERS = {'executed', 'lesson', 'notebook', 'run'}    # functions of tests that run a notebook by its name
 
 
 def left_to_tests(path):

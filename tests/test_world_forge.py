@@ -80,7 +80,8 @@ def test_a_still_is_one_frame(forged, takes):
 
 @pytest.mark.parametrize('method', METHODS)
 def test_paint_changes_pixels_and_nothing_else(takes, donor, method):
-    clips = {p: forge(method, takes[0][:12], takes[1][:12], donor, np.random.default_rng(4), p) for p in (None, *GRID_PERIODS)}
+    def forged(paint): return forge(method, takes[0][:12], takes[1][:12], donor, np.random.default_rng(4), paint)
+    clips = {paint: forged(paint) for paint in (None, *GRID_PERIODS)}
     plain = clips[None]
     far = [np.abs(clips[p].frames.astype(int) - plain.frames).mean() for p in GRID_PERIODS]
     if method in ('makeittalk', 'rtvc'): assert far == [0, 0]                   # they have no grid
