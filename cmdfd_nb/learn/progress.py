@@ -118,7 +118,7 @@ def weights_of(
     parts = {name: getattr(teachers, name) for name in ('asr', 'vsr', 'lips')} if teachers else {}
     validation = {name: about[name] for name in ('auc', 'ece_before', 'ece_after', 'clips')}
     origin = dict(identity, epoch=about['epoch'], validation=validation, versions=versions())
-    calibration = {name: about[name] for name in CALIBRATION} | dict(bands=tuple(about['bands']))
+    calibration: dict = {name: about[name] for name in CALIBRATION} | dict(bands=tuple(about['bands']))
     preprocess = load_clip(clips.paths()[0]).settings
     start = start_domain(identity['config']['start'], teachers)
     domain = worst_domain(clips.domain, teachers.domain if teachers else None, start)

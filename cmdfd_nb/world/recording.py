@@ -7,7 +7,6 @@ __all__ = ['NOISES', 'Recording', 'background_noise', 'record', 'random_recordin
 
 # %% ../../nbs/world/22_recording.ipynb #edb5bcc4
 from dataclasses import dataclass
-from typing import Any, cast
 
 import numpy as np
 
@@ -39,7 +38,7 @@ def _room_impulse(
     "Draw the impulse response of a small room."
     t = np.arange(int(rt60_s * SAMPLE_RATE)) / SAMPLE_RATE
     room = rng.standard_normal(len(t)) * 10**(-3 * t / rt60_s) * (t > .004)
-    room[rng.integers(*cast(Any, np.array([.004, .03]) * SAMPLE_RATE), 6)] *= 6
+    room[rng.integers(round(.004 * SAMPLE_RATE), round(.03 * SAMPLE_RATE), 6)] *= 6
     room *= 10**(wet_db / 20) / np.sqrt((room**2).sum())
     room[0] = 1
     return room

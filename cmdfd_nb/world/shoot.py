@@ -76,7 +76,9 @@ def _scene(
     "Return a person saying their words."
     one = make_person(world.seed, number)
     rng = rng_of(world.seed, 'scene', number)
-    return act(one.identity, one.voice, _words(world, number).text, rng, most=_longest(world))
+    text = _words(world, number).text
+    assert text is not None   # words that were planned have one
+    return act(one.identity, one.voice, text, rng, most=_longest(world))
 
 # %% ../../nbs/world/27_shoot.ipynb #b2fed8c0
 def _around(
@@ -198,6 +200,7 @@ def shoot(
     take = staged(world, shot)
     camera, recording, crf = _equipment(world, shot)
     landmarks = filmed_points(take.landmarks, camera, take.frames.shape[2])
+    assert take.text is not None and take.phonemes is not None   # as in every take that is acted
     truth = Truth(shot, world, camera, recording, crf, sync_correlation(take), _lip_delay(take), take.text,
                   take.phonemes, landmarks, opening(take.landmarks).astype(np.float32))
     return film(take.frames, camera), record(take.audio, recording), truth
