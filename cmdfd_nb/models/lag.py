@@ -210,19 +210,38 @@ class LagDetector(Detector):
         curves = dict(in_step=hide(contrasts, mask))
         return LagVerdict(logits_of(score), mask, None, curves, None, audio, visual, numbers, covariates)
 
+# %% ../../nbs/models/357_lag.ipynb #7ac0e002
+@patch
+def _trimmed(self: LagDetector, frames):   # first frame and number of frames that the visual encoder sees
+    "Draw which part of a window the pictures keep in training: all but a third, at most `reach` frames."
+    lost = min(self.config.reach, frames // 3) if self.training else 0
+    first = int(torch.randint(lost + 1, ()))
+    return first, frames - lost
+
+
+@patch
+def _look(self: LagDetector, faces, lengths):   # (B, T, H, W), (B,) to (B, T, E) and (B, T): frames that were seen
+    "Embed the pictures of a part of the window, the longest clip's; zeros elsewhere."
+    first, kept = self._trimmed(faces.shape[1])
+    left = (lengths - first).clamp(1, kept)
+    visual = self.visual(faces[:, first:first + kept], left)
+    seen = torch.arange(kept, device=faces.device) < left[:, None]
+    around = first, faces.shape[1] - first - kept
+    return F.pad(visual, (0, 0, *around)), F.pad(seen, around)
+
 # %% ../../nbs/models/357_lag.ipynb #cf003e60
 @patch
 def embed(self: LagDetector,
     batch: dict,   # see `forward`
-) -> tuple:        # audio, visual (B, T, E) of length 1; mask (B, T)
+) -> tuple:        # audio, visual (B, T, E) of length 1; mask (B, T) of the frames that have both
     "Turn sound and face into vectors of length 1."
     faces = batch['faces']
     lengths = batch.get('lengths')
     if lengths is None: lengths = [faces.shape[1]] * len(faces)
-    mask = torch.arange(faces.shape[1], device=faces.device) < torch.as_tensor(lengths, device=faces.device)[:, None]
+    lengths = torch.as_tensor(lengths, device=faces.device)
     x0, y0, x1, y1 = self.config.region
-    visual = self.visual(faces[..., y0:y1, x0:x1], lengths)
-    return F.normalize(self.audio(batch['mfcc'], lengths), dim=-1), F.normalize(visual, dim=-1), mask
+    visual, seen = self._look(faces[..., y0:y1, x0:x1], lengths)
+    return F.normalize(self.audio(batch['mfcc'], lengths), dim=-1), F.normalize(visual, dim=-1), seen
 
 # %% ../../nbs/models/357_lag.ipynb #1188f90a
 @patch
