@@ -66,8 +66,9 @@ def train_config(
     preset: str = 'paper',  # of the detector: 'paper', 'official', 'tiny', or another that its class has
     **changes,              # fields to change
 ) -> TrainConfig:           # raises `BadArgument`
-    "Return the training settings of a preset."
-    return TrainConfig.from_dict(_TRAINING.get(preset, {}) | changes | dict(preset=preset))
+    "Return the training settings of a preset, and what a detector's class wants otherwise."
+    own = detector_class(changes.get('kind') or 'correlation').lessons.get(preset, {})
+    return TrainConfig.from_dict(_TRAINING.get(preset, {}) | own | changes | dict(preset=preset))
 
 # %% ../../nbs/learn/51_config.ipynb #0004a057
 def _one_cycle(part):

@@ -89,6 +89,7 @@ class Detector(nn.Module, ABC):
     terms = ('classification',)   # of its loss, by name
     config_class = Settings   # frozen dataclass with a field `preset`
     presets = {}            # name: fields of the configuration that differ from the defaults
+    lessons = {}            # preset: fields of `TrainConfig` in which its training differs from that of other detectors
     says = ''               # one sentence for `cmdfd_detectors`
     licence = ''            # of published weights
     source = ''             # paper, repository

@@ -184,6 +184,7 @@ class LagDetector(Detector):
     terms = ('info_nce',)
     config_class = LagConfig
     presets = dict(paper={}, tiny=_TINY)
+    lessons = dict(tiny=dict(window=60, budget=960))   # 16 windows, long enough for all lags
     says = 'Lag curves of sound against lips, by a network that has seen real clips only; unusual ones are called fake.'
     licence = 'Apache-2.0'
     source = 'this kit'

@@ -100,7 +100,8 @@ def config(self: Job) -> TrainConfig:   # raises `BadArgument`
     preset = _preset_for(method.kind, study.preset)
     asked = dict(kind=method.kind, preset=preset, terms=method.terms, detector=detector, seed=self.seed)
     asked |= dict(force=study.force) | (dict(start=study.start) if study.start and method.kind == 'correlation' else {})
-    return TrainConfig.from_dict(train_config(study.preset).to_dict() | shorter | study.training | asked)
+    usual = train_config(study.preset).to_dict() | detector_class(method.kind).lessons.get(preset, {})
+    return TrainConfig.from_dict(usual | shorter | study.training | asked)
 
 # %% ../../nbs/paper/74_jobs.ipynb #d9499f4d
 def _chosen(study):
