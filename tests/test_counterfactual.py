@@ -112,7 +112,7 @@ def test_loud_noise_does_not_wrap_around_in_the_loudspeaker(shared):
 
 def test_figures_without_teachers(tmp_path):
     trial = Bench(footage_of(film(tmp_path/'film.mp4', 50), WEIGHTS.preprocess), replace(WEIGHTS, lips=None))
-    assert [ax.get_ylabel() for ax in trial.still().axes] == ['Sync', 'p_fake']
+    assert [ax.get_ylabel() for ax in trial.still().axes] == ['Sync', 'score']
     found = trial.sweep('freeze')
     assert found.curves == ['sync'] and not found.rows.sync.isna().any()
     sweep_figure(found), plot_sweep(found), plot_change(trial.before, trial.before)
@@ -125,7 +125,7 @@ def test_a_detector_without_sync_and_p_fake_per_frame(tmp_path):
     assert [ax.get_ylabel() for ax in trial.still().axes] == ['Cont']
     panel = BenchPanel(trial)
     panel.sweep()
-    assert [line.name for line in panel.figure.children[0].data] == ['p_fake', 'Cont']
+    assert [line.name for line in panel.figure.children[0].data] == ['score', 'Cont']
     assert list(panel.views[1]['tracks'][0]['curves']) == ['cont']
 
 

@@ -113,7 +113,8 @@ def _read_packed(file, name, shape, start, stop):
 # %% ../../nbs/media/19_preprocess.ipynb #66582f15
 def _read_sound(file):
     "Return the whole sound of an open clip."
-    return unpack_sound(file.get_tensor('audio:flac')) if 'audio:flac' in file.keys() else file.get_tensor('audio')
+    names = file.keys()
+    return unpack_sound(file.get_tensor('audio:flac')) if 'audio:flac' in names else file.get_tensor('audio')
 
 
 def _read_view(file, name, settings, start=0, stop=None):
