@@ -65,7 +65,7 @@ check: .venv/.dev  ## run the quick tests: no browser, no kernels, no training, 
 	$(PYTEST) -m 'not full' tests
 	$(BIN)/nbdev_test --skip_file_re '^[_.]$(HEAVY)' --skip_folder_re '^[_.]$(HEAVY_ROOMS)'
 
-test: .venv/.dev  ## run all tests and all notebooks; 10 minutes
+test: .venv/.dev  ## run all tests and all notebooks; about 12 minutes
 	$(PYTEST) tests
 	$(BIN)/nbdev_test
 
