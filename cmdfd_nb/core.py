@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['FPS', 'SAMPLE_RATE', 'SAMPLES_PER_FRAME', 'ROWS_PER_FRAME', 'FACE_SIZE', 'REAL', 'FAKE', 'CmdfdError',
            'UnreadableMedia', 'NoVideoStream', 'NoAudioStream', 'NoFace', 'TooShort', 'BadWeights', 'BadManifest',
-           'BadArgument', 'one_of', 'choice', 'choices', 'Settings', 'seed_everything', 'pick_device', 'sample']
+           'BadArgument', 'ReaderDied', 'OverBudget', 'Unforeseen', 'one_of', 'choice', 'choices', 'Settings',
+           'seed_everything', 'pick_device', 'sample']
 
 # %% ../nbs/00_core.ipynb #4177c9fb
 import random
@@ -51,6 +52,11 @@ class TooShort(CmdfdError): "A video with less picture or sound than one clip ne
 class BadWeights(CmdfdError): "A checkpoint that cannot be trusted or does not fit the model."
 class BadManifest(CmdfdError): "A table of clips that does not follow the schema."
 class BadArgument(CmdfdError): "An argument or setting whose value makes no sense."
+
+# %% ../nbs/00_core.ipynb #9cbbdd27
+class ReaderDied(UnreadableMedia): "A file that ended the process that was reading it."
+class OverBudget(CmdfdError): "A file that needs more time or memory than it may take."
+class Unforeseen(CmdfdError): "A file at which the kit met a bug; the traceback is in the log that is named."
 
 # %% ../nbs/00_core.ipynb #58660d0f
 def one_of(
