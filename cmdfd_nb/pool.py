@@ -60,6 +60,14 @@ class Failure:
         if not self.trace: return self.kind(file, self.cause, self.remedy)
         return self.kind(file, self.cause, f'Please report it with {note_bug(f"{file}: {self.trace}")}.')
 
+    def again(self,
+        item,   # for the message, if the process died
+    ) -> BaseException:
+        "Return the exception to raise for it: the one that was raised, with the traceback of its process."
+        if self.raised is None: return self.of(repr(item)[:200])
+        if self.raised.__traceback__ is None: self.raised.__cause__ = RuntimeError(self.trace)
+        return self.raised
+
 # %% ../nbs/02_pool.ipynb #8f8c70e9
 _RAISE_MEMORY = 'Allow more with --max-memory, or use fewer --workers.'
 
@@ -229,7 +237,7 @@ class _Crew:
 def _settle(crew, worker, outcome, stays):
     "Yield (item, outcome) for what a worker has done, and give it more to do."
     if not worker.ready:
-        if not outcome[0]: raise outcome[1].raised or outcome[1].of('a worker process, while it got ready')
+        if not outcome[0]: raise outcome[1].again('a worker process that got ready')
         worker.ready = True
     elif worker.items: yield worker.items.popleft(), outcome
     if stays: crew.go_on(worker)
@@ -297,8 +305,10 @@ def in_parallel(
     prepare: Callable | None = None,   # called once in each worker before its first item; what it raises ends the work
 ):                       # iterator of results, in any order; raises `BadArgument` for a function of a notebook
     "Apply a function to items in parallel processes; an item that fails costs no other."
+    if isinstance(workers, int) and workers < 0:
+        raise BadArgument(f'workers={workers}', 'there are no such processes', 'Give 0 or more.')
     groups = [items[i:i + together] for i in range(0, len(items), together)]
     for item, (good, found) in _all_outcomes(function, groups, workers, budget, prepare):
         if good: yield found
         elif failed: yield failed(item, found)
-        else: raise found.raised or found.of(repr(item)[:200])
+        else: raise found.again(item)
