@@ -7,7 +7,7 @@ __all__ = ['JSON', 'DEVICE', 'WEIGHTS', 'FACES', 'WORKERS', 'TABLES', 'exit_code
            'out_option', 'worker_count', 'field_source', 'setting', 'settings_from', 'out_folder', 'out_file']
 
 # %% ../nbs/03_command.ipynb #c67a4ecb
-import argparse, ast, json, math, os, sys, tempfile
+import argparse, ast, contextlib, json, math, os, sys, tempfile
 from copy import copy
 from functools import wraps
 from importlib.resources import files
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from fastcore.script import Param, call_parse, store_true
 
-from .core import BadArgument, CmdfdError
+from .core import BadArgument, CmdfdError, printable
 
 # %% ../nbs/03_command.ipynb #61a1714b
 def exit_code(
@@ -26,9 +26,15 @@ def exit_code(
     return int(bool(getattr(result, 'problems', result)))
 
 # %% ../nbs/03_command.ipynb #778e5958
-def _print_anything():
-    "Let standard output print characters that it does not know by their codes."
-    if hasattr(sys.stdout, 'reconfigure'): sys.stdout.reconfigure(errors='backslashreplace')
+class _Printer:
+    "Standard output that prints by their codes the characters that it does not know or that a terminal would obey."
+    def __init__(self, stream):   # a text stream
+        self._stream = stream
+        if hasattr(stream, 'reconfigure'): stream.reconfigure(errors='backslashreplace')
+
+    def __getattr__(self, name): return getattr(self._stream, name)
+
+    def write(self, text): return self._stream.write(printable(text, keep='\n\t'))
 
 # %% ../nbs/03_command.ipynb #0bbed337
 def command(
@@ -38,8 +44,8 @@ def command(
     body.__annotations__ = {name: copy(note) for name, note in body.__annotations__.items()}
     @wraps(body)
     def run(*args, **kwargs):
-        _print_anything()
-        try: return exit_code(body(*args, **kwargs))
+        try:
+            with contextlib.redirect_stdout(_Printer(sys.stdout)): return exit_code(body(*args, **kwargs))
         except CmdfdError as error: print(error, file=sys.stderr)
         return 2
     return call_parse(run)
