@@ -12,6 +12,8 @@ import codecs
 from pathlib import Path
 from typing import Any
 
+import av
+
 from ..core import UnreadableMedia
 
 # %% ../../nbs/media/095_guard.ipynb #955e5398
