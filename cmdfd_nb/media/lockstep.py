@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..core import FPS, SAMPLE_RATE, SAMPLES_PER_FRAME, TooShort, one_of
-from .read import SLACK, _track, frames, opened, probe
+from .read import SLACK, _track, choose_track, frames, opened, probe
 from .sound import _sound
 
 # %% ../../nbs/media/12_lockstep.ipynb #ef08121f
@@ -39,25 +39,33 @@ def _in_step(pictures, sound, path):
 RETIME = ('by-stamp', 'by-sound')   # pictures by their own times, or laid evenly over the sound
 
 
-def _blocks(path, audio_track):
+def _blocks(path, video_track, audio_track, notes=None):
     "Yield the sound of a file in blocks, from its time zero on."
-    return _sound(path, audio_track, probe(path).start_s)
+    return _sound(path, audio_track, probe(path, video_track, audio_track).start_s, notes)
 
+def _chosen(path, audio_path, video_track, audio_track, notes):
+    "Return the numbers of the picture and of the sound, each of its file; raise if a file lacks it."
+    video = choose_track(path, 'video', video_track, notes=notes)
+    audio = choose_track(audio_path or path, 'audio', audio_track, None if audio_path else video, notes)
+    for file, kind, index in (path, 'video', video), (audio_path or path, 'audio', audio):
+        with opened(file) as container: _track(container, file, kind, index)
+    return video, audio
 
 def lockstep(
     path,             # media file
-    audio_track=0,    # number of the sound track, from 0
+    audio_track: int | None = None,   # number of the sound track, from 0; None: by the rule of `media.streams`
     audio_path=None,  # file to take the sound from, if not the video itself; its time zero is put on that of the video
     retime: str = 'by-stamp',   # or 'by-sound': pictures are laid evenly over the sound's duration
+    video_track: int | None = None,   # number of the picture track, from 0; None: by the rule
+    notes: list | None = None,        # that notes on the choice of tracks and on cancelling channels are appended to
 ):                    # iterator of (picture (H, W, 3) uint8 RGB, sound (640,) float32 in [-1, 1]);
                       # raises `UnreadableMedia`, `NoVideoStream`, `NoAudioStream`, `TooShort`
     "Yield picture and sound frame by frame until either ends."
-    sound = audio_path or path
-    for file, kind, index in (path, 'video', 0), (sound, 'audio', audio_track):
-        with opened(file) as container: _track(container, file, kind, index)
     by_sound = one_of('retime', retime, RETIME) == 'by-sound'
-    seconds = sum(map(len, _blocks(sound, audio_track))) / SAMPLE_RATE if by_sound else None
-    return _in_step(frames(path, seconds), _per_frame(_blocks(sound, audio_track)), path)
+    video, audio = _chosen(path, audio_path, video_track, audio_track, notes)
+    sound = audio_path or path, None if audio_path else video, audio
+    seconds = sum(map(len, _blocks(*sound))) / SAMPLE_RATE if by_sound else None
+    return _in_step(frames(path, seconds, video), _per_frame(_blocks(*sound, notes)), path)
 
 # %% ../../nbs/media/12_lockstep.ipynb #2e01b24a
 @dataclass(frozen=True)
@@ -79,7 +87,7 @@ def _windows(pairs, size):
 def windows(
     path,             # media file
     size=FPS,         # frames per window; the last may have fewer
-    audio_track=0,    # number of the sound track, from 0
+    audio_track: int | None = None,   # number of the sound track, from 0; None: by the rule of `media.streams`
     audio_path=None,  # file to take the sound from, if not the video itself
 ):                    # iterator of `Window`; raises the errors of `lockstep`
     "Cut a video into consecutive windows."
