@@ -12,7 +12,7 @@ from pathlib import Path
 
 from fastcore.script import Param, store_true
 
-from .core import CmdfdError
+from .core import CmdfdError, printable
 from .store import atomic_path
 from .command import DEVICE, FACES, JSON, WEIGHTS, WORKERS, command, json_text
 from .command import out_file, out_folder, out_option, setting, settings_from, worker_count
@@ -39,34 +39,49 @@ def _judge(weights, device, faces):
     return loaded, pick_device(device), replace(loaded.preprocess, faces=faces or loaded.preprocess.faces)
 
 # %% ../nbs/90_cli.ipynb #a8bb350e
+def _scored_in_turn(paths, loaded, device, config):
+    "Yield (path, record) of each video: the only place where `cmdfd_score` scores."
+    from cmdfd_nb.judge.score import score_or_error
+    for i, path in enumerate(paths, 1):
+        print(f'[{i}/{len(paths)}] {printable(path)}', file=sys.stderr)
+        yield path, score_or_error(path, loaded, device, config)
+
+# %% ../nbs/90_cli.ipynb #a9f39a57
 @command
 def cmdfd_score(
     videos: Param('Video files with sound', str, nargs='+'),
     weights: WEIGHTS = None,
     device: DEVICE = 'auto',
     json: JSON = False,
-    out: out_option('Folder for a JSON record and pictures per file (without --json: cmdfd_scores)') = None,
+    out: out_option('Folder for a record and pictures per file (without --json: cmdfd_scores), or one table: *.csv, '
+                    '*.json, *.parquet, with the records in a folder of its name') = None,
     faces: FACES = None,
-) -> list:  # errors of files that could not be scored
+    again: Param('Score also what has a result already', store_true) = False,
+) -> list:  # errors of files that could not be scored or saved
     "Score videos: how likely each face is fake, with its Sync and Cont curves."
-    from cmdfd_nb.judge.score import score_or_error
-    from cmdfd_nb.show.records import out_names, save_record, score_table
+    from functools import partial
+    from cmdfd_nb.show.records import asked_of, score_places, score_table, scored_files, write_score_table
     loaded, device, config = _judge(weights, device, faces)
-    folder = out_folder(out or (None if json else 'cmdfd_scores'))
-    records = []
-    for i, (path, name) in enumerate(zip(videos, out_names(videos)), 1):
-        print(f'[{i}/{len(videos)}] {path}', file=sys.stderr)
-        records.append(score_or_error(path, loaded, device, config))
-        if folder: save_record(records[-1], folder, name)
+    folder, table = score_places(out or (None if json else 'cmdfd_scores'))
+    score = partial(_scored_in_turn, loaded=loaded, device=device, config=config)
+    found = {}
+    problems = []
+    for path, record, reused, failed in scored_files(videos, score, folder, asked_of(loaded, config), again):
+        if reused: print(f'{printable(path)}: its result is reused', file=sys.stderr)
+        if failed: print(failed, file=sys.stderr)
+        found[path] = record
+        problems += [record['error']] * ('error' in record) + [failed.record()] * bool(failed)
+    records = [found[path] for path in videos]
     print(json_text(records) if json else score_table(records))
-    if folder: print(f'Records and pictures are in {folder}', file=sys.stderr)
-    return [r['error'] for r in records if 'error' in r]
+    if folder: print(f'Records and pictures are in {printable(folder)}', file=sys.stderr)
+    if table: write_score_table(table, records)
+    return problems
 
 # %% ../nbs/90_cli.ipynb #99c22d69
 @command
 def cmdfd_report(
     video: Param('A video file with sound', str),
-    out: out_option("HTML file to write (default: the video's name, in the current folder)") = None,
+    out: out_option("HTML file to write (default: the video's name and a short key, in the current folder)") = None,
     weights: WEIGHTS = None,
     device: DEVICE = 'auto',
     faces: FACES = None,
@@ -74,14 +89,15 @@ def cmdfd_report(
 ) -> list:  # the error, if the video could not be scored
     "Write a self-contained HTML file about a video: the verdict, the curves, and the video to scrub through."
     from cmdfd_nb.judge.score import score_video
+    from cmdfd_nb.show.records import asked_of, out_name
     from cmdfd_nb.show.report import write_report
     loaded, device, config = _judge(weights, device, faces)
-    path = out_file(out or f'{Path(video).stem}.html')
+    path = out_file(out or f'{out_name(video, asked_of(loaded, config))}.html', ('.html', '.htm'))
     try: write_report(path, score_video(video, loaded, device, config), span=span)
     except CmdfdError as error:
         print(error, file=sys.stderr)
         return [error.record()]
-    print(f'Wrote {path}')
+    print(f'Wrote {printable(path)}')
     return []
 
 # %% ../nbs/90_cli.ipynb #d356bb2f
@@ -96,8 +112,9 @@ def cmdfd_weights(
     "Convert the authors' checkpoint to a weights file of this kit."
     from cmdfd_nb.models.checkpoint import save_weights
     from cmdfd_nb.models.official import load_official
+    out_file(out, ('.safetensors',))
     save_weights(out, load_official(checkpoint, lips, score_by))
-    print(f'Wrote {out}')
+    print(f'Wrote {printable(out)}')
 
 # %% ../nbs/90_cli.ipynb #e5ef0922
 @command
@@ -184,6 +201,7 @@ def cmdfd_audit(
     from cmdfd_nb.data.audit.report import as_html, as_text, audit, audit_summary
     table = read_manifest(manifest)
     other = read_manifest(against) if against else None
+    if html: out_file(html, ('.html', '.htm'))
     findings = audit(table, other, media, worker_count(workers))
     if html:
         with atomic_path(html) as part: part.write_text(as_html(findings, Path(manifest).name), 'utf-8')
@@ -195,8 +213,7 @@ def cmdfd_audit(
 # %% ../nbs/90_cli.ipynb #f6c3217b
 def _print_splits(record):
     "Print the record of teachers on each split, a line of JSON each."
-    import json
-    for split in record.keys() & {'val', 'test'}: print(split, json.dumps(record[split]))
+    for split in record.keys() & {'val', 'test'}: print(split, json_text(record[split], None))
 
 # %% ../nbs/90_cli.ipynb #6dce1788
 @command
@@ -215,10 +232,11 @@ def cmdfd_teach(
     from cmdfd_nb.learn.match import teach
     from cmdfd_nb.learn.teach import LessonConfig
     from cmdfd_nb.models.checkpoint import save_weights
+    record_file = out_file(out, ('.safetensors',)).with_suffix('.json')
     chosen = settings_from(LessonConfig, config, sentences=sentences, listen=listen, read=read, seed=seed)
     weights, record = teach(read_clips(Path(clips)/'clips.parquet'), chosen, workers)
     save_weights(out, weights)
-    with atomic_path(Path(out).with_suffix('.json')) as part: part.write_text(json_text(record))
+    with atomic_path(record_file) as part: part.write_text(json_text(record))
     _print_splits(record)
 
 # %% ../nbs/90_cli.ipynb #99b2869a

@@ -16,8 +16,8 @@ import numpy as np
 from fastcore.basics import patch
 from safetensors import safe_open
 
-from ..core import FPS, BadArgument, CmdfdError, UnreadableMedia
-from ..pool import in_parallel
+from ..core import FPS, BadArgument, CmdfdError
+from ..pool import Budget, in_parallel
 from ..media.faces import make_detector
 from ..media.clip import PreprocessConfig
 from ..media.read import probe
@@ -71,11 +71,10 @@ def _clips_of(out, config, packed, job):
     try: return [clip_summary(path) | dict(path=name) for path in preprocess(video, out, config, sound, packed)], []
     except CmdfdError as e: return [], [problem(name, e)]
 
-def _died(job):
-    "Report a video that no process survives."
+def _lost(job, failure):
+    "Report a video that ends its process, is over its budget, or meets a bug."
     name, video, _ = job
-    remedy = 'See whether it plays, and whether memory is short.'
-    return [], [problem(name, UnreadableMedia(video, 'the process that read it died', remedy))]
+    return [], [problem(name, failure.of(video))]
 
 # %% ../../nbs/data/41_clips.ipynb #ee545a24
 def _with_videos(clips, videos):
@@ -119,21 +118,27 @@ class Space:
 _TRIED = 20   # videos whose length is looked up where the manifest does not know it
 
 
-def _probed_frames(paths):
+def _probed_seconds(path): return probe(path).duration_s
+
+
+def _probed_frames(paths, budget=None):
     "Estimate the mean number of frames of some videos from a few of them."
-    found = []
-    for i in np.unique(np.linspace(0, len(paths) - 1, min(_TRIED, len(paths))).round().astype(int)):
-        try: found.append(probe(paths[i]).duration_s * FPS)
-        except CmdfdError: continue   # such a file will be listed among the problems
+    tried = np.unique(np.linspace(0, len(paths) - 1, min(_TRIED, len(paths))).round().astype(int))
+    # what cannot be read here will be listed among the problems
+    seconds = in_parallel(_probed_seconds, [paths[i] for i in tried], 1, failed=_no_seconds, budget=budget)
+    found = [found * FPS for found in seconds if found is not None]
     return float(np.mean(found)) if found else 0.
 
 
-def _frames_of(rows, root):
+def _no_seconds(path, failure): return None
+
+
+def _frames_of(rows, root, budget=None):
     "Estimate the frames of the videos of a manifest, at 25 a second."
     rate = rows.rate.astype('float64').fillna(FPS)
     known = rows.frames.astype('float64') * FPS / rate
     unknown = [media_of(row, root)[0] for row in rows[known.isna()].itertuples()]
-    return round(known.sum() + len(unknown) * _probed_frames(unknown))
+    return round(known.sum() + len(unknown) * (_probed_frames(unknown, budget) if unknown else 0))
 
 # %% ../../nbs/data/41_clips.ipynb #2281f388
 def _nearest(folder):
@@ -151,10 +156,11 @@ def space_for(
     out,                       # folder for the clips, new or begun
     config: PreprocessConfig,  # its `views` count
     packed: bool | None = None,   # pictures by lossless H.264; None: where the data are real
+    budget: Budget | None = None,   # what a look into a video may take; with one, none is read in this process
 ) -> Space:
     "Estimate what the clips of a data set take on the disk."
     rows = _typed_rows(manifest.rows, 'the manifest', VIDEO, ['path'])
-    frames = _frames_of(rows, manifest.root)
+    frames = _frames_of(rows, manifest.root, budget)
     whole = frames * bytes_per_frame(config.views, _is_packed(manifest, packed))
     return Space(len(rows), frames, max(0, whole - _written(out)), shutil.disk_usage(_nearest(out)).free)
 
@@ -180,6 +186,7 @@ def preprocess_all(
     config: PreprocessConfig = PreprocessConfig(),  # how they are preprocessed
     workers=1,                                      # processes, or an executor of `concurrent.futures`
     packed: bool | None = None,                     # pictures by lossless H.264; None: where the data are real
+    budget: Budget | None = None,                   # what a video may take; with one, no video is read in this process
 ) -> ClipTable:                                     # its problems are those of preprocessing
     "Make the clips of all videos of a manifest; finished clips are reused."
     from tqdm import tqdm
@@ -187,6 +194,7 @@ def preprocess_all(
     rows = _typed_rows(videos.rows, 'the manifest', VIDEO, ['path'])
     if config.faces == 'track': make_detector(config.detector, config.model or None)   # a wrong setting fails once
     jobs = [(row.path, *media_of(row, videos.root)) for row in rows.itertuples()]
-    work = in_parallel(partial(_clips_of, str(out), config, _is_packed(videos, packed)), jobs, workers, died=_died)
+    of_one = partial(_clips_of, str(out), config, _is_packed(videos, packed))
+    work = in_parallel(of_one, jobs, workers, failed=_lost, budget=budget)
     results = list(tqdm(work, 'clips', len(jobs), unit='video', file=sys.stderr))
     return _keep_clips(out, results, rows, replace(videos, about=videos.about | dict(retime=config.retime)))

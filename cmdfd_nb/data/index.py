@@ -10,9 +10,9 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from ..core import BadArgument, BadManifest, CmdfdError, NoVideoStream, UnreadableMedia, one_of
+from ..core import BadArgument, BadManifest, CmdfdError, NoVideoStream, one_of
 from ..store import sha256_of
-from ..pool import in_parallel
+from ..pool import Budget, in_parallel
 from ..media.read import opened, probe
 from .manifest import Manifest, typed
 from .clips import media_of, problem
@@ -115,20 +115,21 @@ def measure(
         return name, dict(zip(MEASURED, facts)), None
     except CmdfdError as error: return name, None, error
 
-def _unmeasured(job):
-    "Report a file that no process survives."
-    return job[0], None, UnreadableMedia(job[1], 'the process that read it died', 'See whether it plays.')
+def _unmeasured(job, failure):
+    "Report a file that ends its process, is over its budget, or meets a bug."
+    return job[0], None, failure.of(job[1])
 
 # %% ../../nbs/data/44_index.ipynb #b6106292
 def measured(
     table,       # data frame with path and audio_path
     root,        # folder of the data set
     workers=1,   # processes, or an executor of `concurrent.futures`
+    budget: Budget | None = None,   # what a file may take; with one, no file is read in this process
 ) -> tuple:      # the rows that could be measured, errors
     "Fill in frames, rate, audio_s, has_audio and sha256."
     from tqdm import tqdm
     jobs = [(row.path, *media_of(row, root)) for row in table.itertuples()]
-    results = in_parallel(measure, jobs, workers, 8, _unmeasured)
+    results = in_parallel(measure, jobs, workers, 8, _unmeasured, budget)
     facts = {}
     errors = {}
     for name, found, error in tqdm(results, 'measure', len(jobs), unit='video', file=sys.stderr):
@@ -167,6 +168,7 @@ def index(
     probe_files=False,    # whether to measure frames, rate, seconds of sound and hash
     workers=1,            # processes that measure, or an executor of `concurrent.futures`
     split: str = '',      # one of `RULES`; empty: of splits.csv, else published, else by source
+    budget: Budget | None = None,   # what a file that is measured may take
 ) -> Manifest:            # its `about` names the rule; raises `BadArgument`, `BadManifest`
     "Make the manifest of a data set."
     layout = _layout_for(kind, root, lists, split)
@@ -174,7 +176,7 @@ def index(
     rule, missed = with_splits(rows, root, seed, dict(layout.parts) or SPLIT_SHARES, split, lists)
     errors += missed
     if probe_files:
-        rows, unread = measured(rows, root, workers)
+        rows, unread = measured(rows, root, workers, budget)
         errors += unread
     problems = [problem(e.file, e) for e in errors]
     about: dict = dict(split=rule, split_seed=seed)
@@ -209,7 +211,7 @@ def unusable(
     manifest: Manifest,   # with the problems met while it was made
 ) -> list:                # records of file, type, message
     "List the problems of files that the layout names and that are missing, unreadable or mute."
-    return [p for p in manifest.problems if p['type'] in ('UnreadableMedia', 'NoAudioStream', 'NoVideoStream')]
+    return [p for p in manifest.problems if p['type'] not in ('BadManifest', 'BadArgument')]
 
 # %% ../../nbs/data/44_index.ipynb #a1992d9e
 def grouped(

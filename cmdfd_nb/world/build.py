@@ -91,6 +91,10 @@ def _attempt(
     except CmdfdError as error: return shot, error
     return shot, None
 
+def _not_made(shot, failure):
+    "Report a clip whose making ends its process or meets a bug."
+    return shot, failure.of(shot.path)
+
 def _made(
     root,           # folder of the data set
 ) -> list[Shot]:    # by path
@@ -109,7 +113,8 @@ def _make_missing(
     "Make the clips of a plan that do not exist yet."
     from tqdm import tqdm
     missing = [s for s in plan if not (Path(root)/s.path).exists()]
-    results = in_parallel(functools.partial(_attempt, str(root), world), missing, workers, group)
+    attempt = functools.partial(_attempt, str(root), world)
+    results = in_parallel(attempt, missing, workers, group, failed=_not_made)
     done = len(plan) - len(missing)
     return tqdm(results, total=len(plan), initial=done, desc=world.kind, unit='clip', file=sys.stderr)
 

