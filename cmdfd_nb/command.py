@@ -81,7 +81,9 @@ def _ended(work, kept):
         print(f'Stopped. {kept}', file=sys.stderr)
         return 128 + (signal.SIGTERM if isinstance(stop, _Terminated) else signal.SIGINT)
     except Exception as error: line, code = _said_of(error)
-    print(line, file=sys.stderr)
+    try: sys.stdout.flush()
+    except OSError: _to_nowhere()   # of a full disk that it is written to
+    print(printable(line), file=sys.stderr)
     return code
 
 # %% ../nbs/03_command.ipynb #778e5958

@@ -18,7 +18,7 @@ from string import Template
 import numpy as np
 
 import cmdfd_nb
-from ..core import FAKE, FPS, REAL
+from ..core import FAKE, FPS, REAL, printable
 from ..store import atomic_path
 from ..models.detectors import curve
 from ..models.agreement import with_gap
@@ -124,7 +124,7 @@ def _settings(result):
 def _making(result):
     "Return the facts that are needed to repeat a result, by name."
     about = result.weights
-    return {'video': Path(result.file).name, 'SHA-256 of the video': result.sha256, 'detector': about['detector'],
+    return {'video': printable(Path(result.file).name), 'SHA-256 of the video': result.sha256, 'detector': about['detector'],
             'weights': f'{about["name"]} (domain: {about["domain"]})',
             'SHA-256 of the weights': about['sha256'] or 'none: not from a file',
             'scale, bias, threshold': f'{about["scale"]:g}, {about["bias"]:g}, {about["threshold"]:g}',
