@@ -68,7 +68,7 @@ class Failure:
         item,   # for the message, if the process died
     ) -> BaseException:
         "Return the exception to raise for it: the one that was raised, with the traceback of its process."
-        if self.raised is None: return self.of(repr(item)[:200])
+        if self.raised is None: return self.of(str(item)[:200])
         if self.raised.__traceback__ is None: self.raised.__cause__ = RuntimeError(self.trace)
         return self.raised
 
@@ -208,10 +208,14 @@ def _receive(worker):
     except (EOFError, OSError): return (False, _death(worker.process)), False
 
 
+_TO_GET_READY = 120   # seconds that a worker may take at least, since it imports libraries from a disk
+
+
 def _over(worker, budget):
     "Return the `Failure` of a worker that is over its budget, or None."
-    if budget.seconds and (took := time.monotonic() - worker.since) > budget.seconds:
-        return Failure(OverBudget, f'it takes over {budget.seconds:g} s', 'Allow more with --max-seconds.')
+    seconds = budget.seconds and (budget.seconds if worker.ready else max(budget.seconds, _TO_GET_READY))
+    if seconds and time.monotonic() - worker.since > seconds:
+        return Failure(OverBudget, f'it takes over {seconds:g} s', 'Allow more with --max-seconds.')
     if budget.memory and resident_gb(worker.process.pid) > budget.memory:
         return Failure(OverBudget, f'it takes over {budget.memory:g} GB of memory', _RAISE_MEMORY)
 
@@ -231,14 +235,18 @@ class Crew:
     "Worker processes for one function. As a `with` block it keeps them from one list of items to the next."
     def __init__(self,
         function: Callable,   # of a module
-        workers: int = 1,     # how many processes at most
+        workers: int = 1,     # how many processes at most; 0: this one, which keeps no budget
         budget: Budget | None = None,      # what an item may take
         prepare: Callable | None = None,   # called once in each worker before its first item
+        begun: Callable | None = None,     # called here with each item when a worker begins with it
     ):
-        _findable(function)
+        if workers < 0: raise BadArgument(f'workers={workers}', 'there are no such processes', 'Give 0 or more.')
+        if workers: _findable(function)
+        self.function, self.prepare, self.begun = function, prepare, begun or (lambda item: None)
         self.most, self.budget = workers, budget or Budget(None, None)
         self.start = functools.partial(_Worker, function, prepare, workers < 2)
-        self.prepares, self.keeps = prepare is not None, False
+        self.prepares = prepare and (getattr(prepare, 'args', None) or ['what workers prepare'])[0]   # for messages
+        self.keeps = False
         self.waiting, self.workers = deque(), []
 
     def __enter__(self):
@@ -267,14 +275,16 @@ class Crew:
     def go_on(self, worker):
         "Give a worker its next item, or let it go."
         if not worker.items and self.waiting: worker.items.extend(self.waiting.popleft())
-        if worker.items: worker.begin()
+        if worker.items:
+            self.begun(worker.items[0])
+            worker.begin()
         elif not self.keeps: self.dismiss(worker)
 
 # %% ../nbs/02_pool.ipynb #88abeb8f
 def _settle(crew, worker, outcome, stays):
     "Yield (item, outcome) for what a worker has done, and give it more to do."
     if not worker.ready:
-        if not outcome[0]: raise outcome[1].again('a worker process that got ready')
+        if not outcome[0]: raise outcome[1].again(crew.prepares)
         worker.ready = True
     elif worker.items: yield worker.items.popleft(), outcome
     if stays: crew.go_on(worker)
@@ -288,7 +298,7 @@ def _events(crew):
     said = wait([worker.connection for worker in crew.workers], _TICK if limited else None)
     for worker in list(crew.workers):
         if worker.connection in said: yield worker, *_receive(worker)
-        elif (worker.items or (crew.prepares and not worker.ready)) and (over := _over(worker, crew.budget)):
+        elif (worker.items or not worker.ready) and (over := _over(worker, crew.budget)):
             yield worker, (False, over), False
 
 
@@ -298,6 +308,7 @@ def outcomes(self: Crew,
     together: int = 1,  # neighbours that go to the same worker
 ):                      # iterator of (item, (True, result) or (False, `Failure`)), in any order
     "Apply the function to items."
+    if self.most == 0: return (yield from self._here(items))
     self.waiting.extend(items[i:i + together] for i in range(0, len(items), together))
     try:
         while self.waiting or any(worker.items for worker in self.workers):
@@ -308,6 +319,26 @@ def outcomes(self: Crew,
         self.__exit__()
         raise
     if not self.keeps: self.__exit__()
+
+
+@patch
+def _here(self: Crew, items):
+    "Yield (item, outcome) of items in this process."
+    if self.prepare: self.prepare()
+    self.prepare = None   # once
+    for item in items:
+        self.begun(item)
+        yield item, attempt(self.function, item)
+
+
+@patch
+def one(self: Crew,
+    item,   # argument of the function
+):          # its result; raises what the function raised, `ReaderDied` or `OverBudget`
+    "Apply the function to one item."
+    (_, (good, found)), = self.outcomes([item])
+    if good: return found
+    raise found.again(item)
 
 # %% ../nbs/02_pool.ipynb #1c4b2689
 def _by_executor(executor, function, items, together):
@@ -323,17 +354,11 @@ def _group_outcomes(function, items):
     return [attempt(function, item) for item in items]
 
 
-def _here(function, items, prepare):
-    "Yield (item, outcome) of items in this process."
-    if prepare: prepare()
-    for item in items: yield item, attempt(function, item)
-
-
 def _all_outcomes(function, items, workers, together, budget, prepare):
     "Yield (item, outcome) of items in this process, in an executor, or in processes of their own."
     if not isinstance(workers, int): return _by_executor(workers, function, items, together)
-    if workers == 0 or (workers == 1 and budget is None): return _here(function, items, prepare)
-    return Crew(function, workers, budget, prepare).outcomes(items, together)
+    processes = 0 if workers == 1 and budget is None else workers
+    return Crew(function, processes, budget, prepare).outcomes(items, together)
 
 # %% ../nbs/02_pool.ipynb #b9549c7e
 def in_parallel(
@@ -346,8 +371,6 @@ def in_parallel(
     prepare: Callable | None = None,   # called once in each worker before its first item; what it raises ends the work
 ):                       # iterator of results, in any order; raises `BadArgument` for a function of a notebook
     "Apply a function to items in parallel processes; an item that fails costs no other."
-    if isinstance(workers, int) and workers < 0:
-        raise BadArgument(f'workers={workers}', 'there are no such processes', 'Give 0 or more.')
     for item, (good, found) in _all_outcomes(function, items, workers, together, budget, prepare):
         if good: yield found
         elif failed: yield failed(item, found)
