@@ -10,16 +10,16 @@ __all__ = ['STANDARD_VIEWS', 'PreprocessConfig', 'cut_config', 'cut_settings', '
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, fields
 from functools import partial
-from itertools import count, pairwise
+from itertools import count, islice, pairwise
 from pathlib import Path
 
 import numpy as np
 from fastcore.basics import patch
 
-from ..core import BadArgument, NoFace, Settings, TooShort, choice, one_of
+from ..core import FPS, BadArgument, NoFace, Settings, TooShort, choice, one_of
 from ..store import sha256_of
-from .read import probe
-from .lockstep import RETIME, lockstep
+from .streams import told
+from .lockstep import RETIME, course_of, lockstep
 from .faces import gray, make_detector
 from .tracks import Track, smooth_boxes, track_faces, whole_frame_track
 from .crop import crop, resample
@@ -159,6 +159,22 @@ def _checked(path, tracks, n, least):
     raise NoFace(path, f'no face stays for {least} frames', remedy)
 
 # %% ../../nbs/media/18_clip.ipynb #1e0fbdd9
+def _whole_tracks(pictures, gaps, least):
+    "Return the track from edge to edge, a new one after each gap."
+    shape = None
+    n = 0
+    for n, picture in enumerate(pictures, 1): shape = picture.shape
+    edges = [0, *(gap for gap in gaps if gap < n), n]
+    return [whole_frame_track(b - a, *shape[:2], a) for a, b in pairwise(edges) if shape and b - a >= least]
+
+def _tracks_of(pictures, config, gaps, detector):
+    "Return the smoothed tracks through some pictures."
+    if config.faces == 'whole': return _whole_tracks(pictures, gaps, config.min_frames)
+    detector = detector or make_detector(config.detector, config.model or None)
+    found = track_faces(pictures, detector, config.detect_every, config.min_frames, gaps=gaps)
+    return [Track(track.start, smooth_boxes(track.boxes)) for track in found]
+
+# %% ../../nbs/media/18_clip.ipynb #80e924db
 def find_tracks(
     path,                        # video
     config: PreprocessConfig,    # its `faces`, `detector`, `detect_every`, `min_frames` count
@@ -167,16 +183,13 @@ def find_tracks(
     notes: list | None = None,   # that notes on the file are appended to, see `lockstep`
 ) -> list[Track]:                # smoothed; raises `TooShort`, `NoFace` and the errors of `lockstep`
     "Find and follow the faces of a video (first pass)."
+    how = config.audio_track, audio_path, config.retime, config.video_track, notes
+    course = course_of(path, *how)
+    if course.lead: told(notes, f'Its first {course.lead / FPS:.2f} s lack picture or sound: they are not scored.')
     ticks = count()
-    pairs = lockstep(path, config.audio_track, audio_path, config.retime, config.video_track, notes)
-    pictures = (picture for (picture, _), _ in zip(pairs, ticks))
-    if config.faces == 'track':
-        detector = detector or make_detector(config.detector, config.model or None)
-        found = track_faces(pictures, detector, config.detect_every, config.min_frames)
-        tracks = [Track(track.start, smooth_boxes(track.boxes)) for track in found]
-    else:
-        info = probe(path, config.video_track)
-        tracks = [whole_frame_track(sum(1 for _ in pictures), info.height, info.width)]
+    pictures = (picture for (picture, _), _ in zip(islice(lockstep(path, *how), course.lead, None), ticks))
+    tracks = _tracks_of(pictures, config, course.timeline.gaps, detector)
+    tracks = [Track(track.start + course.lead, track.boxes) for track in tracks]
     return _checked(path, tracks, next(ticks), config.min_frames)
 
 # %% ../../nbs/media/18_clip.ipynb #f58677d0

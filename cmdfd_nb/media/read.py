@@ -23,7 +23,7 @@ from av.stream import Disposition
 from ..core import FPS, NoAudioStream, NoVideoStream, TooShort, UnreadableMedia
 from .guard import check_container, check_format, limited, open_options
 from .streams import best_audio, best_video, choice_note, is_default, moving, programmes, told
-from .timeline import Scan, Timeline, by_stretch, seams, stretch_at, taken, timeline_of
+from .timeline import LIMIT, Scan, Timeline, by_stretch, seams, stretch_at, taken, timeline_of
 
 # %% ../../nbs/media/10_read.ipynb #3ea26ed5
 SLACK = .75e-3  # seconds; more than half of Matroska's millisecond
@@ -333,7 +333,7 @@ def _scan(container, streams):
     origins = {stream.index: None for stream in streams}
     steps = {stream.index for stream in streams if _by_steps(container, stream)}
     for packet in container.demux(streams):
-        i = packet.stream_index
+        i = packet.stream.index    # a packet that flushes has no other
         if i in steps and origins[i] is None: origins[i] = packet.dts
         scans[i].add(*_stamps(packet, origins[i]), [scan for k, scan in scans.items() if k != i])
     for scan in scans.values(): scan.flush()
@@ -419,8 +419,9 @@ class _Place:
 
 # %% ../../nbs/media/10_read.ipynb #244406b3
 def _step(stream):
-    "Return the seconds that a picture stays on average."
-    return float(1 / (stream.average_rate or stream.guessed_rate or FPS))
+    "Return the seconds that a picture stays on average; those of a frame where that is longer than any picture may."
+    step = float(1 / (stream.average_rate or stream.guessed_rate or FPS))
+    return step if step <= LIMIT + .01 else 1 / FPS
 
 def _pictures(path, start, video_track=None, stretches=(), notes=None):
     "Yield (seconds since `start`, duration in seconds, (frame, place, matrix)) for every decoded picture."
@@ -432,7 +433,8 @@ def _pictures(path, start, video_track=None, stretches=(), notes=None):
         matrix = _AS_STORED
         for time, frame in _timed(container, stream, path, stretches, notes):
             time = end if time is None else time - start
-            duration = float(frame.duration * frame.time_base) or step
+            duration = float(frame.duration * frame.time_base)
+            duration = duration if 0 < duration <= LIMIT + .01 else step
             end = time + duration
             matrix = _display_matrix(frame) or matrix
             yield time, duration, (frame, place, matrix)

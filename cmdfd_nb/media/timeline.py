@@ -188,17 +188,18 @@ def seams(
 def taken(
     ticks,          # iterable of what belongs to each tick, from the start of the first piece on
     pieces: list,   # of one stretch, in order
-):                  # yields as many as the pieces have frames; fewer only if too much lacks at the end
+    fill=None,      # what stands for ticks that lack at the end; None: the last one, for up to two seconds
+):                  # yields as many as the pieces have frames; fewer only if more lacks
     "Yield what belongs to the ticks of some pieces."
     ticks = enumerate(ticks)
-    last = None
+    last = fill
     for piece in pieces:
         first = round((piece.start - pieces[0].start) * FPS)
         inside = itertools.islice((item for k, item in ticks if k >= first), piece.frames)
         n = 0
         for n, last in enumerate(inside, 1): yield last
-        if n < piece.frames - LIMIT * FPS or last is None: return
-        yield from itertools.repeat(last, piece.frames - n)
+        if fill is None and (n < piece.frames - LIMIT * FPS or last is None): return
+        yield from itertools.repeat(last if fill is None else fill, piece.frames - n)
 
 # %% ../../nbs/media/098_timeline.ipynb #3c2bc14c
 def stretch_at(
