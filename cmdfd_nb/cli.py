@@ -32,18 +32,24 @@ def cmdfd_doctor(
     return [check for check in found if check.status == 'fails']
 
 # %% ../nbs/90_cli.ipynb #dcc3f228
-def _judge(weights, device, faces):
+_VIDEO_TRACK = Param('Number of the picture track, from 0 (default: one that moves, marked as default, the largest)', int)
+_AUDIO_TRACK = Param('Number of the sound track, from 0 (default: one that is marked as default, the longest)', int)
+
+
+def _judge(weights, device, faces=None, video_track=None, audio_track=None):
     "Return the weights, the device and the preprocessing that options ask for; weights are loaded once in a process."
     from dataclasses import replace
     from cmdfd_nb.judge.many import ready_to_score
     loaded, device = ready_to_score(weights, device)
-    return loaded, device, replace(loaded.preprocess, faces=faces or loaded.preprocess.faces)
+    tracks = dict(video_track=video_track, audio_track=audio_track)
+    return loaded, device, replace(loaded.preprocess, faces=faces or loaded.preprocess.faces, **tracks)
 
 # %% ../nbs/90_cli.ipynb #a8bb350e
-def _get_ready(weights, device, faces, places):
+def _get_ready(*how):
     "Load the weights and check where results go, before the first video."
     from cmdfd_nb.show.records import score_places
-    _judge(weights, device, faces)
+    *judge, places = how
+    _judge(*judge)
     score_places(places)
 
 
@@ -109,6 +115,8 @@ def cmdfd_score(
     out: out_option('Folder for a record and pictures per file (without --json: cmdfd_scores), or one table: *.csv, '
                     '*.json, *.parquet, with the records in a folder of its name') = None,
     faces: FACES = None,
+    video_track: _VIDEO_TRACK = None,
+    audio_track: _AUDIO_TRACK = None,
     again: Param('Score also what has a result already', store_true) = False,
     workers: Param('Processes that score; on a GPU, 1; 0: without one, and without limits', int) = 1,
     max_seconds: MAX_SECONDS = None,
@@ -116,7 +124,7 @@ def cmdfd_score(
 ) -> list:  # errors of files that could not be scored or saved
     "Score videos: how likely each face is fake, with its Sync and Cont curves."
     places = out or (None if json else 'cmdfd_scores')
-    how = weights, device, faces, places
+    how = weights, device, faces, video_track, audio_track, places
     paths = list(dict.fromkeys(map(str, videos)))
     say = _teller(paths)
     with Crew(_run, worker_count(workers), budget_of(max_seconds, max_memory), partial(_get_ready, *how), say) as crew:
@@ -128,19 +136,19 @@ def cmdfd_score(
     return [problem for _, wrong in found.values() for problem in wrong]
 
 # %% ../nbs/90_cli.ipynb #a4c0de10
-def _report_place(video, out, weights, device, faces):
+def _report_place(video, out, *judge):
     "Return the file of a report; it can be written."
     from cmdfd_nb.show.records import asked_of, out_name
-    loaded, _, config = _judge(weights, device, faces)
+    loaded, _, config = _judge(*judge)
     return out_file(out or f'{out_name(video, asked_of(loaded, config))}.html', ('.html', '.htm'))
 
 
-def _report_file(video, out, weights, device, faces, span):
+def _report_file(span, video, out, *judge):
     "Score a video, write its report, and return where it is."
     from cmdfd_nb.judge.score import score_video
     from cmdfd_nb.show.report import write_report
-    path = _report_place(video, out, weights, device, faces)
-    write_report(path, score_video(video, *_judge(weights, device, faces)), span=span)
+    path = _report_place(video, out, *judge)
+    write_report(path, score_video(video, *_judge(*judge)), span=span)
     return path
 
 # %% ../nbs/90_cli.ipynb #99c22d69
@@ -151,15 +159,17 @@ def cmdfd_report(
     weights: WEIGHTS = None,
     device: DEVICE = 'auto',
     faces: FACES = None,
+    video_track: _VIDEO_TRACK = None,
+    audio_track: _AUDIO_TRACK = None,
     span: Param('Seconds that can be scrubbed, from and to (default: the first two minutes)', float, nargs=2) = None,
     workers: Param('0: in this process, and without limits', int, choices=(0, 1)) = 1,
     max_seconds: MAX_SECONDS = None,
     max_memory: MAX_MEMORY = None,
 ) -> list:  # the error, if the video could not be scored
     "Write a self-contained HTML file about a video: the verdict, the curves, and the video to scrub through."
-    how = video, out, weights, device, faces
+    how = video, out, weights, device, faces, video_track, audio_track
     crew = Crew(_run, workers, budget_of(max_seconds, max_memory), partial(_report_place, *how))
-    (_, (good, found)), = crew.outcomes([partial(_report_file, *how, span)])
+    (_, (good, found)), = crew.outcomes([partial(_report_file, span, *how)])
     if good: return print(f'Wrote {printable(found)}')
     print(found.of(video), file=sys.stderr)
     return [found.of(video).record()]
@@ -211,6 +221,8 @@ def cmdfd_index(
     split: Param('source, person, authors or factor (default: splits.csv, else published, else source)', str) = '',
     match: Param('Only files whose path contains this', str) = '',
     probe: Param('Measure frames, rate, seconds of sound and the hash of every file', store_true) = False,
+    video_track: _VIDEO_TRACK = None,
+    audio_track: _AUDIO_TRACK = None,
     workers: WORKERS = None,
     max_seconds: MAX_SECONDS = None,
     max_memory: MAX_MEMORY = None,
@@ -219,7 +231,7 @@ def cmdfd_index(
     from cmdfd_nb.data.index import counts, describe_split, grouped, index, unusable
     from cmdfd_nb.data.manifest import write_manifest
     budget = budget_of(max_seconds, max_memory)
-    table = index(kind, root, lists, seed, match, probe, worker_count(workers), split, budget)
+    table = index(kind, root, lists, seed, match, probe, worker_count(workers), split, budget, video_track, audio_track)
     write_manifest(out, table)
     problems = table.problems
     print(counts(table), describe_split(table), sep='\n')
@@ -243,6 +255,8 @@ def cmdfd_preprocess(
     channels: setting(_CUT, 'channels', 'Gray of faces; swapped: as in the published code', "the preset's") = None,
     long: setting(_CUT, 'long', 'Tracks of over 1,000 frames: all parts, or only the first', "the preset's") = None,
     retime: setting(_CUT, 'retime', 'by-sound: for videos with a wrong rate, such as MakeItTalk in CMDFD') = None,
+    video_track: _VIDEO_TRACK = None,
+    audio_track: _AUDIO_TRACK = None,
     pack: Param('Pictures in a third of the space (default: real data)', str, choices=('yes', 'no')) = None,
     max_seconds: MAX_SECONDS = None,
     max_memory: MAX_MEMORY = None,
@@ -252,7 +266,8 @@ def cmdfd_preprocess(
     from cmdfd_nb.media.clip import cut_settings
     from cmdfd_nb.data.manifest import read_manifest
     from cmdfd_nb.data.clips import preprocess_all, space_for
-    config = cut_settings(preset, views, faces=faces, channels=channels, long=long, retime=retime)
+    tracks = dict(video_track=video_track, audio_track=audio_track)
+    config = cut_settings(preset, views, faces=faces, channels=channels, long=long, retime=retime, **tracks)
     videos = read_manifest(manifest)
     count = worker_count(workers)
     limits = budget_of(max_seconds, max_memory) if count else None
