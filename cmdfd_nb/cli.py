@@ -118,13 +118,18 @@ def _teller(paths):
 # %% ../nbs/90_cli.ipynb #a4c0de08
 def _scored(crew, how, again, paths):
     "Yield (path, record, problems) of videos as they are done."
+    failures = []
     for job, (good, found) in crew.outcomes([partial(_score_file, how, again, path) for path in paths]):
-        path = job.args[-1]
-        if not good: found = crew.one(partial(_save_failure, how, dict(file=path, error=found.of(path).record())))
-        record, reused, unsaved = found
-        if reused: print(f'{printable(path)}: its result is reused', file=sys.stderr)
-        if unsaved: print(unsaved, file=sys.stderr)
-        yield path, record, [e for e in (record.get('error'), unsaved and unsaved.record()) if e]
+        if good: yield _told(job.args[-1], *found)
+        else: failures.append(dict(file=job.args[-1], error=found.of(job.args[-1]).record()))
+    for record in failures: yield _told(record['file'], *crew.one(partial(_save_failure, how, record)))
+
+
+def _told(path, record, reused, unsaved):
+    "Print what is special about a record; return the path, the record and its problems."
+    if reused: print(f'{printable(path)}: its result is reused', file=sys.stderr)
+    if unsaved: print(unsaved, file=sys.stderr)
+    return path, record, [error for error in (record.get('error'), unsaved and unsaved.record()) if error]
 
 # %% ../nbs/90_cli.ipynb #a9f39a57
 @command(kept='The results of finished videos are kept, if they went to a folder; the same call goes on with the others.')

@@ -313,6 +313,7 @@ def outcomes(self: Crew,
 ):                      # iterator of (item, (True, result) or (False, `Failure`)), in any order
     "Apply the function to items."
     if self.most == 0: return (yield from self._here(items))
+    if self.waiting or any(worker.items for worker in self.workers): raise RuntimeError('this crew is at work')
     self.waiting.extend(items[i:i + together] for i in range(0, len(items), together))
     try:
         while self.waiting or any(worker.items for worker in self.workers):
