@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['FORMATS', 'MAX_PIXELS', 'MAX_ASPECT', 'MAX_STREAMS', 'MAX_SECONDS', 'MIN_RATE', 'MAX_RATE', 'MAX_CHANNELS',
-           'MAX_BLOCK', 'MAX_HELD_S', 'open_options', 'decoder_options', 'foreign_format', 'check_format',
+           'MAX_BLOCK', 'MAX_HELD_S', 'decoder_options', 'open_options', 'foreign_format', 'check_format',
            'check_picture', 'check_sound', 'check_container', 'limited']
 
 # %% ../../nbs/media/095_guard.ipynb #e77edb4e
@@ -20,7 +20,7 @@ from ..core import UnreadableMedia
 FORMATS = ('mov', 'mp4', 'm4a', '3gp', 'matroska', 'webm', 'avi', 'mpegts', 'mpeg', 'asf', 'flv', 'live_flv', 'ogg', 'mxf', 'gxf',
            'nut', 'rm', 'dv', 'ivf', 'wtv', 'obu', 'av1', 'h264', 'hevc', 'm4v', 'mpegvideo', 'yuv4mpegpipe',
            'wav', 'w64', 'aiff', 'caf', 'au', 'mp3', 'aac', 'ac3', 'eac3', 'dts', 'dtshd', 'flac', 'amr', 'amrnb', 'amrwb',
-           'ape', 'wv', 'tta')   # names of demuxers that may open a file
+           'ape', 'wv', 'tta', 'nistsphere')   # names of demuxers that may open a file
 
 # %% ../../nbs/media/095_guard.ipynb #d54746dd
 MAX_PIXELS = 8192 * 4608         # of a picture, as stored and as displayed
@@ -33,13 +33,14 @@ MAX_CHANNELS = 64                # of a sound track
 MAX_BLOCK = 1 << 22              # samples per channel in one block of sound
 MAX_HELD_S = 2 * 3600            # seconds of 16 kHz sound that are held in memory at once
 
-def open_options() -> dict[str, str]:   # for `av.open`
-    "Return the options with which FFmpeg opens files: formats and protocols by whitelist."
-    return dict(format_whitelist=','.join(FORMATS), protocol_whitelist='file', max_streams=str(MAX_STREAMS))
-
 def decoder_options() -> dict[str, str]:   # for the `options` of a codec context
     "Return the limits with which FFmpeg's decoders run."
     return dict(max_pixels=str(MAX_PIXELS), max_samples=str(MAX_BLOCK))
+
+def open_options() -> dict[str, str]:   # for `av.open`
+    "Return the options with which FFmpeg opens files: formats and protocols by whitelist."
+    formats = dict(format_whitelist=','.join(FORMATS), protocol_whitelist='file', max_streams=str(MAX_STREAMS))
+    return formats | decoder_options()   # opening may decode, to learn about a stream
 
 # %% ../../nbs/media/095_guard.ipynb #a6432cc9
 _HEADS = {b'#EXTM3U': 'a playlist (HLS)', b'ffconcat': 'a playlist (concat)', b'<MPD': 'a playlist (DASH)',
@@ -98,6 +99,7 @@ def check_picture(
     aspect = float(aspect or 1)
     _within(path, 'a pixel aspect', aspect, 1 / MAX_ASPECT, MAX_ASPECT)
     _within(path, 'a picture', width * height * max(1., aspect), 0, MAX_PIXELS, ' pixels')
+    if width: _within(path, 'a width', width * aspect, 1, MAX_PIXELS, ' pixels as displayed')
 
 def check_sound(
     path,            # of the file, for the message
@@ -117,12 +119,19 @@ def check_container(
     _within(path, 'a number of streams', len(container.streams), 0, MAX_STREAMS)
     _within(path, 'a length', (container.duration or 0) / av.time_base, float('-inf'), MAX_SECONDS, ' s')
 
+def _nameable_layout(codec):
+    "Replace a layout without a name by the number of its channels."
+    layout = codec.layout   # asked for once: a second copy of a layout without a name is freed twice
+    if ' channels' in layout.name: codec.layout = f'{layout.nb_channels} channels'
+
 def limited(
     stream: Any,   # PyAV's, of pictures or sound, not yet decoded
     path,          # of the file, for the message
 ):                 # the stream; raises `UnreadableMedia`
     "Check the claims of a stream and set the limits of its decoder."
+    new = not stream.codec_context.is_open
+    if new and stream.type == 'audio': _nameable_layout(stream.codec_context)
     if stream.type == 'video': check_picture(path, stream.width, stream.height, stream.sample_aspect_ratio)
     else: check_sound(path, stream.rate or 0, stream.channels or 0)
-    if not stream.codec_context.is_open: stream.codec_context.options = decoder_options()
+    if new: stream.codec_context.options = decoder_options()
     return stream

@@ -54,7 +54,7 @@ def best_audio(
     return _first_best([(own, is_default(s), full) for s, own, full in zip(streams, ours, long)])
 
 # %% ../../nbs/media/097_streams.ipynb #5c75ee7e
-_LOOKED_AT = 50   # pictures of one stream, by which time another that moves has shown two
+_LOOKED_AT = 250   # pictures of one stream, by which time another that moves has shown two
 
 def moving(
     streams: list,       # of PyAV's
