@@ -16,8 +16,9 @@ from av.audio.plane import AudioPlane
 from av.filter import Graph
 
 from ..core import SAMPLE_RATE, SAMPLES_PER_FRAME, UnreadableMedia
-from .guard import MAX_HELD_S, check_sound
-from .read import SLACK, _decoded, _track, choose_track, opened, own_timeline, probe, stretches_of
+from .guard import MAX_HELD_S, check_sound_format
+from .opening import _track, choose_track, opened
+from .read import SLACK, _decoded, own_timeline, probe, stretches_of
 from .streams import told
 from .timeline import Timeline, by_stretch, stretch_at, taken, timeline_of
 
@@ -82,7 +83,7 @@ def _planes(frame, dtype):
 def _finite(frames, path):
     "Yield the frames; raise `UnreadableMedia` for samples that are not numbers, and for rates out of bounds."
     for frame in frames:
-        check_sound(path, frame.sample_rate, frame.layout.nb_channels)
+        check_sound_format(path, frame.sample_rate, frame.layout.nb_channels)
         dtype = dict(flt='f4', dbl='f8').get(frame.format.name.removesuffix('p'))
         if dtype and not all(np.isfinite(x).all() for x in _planes(frame, dtype)):
             raise UnreadableMedia(path, 'its sound holds samples that are not numbers', 'Export it again.')
