@@ -13,7 +13,7 @@ from pathlib import Path
 from fastcore.script import Param, store_true
 
 from .core import CmdfdError
-from .store import atomic_path
+from .store import alone_in, atomic_path
 from .command import DEVICE, FACES, JSON, WEIGHTS, WORKERS, command, json_text
 from .command import out_file, out_folder, out_option, setting, settings_from, worker_count
 
@@ -217,8 +217,9 @@ def cmdfd_teach(
     from cmdfd_nb.models.checkpoint import save_weights
     chosen = settings_from(LessonConfig, config, sentences=sentences, listen=listen, read=read, seed=seed)
     weights, record = teach(read_clips(Path(clips)/'clips.parquet'), chosen, workers)
-    save_weights(out, weights)
-    with atomic_path(Path(out).with_suffix('.json')) as part: part.write_text(json_text(record))
+    with alone_in(Path(out).parent, '.teach.lock'):   # weights and record of one run stay together
+        save_weights(out, weights)
+        with atomic_path(Path(out).with_suffix('.json')) as part: part.write_text(json_text(record))
     _print_splits(record)
 
 # %% ../nbs/90_cli.ipynb #99b2869a

@@ -7,7 +7,7 @@ __all__ = ['JSON', 'DEVICE', 'WEIGHTS', 'FACES', 'WORKERS', 'exit_code', 'comman
            'worker_count', 'field_source', 'setting', 'settings_from', 'out_folder', 'out_file']
 
 # %% ../nbs/03_command.ipynb #c67a4ecb
-import argparse, ast, json, os, sys
+import argparse, ast, json, math, os, sys
 from copy import copy
 from functools import wraps
 from importlib.resources import files
@@ -41,14 +41,21 @@ def command(
 # %% ../nbs/03_command.ipynb #bf46bc8c
 def _plain(value):
     "Return a NumPy number as a number, anything else as text."
-    return getattr(value, 'item', value.__str__)()
+    return _finite(getattr(value, 'item', value.__str__)())
+
+
+def _finite(data):
+    "Return data with None for each number that is not finite, which JSON has no word for."
+    if isinstance(data, dict): return {name: _finite(value) for name, value in data.items()}
+    if isinstance(data, (list, tuple)): return [_finite(value) for value in data]
+    return None if isinstance(data, float) and not math.isfinite(data) else data
 
 
 def json_text(
     data,      # lists, dictionaries, text, numbers; paths and NumPy numbers inside
-) -> str:      # JSON, indented by one space a level
+) -> str:      # JSON, indented by one space a level; null for what is no number
     "Return data as the JSON that commands print and write."
-    return json.dumps(data, indent=1, default=_plain)
+    return json.dumps(_finite(data), indent=1, default=_plain, allow_nan=False)
 
 # %% ../nbs/03_command.ipynb #2a8792fd
 class Initial(argparse.Action):
