@@ -4,13 +4,16 @@
 
 # %% auto #0
 __all__ = ['frame_mask', 'hide', 'mean_of_frames', 'spread', 'normalise', 'ChannelGate', 'AudioBlock', 'AudioEncoder',
-           'standardise', 'highpass', 'TrunkStage', 'VisualFrontend', 'ClipNorm', 'TemporalBlock', 'VisualEncoder']
+           'standardise', 'check_region', 'highpass', 'TrunkStage', 'VisualFrontend', 'ClipNorm', 'TemporalBlock',
+           'VisualEncoder']
 
 # %% ../../nbs/models/31_encoders.ipynb #66f92226
 import torch
 import torch.nn.functional as F
 from fastcore.basics import patch
 from torch import nn
+
+from ..core import FACE_SIZE, BadArgument
 
 # %% ../../nbs/models/31_encoders.ipynb #1006028f
 def frame_mask(
@@ -149,6 +152,17 @@ def standardise(
 ):             # float32, about zero mean and unit spread
     "Scale gray levels as the lip-reading front end expects them."
     return (pictures.float() / 255 - .4161) / .1688
+
+# %% ../../nbs/models/31_encoders.ipynb #b66ebd5d
+def check_region(
+    region: tuple,   # x0, y0, x1, y1 in pixels of a face crop
+):                   # raises `BadArgument`
+    "Refuse a part of the face crop that is empty or outside."
+    if len(region) == 4:
+        x0, y0, x1, y1 = region
+        if 0 <= x0 < x1 <= FACE_SIZE and 0 <= y0 < y1 <= FACE_SIZE: return
+    remedy = f'Give x0, y0, x1, y1 inside {FACE_SIZE} × {FACE_SIZE}.'
+    raise BadArgument(f'region={region!r:.60}', 'this is no part of a face crop', remedy)
 
 # %% ../../nbs/models/31_encoders.ipynb #9cbb702a
 def highpass(
