@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core import BadArgument, BadWeights, CmdfdError, pick_device
-from ..pool import in_parallel
+from ..pool import attempt, in_parallel
 from ..media.clip import Clip
 from ..media.preprocess import load_clip
 from ..models.checkpoint import Weights, load_weights, save_weights, worst_domain
@@ -93,8 +93,9 @@ def _readable(paths, weights):
     clips = {}
     problems = []
     for path in map(Path, paths):
-        try: clips[path.name] = read_clip(path, weights)
-        except CmdfdError as e: problems.append(problem(path.name, e))
+        good, found = attempt(partial(read_clip, weights=weights), path)
+        if good: clips[path.name] = found
+        else: problems.append(problem(path.name, found.of(path)))
     return clips, problems
 
 # %% ../../nbs/judge/64_evaluate.ipynb #422fb253
@@ -115,13 +116,18 @@ def score_group(
 def _score_groups(groups, weights, device, workers):
     "Yield rows and problems of each group, in this process or in several."
     if workers in (0, 1):
-        yield from map(partial(score_group, weights.to(device), device), groups)
+        yield from in_parallel(partial(score_group, weights.to(device), device), groups, 0, failed=_lost_group)
         return
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder)/'weights.safetensors'
         save_weights(path, weights)
         source = str(path), type(weights.detector).__module__
-        yield from in_parallel(partial(score_group, source, str(device)), groups, workers)
+        yield from in_parallel(partial(score_group, source, str(device)), groups, workers, failed=_lost_group)
+
+
+def _lost_group(paths, failure):
+    "Report clips whose group ends its process or meets a bug."
+    return [], [problem(Path(path).name, failure.of(path)) for path in paths]
 
 # %% ../../nbs/judge/64_evaluate.ipynb #72afe117
 def _weights_columns(weights, clips) -> dict:

@@ -17,7 +17,7 @@ from fastcore.basics import patch
 from ..core import FPS
 from ..models.checkpoint import Weights
 from ..judge.score import TrackScore, about_weights, warnings_for
-from .style import described, limits, looks, tidy
+from .style import described, limits, literal, looks, tidy
 from .maps import live, on_any_ground
 from .footage import encoded, fitted_size, packed, samples
 from .viewer import about_view, face_view
@@ -111,9 +111,9 @@ def plot_change(
     fig, axes = plt.subplots(n, sharex=True, squeeze=False, figsize=(9, 1.5 * n + .6), layout='constrained')
     for ax, (name, look) in zip(axes[:, 0], looks(before.curves).items()): _draw_change(ax, before, after, name, look)
     axes[0, 0].legend(['before', 'after'], frameon=False, ncols=2, loc='lower right', fontsize=8)
-    tidy(axes[0, 0], title=title)
+    tidy(axes[0, 0], title=literal(title))
     tidy(axes[-1, 0], xlabel='time in the video (s)')
-    if note: fig.supxlabel(note, fontsize=8, color='#777777')
+    if note: fig.supxlabel(literal(note), fontsize=8, color='#777777')
     return fig
 
 # %% ../../nbs/show/868_counterfactual.ipynb #c20d1c7f
@@ -186,7 +186,7 @@ def plot_sweep(
             style = dict(color=drawn[name].colour, ls=drawn[name].style, marker='.')
             ax.plot(x, found.rows[name], **style, label=described(name, found.calibrated).label)
         tidy(ax, ylim=span, ylabel='mean over the clip').legend(frameon=False, ncols=4, fontsize=8)
-    tidy(axes[-1, 0], xlabel=says)
+    tidy(axes[-1, 0], xlabel=literal(says))
     return fig
 
 # %% ../../nbs/show/868_counterfactual.ipynb #1b73d049

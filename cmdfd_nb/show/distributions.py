@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..judge.scores import Scores
-from .style import COLOURS, all_calibrated, described, limits, tidy
+from .style import COLOURS, all_calibrated, described, limits, literal, tidy
 from .maps import category_colours, on_any_ground
 
 # %% ../../nbs/show/878_distributions.ipynb #54b98e30
@@ -74,9 +74,11 @@ def _draw_violins(ax, scores, measure, colours):
     "Draw the distributions of one measure, and the median of the reals."
     import seaborn as sns
     groups = by_category(scores, measure)
-    order = list(groups)
-    how: dict[str, Any] = dict(data=scores.rows, x=measure, y='category', hue='category', order=order, hue_order=order,
-                               palette=colours, legend=False, ax=ax)
+    order = [*map(literal, groups)]
+    rows = scores.rows.assign(category=scores.rows.category.map(literal))
+    palette = {literal(kind): colour for kind, colour in colours.items()}
+    how: dict[str, Any] = dict(data=rows, x=measure, y='category', hue='category', order=order, hue_order=order,
+                               palette=palette, legend=False, ax=ax)
     sns.violinplot(**how, cut=0, inner=None, linewidth=0, alpha=.45, density_norm='width')
     if _are_few(scores): sns.stripplot(**how, size=3)
     if len(groups.get('real', ())): ax.axvline(np.median(groups['real']), color=COLOURS['real'], lw=1, ls=':')

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..core import FAKE, REAL
-from .style import COLOURS, all_calibrated, described, tidy
+from .style import COLOURS, all_calibrated, described, literal, tidy
 
 # %% ../../nbs/show/82_maps.ipynb #3dae8cbc
 def _principal_map(x):
@@ -63,8 +63,9 @@ def plot_embedding(
     import matplotlib.pyplot as plt
     import seaborn as sns
     fig, axes = plt.subplots(1, 2, figsize=(9, 4), layout='constrained')
-    colours = category_colours(table.category)
-    for ax, hue, palette in zip(axes, (kinds_of(table.label), table.category), (COLOURS, colours)):
+    categories = table.category.map(literal)
+    colours = category_colours(categories)
+    for ax, hue, palette in zip(axes, (kinds_of(table.label), categories), (COLOURS, colours)):
         names = [name for name in palette if name in set(hue)]
         kinds: dict[str, Any] = dict(hue=hue, hue_order=names, style=hue, style_order=names, palette=palette)
         sns.scatterplot(x=points[:, 0], y=points[:, 1], **kinds, ax=ax, s=18, lw=0)

@@ -14,7 +14,7 @@ from ..core import FAKE, FPS, REAL
 from ..models.detectors import curve
 from ..learn.calibration import ece, reliability
 from ..judge.score import TrackScore
-from .style import COLOURS, bands, described, limits, looks, tidy, verdict_colour
+from .style import COLOURS, bands, described, limits, literal, looks, tidy, verdict_colour
 
 # %% ../../nbs/show/81_plots.ipynb #e82c7ded
 def _draw_band(ax, band, track, t):
@@ -45,18 +45,18 @@ def plot_curves(
     size: dict[str, Any] = dict(figsize=(9, .9 + .019 * sum(heights)), height_ratios=heights, layout='constrained')
     fig, axes = plt.subplots(len(panels), sharex=True, squeeze=False, **size)
     for ax, band in zip(axes[:, 0], panels): _draw_band(ax, band, track, t)
-    axes[0, 0].set_title(title, loc='left')
+    axes[0, 0].set_title(literal(title), loc='left')
     axes[0, 0].set_title(track.verdict, loc='right', color=verdict_colour(track.label))
     axes[-1, 0].set(xlabel='time (s)', xlim=(t[0], t[-1]))
-    if note: fig.supxlabel(note, fontsize=8, color='#777777')
+    if note: fig.supxlabel(literal(note), fontsize=8, color='#777777')
     return fig
 
 # %% ../../nbs/show/81_plots.ipynb #d26eef20
 def _draw_distribution(ax, rows, measure, order, few):
     "Draw one distribution per category, with dots if there are few clips."
     import seaborn as sns
-    data = rows.assign(kind=np.where(rows.label == FAKE, 'fake', 'real'))
-    how: dict[str, Any] = dict(data=data, x='category', y=measure, order=order, hue='kind', palette=COLOURS)
+    data = rows.assign(kind=np.where(rows.label == FAKE, 'fake', 'real'), category=rows.category.map(literal))
+    how: dict[str, Any] = dict(data=data, x='category', y=measure, order=[*map(literal, order)], hue='kind', palette=COLOURS)
     how |= dict(legend=False, ax=ax)
     sns.violinplot(**how, cut=0, inner=None, linewidth=0, alpha=.5, density_norm='width')
     if rows.category.value_counts().max() <= few: sns.stripplot(**how, size=3, jitter=.15)
@@ -77,7 +77,7 @@ def plot_correlation(
     fig, axes = plt.subplots(len(tables), sharex=True, sharey=True, squeeze=False, figsize=size, layout='constrained')
     for ax, (name, rows) in zip(axes[:, 0], tables.items()):
         _draw_distribution(ax, rows, measure, names, few)
-        tidy(ax, xlabel='', ylabel=f'{curve(measure).label} of a clip', title=name).tick_params(axis='x', rotation=30)
+        tidy(ax, xlabel='', ylabel=f'{curve(measure).label} of a clip', title=literal(name)).tick_params(axis='x', rotation=30)
     axes[0, 0].legend(frameon=False, fontsize=8)
     return fig
 
@@ -86,7 +86,7 @@ def _draw_reliability(ax, name, p_fake, labels, bins, last):
     "Draw the bins of one detector; the last one of a figure is in colour."
     predicted, observed, n = reliability(p_fake, labels, bins).T
     colour = COLOURS['p_fake' if last else 'gap']
-    label = f'{name}: ECE {ece(p_fake, labels, bins):.3f}'
+    label = f'{literal(name)}: ECE {ece(p_fake, labels, bins):.3f}'
     ax.plot(predicted, observed, '-' if last else '--', lw=1, color=colour, label=label)
     ax.scatter(predicted, observed, s=8 + 400 * n / n.sum(), color=colour, alpha=.6, lw=0)
 
@@ -130,6 +130,6 @@ def plot_learning(
     fig, (left, right) = plt.subplots(1, 2, figsize=(9, 3), layout='constrained')
     for i, record in enumerate(records): _draw_run(left, right, record, not i)
     for ax in (left, right): ax.legend(frameon=False, fontsize=8)
-    tidy(left, xlabel='epoch', ylabel='mean loss of an epoch', title=title)
+    tidy(left, xlabel='epoch', ylabel='mean loss of an epoch', title=literal(title))
     tidy(right, xlabel='epoch', ylabel='AUC on validation clips')
     return fig

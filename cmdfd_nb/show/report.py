@@ -18,7 +18,7 @@ from string import Template
 import numpy as np
 
 import cmdfd_nb
-from ..core import FAKE, FPS, REAL
+from ..core import FAKE, FPS, REAL, printable
 from ..store import atomic_path
 from ..models.detectors import curve
 from ..models.agreement import with_gap
@@ -117,14 +117,14 @@ def _software():
 
 def _settings(result):
     "Return the settings of preprocessing, those that are not empty."
-    given = {name: value for name, value in result.settings.items() if value != ''}
+    given = {name: value for name, value in result.settings.items() if value not in ('', None)}
     return ', '.join(f'{name} {" ".join(v) if isinstance(v, (tuple, list)) else v}' for name, v in given.items())
 
 # %% ../../nbs/show/85_report.ipynb #8f683aa6
 def _making(result):
     "Return the facts that are needed to repeat a result, by name."
     about = result.weights
-    return {'video': Path(result.file).name, 'SHA-256 of the video': result.sha256, 'detector': about['detector'],
+    return {'video': printable(Path(result.file).name), 'SHA-256 of the video': result.sha256, 'detector': about['detector'],
             'weights': f'{about["name"]} (domain: {about["domain"]})',
             'SHA-256 of the weights': about['sha256'] or 'none: not from a file',
             'scale, bias, threshold': f'{about["scale"]:g}, {about["bias"]:g}, {about["threshold"]:g}',

@@ -19,14 +19,14 @@ import cv2
 import numpy as np
 
 import cmdfd_nb
-from ..core import FPS, SAMPLE_RATE, BadArgument
+from ..core import FPS, SAMPLE_RATE, BadArgument, printable
 from ..store import sha256_of
 from ..media.read import probe
 from ..models.teachers import SYMBOLS
 from ..models.agreement import with_gap
 from ..models.weights import find_weights
 from ..judge.score import Result, TrackScore, score_video
-from .style import COLOURS, bands, described, limits, looks, tidy, verdict_colour
+from .style import COLOURS, bands, described, limits, literal, looks, tidy, verdict_colour
 from .footage import footage
 
 # %% ../../nbs/show/84_viewer.ipynb #4373801d
@@ -150,16 +150,16 @@ def view(
 ) -> dict:                        # numbers, text and bytes for viewer.js; raises `BadArgument` if the file has changed
     "Collect the data that the browser needs to show a result."
     path = Path(result.file)
-    info = probe(path)
+    info = probe(path, result.settings.get('video_track'))
     if sha256_of(path) != result.sha256:
         raise BadArgument(path, 'it has changed since it was scored', 'Score it again.')
     first, count = _shown_frames(result, info.duration_s, span)
-    how = result.settings['audio_track'], result.settings.get('retime', 'by-stamp')
-    reel = footage(path, first, count, limit, *how)
+    how: dict = dict(retime='by-stamp') | result.settings
+    how = {name: how.get(name) for name in ('audio_track', 'retime', 'video_track')}
+    reel = footage(path, first, count, limit, **how)
     faces = _on_screen(result, first, reel['frames'], reel['width'] / info.width, span)
-    name = path.name.encode('utf-8', 'replace').decode()
     notes = _notes(result, first, reel['frames'], info.duration_s)
-    return dict(name=name, first=first, notes=notes, **about_view(result.weights, faces), **reel)
+    return dict(name=printable(path.name), first=first, notes=notes, **about_view(result.weights, faces), **reel)
 
 # %% ../../nbs/show/84_viewer.ipynb #7a23307f
 def shown_picture(
@@ -193,7 +193,7 @@ def _still_curves(ax, view, face, k):
         ax.plot(seconds, face['curves'][name], color=look.colour, ls=look.style, lw=look.width, label=label)
     for first, last in face['flagged']: ax.axvspan(first / FPS, last / FPS, color=COLOURS['p_fake'], alpha=.13, lw=0)
     ax.axvline(seconds[k], color='black', lw=.8)
-    ax.set_title(f'{view["name"]} at {seconds[k]:.2f} s', fontsize=10)
+    ax.set_title(f'{literal(view["name"])} at {seconds[k]:.2f} s', fontsize=10)
     ax.legend(frameon=False, ncols=3, loc='lower right', fontsize=8)
     tidy(ax, ylim=limits(names), xlabel='time (s)', ylabel=', '.join(labels))
 

@@ -92,6 +92,10 @@ def _attempt(
     except CmdfdError as error: return shot, error
     return shot, None
 
+def _not_made(shot, failure):
+    "Report a clip whose making ends its process or meets a bug."
+    return shot, failure.of(shot.path)
+
 def _made(
     root,           # folder of the data set
 ) -> list[Shot]:    # by path
@@ -118,7 +122,8 @@ def _make_missing(
     for shot in missing:
         if not (Path(root)/shot.path).exists(): continue
         print(f'{shot.path}: the truth about it is damaged or missing; both are made anew', file=sys.stderr)
-    results = in_parallel(functools.partial(_attempt, str(root), world), missing, workers, group)
+    attempt = functools.partial(_attempt, str(root), world)
+    results = in_parallel(attempt, missing, workers, group, failed=_not_made)
     done = len(plan) - len(missing)
     return tqdm(results, total=len(plan), initial=done, desc=world.kind, unit='clip', file=sys.stderr)
 
