@@ -373,5 +373,5 @@ def in_parallel(
     "Apply a function to items in parallel processes; an item that fails costs no other."
     for item, (good, found) in _all_outcomes(function, items, workers, together, budget, prepare):
         if good: yield found
-        elif failed: yield failed(item, found)
+        elif failed and not issubclass(found.kind, Unwritable): yield failed(item, found)   # a full disk is no item's fault
         else: raise found.again(item)
