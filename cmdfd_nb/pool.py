@@ -15,7 +15,7 @@ from weakref import WeakSet
 
 from fastcore.basics import patch
 
-from .core import BadArgument, CmdfdError, OverBudget, ReaderDied, Unforeseen
+from .core import BadArgument, CmdfdError, OverBudget, ReaderDied, Unforeseen, Unwritable
 
 # %% ../nbs/02_pool.ipynb #78d1fe87
 @dataclass(frozen=True)
