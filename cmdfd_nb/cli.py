@@ -63,7 +63,7 @@ def _score_file(how, again, path):
     (_, *found), = scored_files([path], score, score_places(places)[0], asked_of(loaded, config), again)
     return found
 
-
+# %% ../nbs/90_cli.ipynb #a4c0de04
 def _save_failure(how, record):
     "Save the record of a video whose worker gave none: record, False, error of saving it or None."
     from cmdfd_nb.show.records import asked_of, score_places, scored_files
@@ -80,12 +80,21 @@ def _lay_out(places, records):
     if table: write_score_table(table, records)
     return score_table(records), folder
 
-# %% ../nbs/90_cli.ipynb #a9f39a57
+# %% ../nbs/90_cli.ipynb #a4c0de06
 def _run(job):
     "Call a job: a `functools.partial` of a function of this module."
     return job()
 
 
+def _teller(paths):
+    "Return a function that tells which video a worker begins with."
+    number = {path: i for i, path in enumerate(paths, 1)}
+    def tell(job):
+        path = job.args[-1]
+        if job.func is _score_file: print(f'[{number[path]}/{len(paths)}] {printable(path)}', file=sys.stderr, flush=True)
+    return tell
+
+# %% ../nbs/90_cli.ipynb #a4c0de08
 def _scored(crew, how, again, paths):
     "Yield (path, record, problems) of videos as they are done."
     for job, (good, found) in crew.outcomes([partial(_score_file, how, again, path) for path in paths]):
@@ -96,7 +105,7 @@ def _scored(crew, how, again, paths):
         if unsaved: print(unsaved, file=sys.stderr)
         yield path, record, [e for e in (record.get('error'), unsaved and unsaved.record()) if e]
 
-
+# %% ../nbs/90_cli.ipynb #a9f39a57
 @command(kept='The results of finished videos are kept, if they went to a folder; the same call goes on with the others.')
 def cmdfd_score(
     videos: Param('Video files with sound', str, nargs='+'),
@@ -126,16 +135,7 @@ def cmdfd_score(
     if folder: print(f'Records and pictures are in {printable(folder)}', file=sys.stderr)
     return [problem for _, wrong in found.values() for problem in wrong]
 
-
-def _teller(paths):
-    "Return a function that tells which video a worker begins with."
-    number = {path: i for i, path in enumerate(paths, 1)}
-    def tell(job):
-        path = job.args[-1]
-        if job.func is _score_file: print(f'[{number[path]}/{len(paths)}] {printable(path)}', file=sys.stderr, flush=True)
-    return tell
-
-# %% ../nbs/90_cli.ipynb #99c22d69
+# %% ../nbs/90_cli.ipynb #a4c0de10
 def _report_place(video, out, *judge):
     "Return the file of a report; it can be written."
     from cmdfd_nb.show.records import asked_of, out_name
@@ -151,7 +151,7 @@ def _report_file(span, video, out, *judge):
     write_report(path, score_video(video, *_judge(*judge)), span=span)
     return path
 
-
+# %% ../nbs/90_cli.ipynb #99c22d69
 @command
 def cmdfd_report(
     video: Param('A video file with sound', str),

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['FPS', 'SAMPLE_RATE', 'SAMPLES_PER_FRAME', 'ROWS_PER_FRAME', 'FACE_SIZE', 'REAL', 'FAKE', 'printable', 'CmdfdError',
            'without_name', 'UnreadableMedia', 'NoVideoStream', 'NoAudioStream', 'NoFace', 'TooShort', 'BadWeights',
-           'BadManifest', 'BadArgument', 'Unwritable', 'NotFinite', 'ReaderDied', 'OverBudget', 'Unforeseen', 'one_of',
+           'BadManifest', 'BadArgument', 'NotFinite', 'Unwritable', 'ReaderDied', 'OverBudget', 'Unforeseen', 'one_of',
            'choice', 'choices', 'within', 'Settings', 'seed_everything', 'pick_device', 'sample']
 
 # %% ../nbs/00_core.ipynb #4177c9fb
@@ -76,8 +76,8 @@ class TooShort(CmdfdError): "A video with less picture or sound than one clip ne
 class BadWeights(CmdfdError): "A checkpoint that cannot be trusted or does not fit the model."
 class BadManifest(CmdfdError): "A table of clips that does not follow the schema."
 class BadArgument(CmdfdError): "An argument or setting whose value makes no sense."
-class Unwritable(CmdfdError): "A result that cannot be written: a full disk, a read-only or vanished folder."
 class NotFinite(CmdfdError): "A file whose score came out infinite or not a number, so that it has none."
+class Unwritable(CmdfdError): "A result that cannot be written: a full disk, a read-only or vanished folder."
 
 # %% ../nbs/00_core.ipynb #9cbbdd27
 class ReaderDied(UnreadableMedia): "A file that ended the process that was reading it."

@@ -6,7 +6,7 @@
 __all__ = ['Budget', 'note_bug', 'Failure', 'attempt', 'one_thread', 'resident_gb', 'Crew', 'in_parallel']
 
 # %% ../nbs/02_pool.ipynb #768a8789
-import atexit, contextlib, ctypes, functools, os, pickle, signal, subprocess, sys, tempfile, threading, time, traceback
+import atexit, contextlib, ctypes, errno, functools, os, pickle, signal, subprocess, sys, tempfile, threading, time, traceback
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -331,6 +331,11 @@ def _here(self: Crew, items):
         yield item, attempt(self.function, item)
 
 
+def _of_disk(error):
+    "Tell whether an exception is about the place that results are written to, and would meet every item."
+    return isinstance(error, Unwritable) or getattr(error, 'errno', None) in (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+
+
 @patch
 def one(self: Crew,
     item,   # argument of the function
@@ -373,5 +378,5 @@ def in_parallel(
     "Apply a function to items in parallel processes; an item that fails costs no other."
     for item, (good, found) in _all_outcomes(function, items, workers, together, budget, prepare):
         if good: yield found
-        elif failed and not issubclass(found.kind, Unwritable): yield failed(item, found)   # a full disk is no item's fault
+        elif failed and not _of_disk(found.raised): yield failed(item, found)
         else: raise found.again(item)

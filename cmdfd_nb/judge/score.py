@@ -8,6 +8,7 @@ __all__ = ['WORDS', 'FOR_FIGURES', 'NOTES', 'score_clip', 'why_no_verdict', 'wor
 
 # %% ../../nbs/judge/60_score.ipynb #3f22ae01
 from dataclasses import asdict, dataclass, field, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -87,21 +88,40 @@ class TrackScore:
         return 'p_fake' if self.calibrated else 'score'
 
 # %% ../../nbs/judge/60_score.ipynb #ed20d6fc
-def _joined(values):
-    "Concatenate an array of several parts; None stays None."
-    return None if values[0] is None else np.concatenate(values)
+_MARGIN = 75   # frames beside a cut in which a part is not listened to
 
 
-def _curves(found, weights):
-    "Join the curves of parts, and add p_fake of every frame where the detector decides by frames."
-    curves = {name: np.concatenate([f['curves'][name] for f in found]) for name in found[0]['curves']}
-    frame_score = _joined([f['frame_score'] for f in found])
-    return curves if frame_score is None else curves | dict(p_fake=p_fake_of(frame_score, weights.scale, weights.bias))
+def _shares(places):
+    "Return how much each part has to say in each of its frames, from (first frame, frames) of the parts."
+    shares = [np.ones(n) for _, n in places]
+    for k, ((a, n), (b, _)) in enumerate(pairwise(places)):
+        overlap = max(0, a + n - b)
+        margin = min(_MARGIN, overlap // 3)
+        rising = ((np.arange(overlap) + .5 - margin) / max(1, overlap - 2 * margin)).clip(0, 1)
+        shares[k + 1][:overlap] *= rising
+        shares[k][n - overlap:] *= 1 - rising
+    return shares
 
 # %% ../../nbs/judge/60_score.ipynb #26e5bbc5
-def _mean(found, name, lengths):
-    "Average a value of parts over their frames; None stays None."
-    return None if found[0][name] is None else np.average([f[name] for f in found], 0, lengths)
+def _joined(values, places, shares):
+    "Blend an array of several parts; None stays None."
+    if values[0] is None: return None
+    whole = np.zeros((max(a + n for a, n in places), *values[0].shape[1:]), values[0].dtype)
+    for value, (a, n), share in zip(values, places, shares):
+        whole[a:a + n] += (value * share.reshape(-1, *[1] * (value.ndim - 1))).astype(value.dtype)
+    return whole
+
+
+def _curves(found, weights, *how):
+    "Join the curves of parts, and add p_fake of every frame where the detector decides by frames."
+    curves = {name: _joined([f['curves'][name] for f in found], *how) for name in found[0]['curves']}
+    frame_score = _joined([f['frame_score'] for f in found], *how)
+    return curves if frame_score is None else curves | dict(p_fake=p_fake_of(frame_score, weights.scale, weights.bias))
+
+# %% ../../nbs/judge/60_score.ipynb #16218dd8
+def _mean(found, name, counts):
+    "Average a value of parts over the frames they have to say; None stays None."
+    return None if found[0][name] is None else np.average([f[name] for f in found], 0, counts)
 
 
 _UNSURE = 'real and fake clips score like this'
@@ -117,23 +137,27 @@ def _verdict_fields(p_fake, weights, procedural):
 
 # %% ../../nbs/judge/60_score.ipynb #a5f6a03d
 def join_parts(
-    parts: list,               # the clips of one track in order: (start frame, boxes (T, 4), what `score_clip` found)
+    parts: list,               # the clips of one track in order: (start frame, boxes (T, 4), what `score_clip` found);
+                               # each begins where the one before it ends, or overlaps with it
     track: int,                # its number
     weights: Weights,          # that found it
     procedural: bool = False,  # whether the media are known to be computed
 ) -> TrackScore:
     "Join the parts of a track into one score."
     starts, boxes, found = zip(*parts)
-    lengths = [len(b) for b in boxes]
-    n = sum(lengths)
-    score = float(np.average([f['score'] for f in found], weights=lengths))
+    places = [(start - starts[0], len(b)) for start, b in zip(starts, boxes)]
+    shares = _shares(places)
+    counts = [share.sum() for share in shares]
+    how = places, shares
+    n = max(a + length for a, length in places)
+    score = float(np.average([f['score'] for f in found], weights=counts))
     p_fake = float(p_fake_of(score, weights.scale, weights.bias))
     place = dict(track=track, start_s=starts[0] / FPS, end_s=(starts[0] + n) / FPS, frames=n)
-    arrays: dict = {name: _joined([f[name] for f in found]) for name in ('heard', 'seen')}
-    arrays['embedding'] = _mean(found, 'embedding', lengths)
+    arrays: dict = {name: _joined([f[name] for f in found], *how) for name in ('heard', 'seen')}
+    arrays |= dict(embedding=_mean(found, 'embedding', counts), boxes=_joined(boxes, *how))
     verdict = _verdict_fields(p_fake, weights, procedural)
-    return TrackScore(**place, boxes=np.concatenate(boxes), detector=weights.kind, score=score, p_fake=p_fake,
-                      **verdict, curves=_curves(found, weights), **arrays)
+    return TrackScore(**place, detector=weights.kind, score=score, p_fake=p_fake, **verdict,
+                      curves=_curves(found, weights, *how), **arrays)
 
 # %% ../../nbs/judge/60_score.ipynb #688f1ea1
 FOR_FIGURES = ('heard', 'seen', 'embedding')   # fields of a `TrackScore` that are not in the record
@@ -201,6 +225,15 @@ def warnings_for(
     return found
 
 # %% ../../nbs/judge/60_score.ipynb #aecb3f83
+_AT_ONCE = 3000    # frames of a track that are judged in one piece
+_OVERLAP = 250     # frames that a part of a longer one shares with the next
+
+
+def _for_scores(config):
+    "Return the settings by which clips are cut to be scored: in pieces as long as possible."
+    return config if config.long == 'first' else replace(config, max_frames=max(config.max_frames, _AT_ONCE))
+
+# %% ../../nbs/judge/60_score.ipynb #194193d5
 def score_video(
     path,                  # a video file with sound
     weights: Weights,      # with a detector
@@ -212,12 +245,14 @@ def score_video(
     config = replace(config or weights.preprocess, views=weights.views)
     parts = {}
     sha256 = ''
-    for clip in clips(path, config):
+    notes = []
+    for clip in clips(path, _for_scores(config), notes=notes, overlap=_OVERLAP):
         sha256 = clip.source_sha256
         parts.setdefault(clip.track, []).append((clip.start, clip.boxes, score_clip(clip, weights, device)))
     known = is_procedural(path, sha256)
     tracks = [join_parts(found, track, weights, known) for track, found in sorted(parts.items())]
-    return Result(str(path), sha256, config.to_dict(), about_weights(weights), tracks, warnings_for(weights, known))
+    warnings = [*warnings_for(weights, known), *notes]
+    return Result(str(path), sha256, config.to_dict(), about_weights(weights), tracks, warnings)
 
 # %% ../../nbs/judge/60_score.ipynb #39cfaf60
 def score_or_error(

@@ -115,6 +115,7 @@ class Clip:
     source_sha256: str     # of the video's bytes
     audio_source: str = ''  # file name of the sound, where it is not the video's own
     settings: PreprocessConfig = field(default_factory=PreprocessConfig)
+    notes: tuple = ()      # sentences: what is worth telling about the file, e.g. that a gap was cut out
 
     def __len__(self): return len(self.boxes)
 
@@ -136,17 +137,25 @@ class Part:
     boxes: np.ndarray  # (T, 4) float32
 
 # %% ../../nbs/media/18_clip.ipynb #46685798
+def _spans(n, most, overlap=0):
+    "Return (first, stop) of equal parts of at most so many frames, each of which shares frames with the next."
+    count = 1 if n <= most else -(-(n - overlap) // (most - overlap))
+    edges = np.linspace(0, n - (overlap if count > 1 else 0), count + 1).round().astype(int).tolist()
+    return [(a, b + overlap if count > 1 else b) for a, b in pairwise(edges)]
+
+# %% ../../nbs/media/18_clip.ipynb #05434688
 def cut_tracks(
     tracks: list,      # of `Track`
     max_frames: int,   # at most, per part
     long: str = 'parts',   # 'first': keep the first frames of a longer track alone
+    overlap: int = 0,  # frames that a part shares with the next one of its track
 ) -> list[Part]:       # by first frame
     "Cut tracks into equal parts."
     if long == 'first': tracks = [Track(track.start, track.boxes[:max_frames]) for track in tracks]
     parts = []
     for number, track in enumerate(tracks):
-        edges = np.linspace(0, len(track), -(-len(track) // max_frames) + 1).round().astype(int).tolist()
-        parts += [Part(number, k, track.start + a, track.boxes[a:b]) for k, (a, b) in enumerate(pairwise(edges))]
+        spans = enumerate(_spans(len(track), max_frames, overlap))
+        parts += [Part(number, k, track.start + a, track.boxes[a:b]) for k, (a, b) in spans]
     return sorted(parts, key=lambda part: part.start)
 
 # %% ../../nbs/media/18_clip.ipynb #7a04c59e
@@ -203,25 +212,27 @@ _LOOKS = dict(gray=gray, swapped=_swapped_gray, rgb=np.asarray)   # what is done
 class _Open:
     "A part that is being filled."
     part: Part
-    crops: dict        # 'gray', 'rgb' to a list of (224, 224[, 3]) uint8
+    crops: dict        # 'gray', 'rgb' to (T, 224, 224[, 3]) uint8, or None before the first frame
     sounds: list       # of (640,)
 
     def add(self, i, looks, sound, square):
-        box = self.part.boxes[i - self.part.start]
-        for kind, crops in self.crops.items(): crops.append(square(looks[kind], box))
+        k = i - self.part.start
+        for kind in self.crops:
+            image = square(looks[kind], self.part.boxes[k])
+            if k == 0: self.crops[kind] = np.empty((len(self.part.boxes), *image.shape), image.dtype)
+            self.crops[kind][k] = image
         self.sounds.append(sound)
 
     @property
     def full(self): return len(self.sounds) == len(self.part.boxes)
 
-    def material(self):
-        return {kind: np.stack(crops) for kind, crops in self.crops.items()} | dict(sound=np.concatenate(self.sounds))
+    def material(self): return self.crops | dict(sound=np.concatenate(self.sounds))
 
 # %% ../../nbs/media/18_clip.ipynb #2b26ef71
 def _start(parts, i, kinds):
     "Take the parts that begin at frame i off the list and open them."
     found = []
-    while parts and parts[0].start == i: found.append(_Open(parts.pop(0), {kind: [] for kind in kinds}, []))
+    while parts and parts[0].start == i: found.append(_Open(parts.pop(0), dict.fromkeys(kinds), []))
     return found
 
 # %% ../../nbs/media/18_clip.ipynb #fe5c15d2
@@ -256,11 +267,14 @@ def clips(
     audio_path=None,             # file to take the sound from, if not the video itself
     detector: Callable = None,   # from a frame to boxes with scores; by default the one that `config` names
     notes: list | None = None,   # that notes on the file are appended to, see `lockstep`
+    overlap: int = 0,            # frames that a part of a long track shares with the next one
 ) -> Iterator[Clip]:             # each when its last frame has been read
     "Yield the clips of a video: one per face track, more where a track is long. Memory does not grow with length."
-    parts = cut_tracks(find_tracks(path, config, audio_path, detector, notes), config.max_frames, config.long)
+    notes = [] if notes is None else notes
+    tracks = find_tracks(path, config, audio_path, detector, notes)
+    parts = cut_tracks(tracks, config.max_frames, config.long, overlap)
     source = Path(path).name, sha256_of(path), Path(audio_path).name if audio_path else ''
     pairs = lockstep(path, config.audio_track, audio_path, config.retime, config.video_track, notes)
     for part, material in cut_out(parts, pairs, square_of(config), sources(config.views, config) - {'sound'}):
         views = cut_views(config.views, material, config)
-        yield Clip(views, part.boxes, part.start, part.track, part.part, *source, config)
+        yield Clip(views, part.boxes, part.start, part.track, part.part, *source, config, tuple(notes))

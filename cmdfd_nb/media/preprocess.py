@@ -73,7 +73,7 @@ def save_clip(
 ):
     "Write a clip, whole or not at all; the same clip gives the same bytes."
     about = {name: getattr(clip, name) for name in ABOUT} | dict(settings=clip.settings.to_dict())
-    about |= dict(format=_FORMAT, views=list(clip.views))
+    about |= dict(format=_FORMAT, views=list(clip.views)) | (dict(notes=clip.notes) if clip.notes else {})
     with atomic_path(path) as part:
         tensors = _stored(clip, packed) | dict(boxes=clip.boxes)
         save_file(tensors, part, metadata=dict(clip=json.dumps(about, sort_keys=True)))
@@ -202,7 +202,8 @@ def load_clip(
         settings = _settings_in(about, path)
         arrays = {name: np.ascontiguousarray(_read_view(file, name, settings)) for name in about['views']}
         boxes = file.get_tensor('boxes')
-    return Clip(arrays, boxes, **{name: about[name] for name in ABOUT}, settings=settings)
+    notes = tuple(about.get('notes', ()))
+    return Clip(arrays, boxes, **{name: about[name] for name in ABOUT}, settings=settings, notes=notes)
 
 # %% ../../nbs/media/19_preprocess.ipynb #ed0912a6
 def read_part(
