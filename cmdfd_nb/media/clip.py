@@ -226,7 +226,10 @@ class _Open:
     @property
     def full(self): return len(self.sounds) == len(self.part.boxes)
 
-    def material(self): return self.crops | dict(sound=np.concatenate(self.sounds))
+    def material(self):
+        "Hand the crops over, and keep none."
+        crops, self.crops = self.crops, {}
+        return crops | dict(sound=np.concatenate(self.sounds))
 
 # %% ../../nbs/media/18_clip.ipynb #2b26ef71
 def _start(parts, i, kinds):
@@ -277,4 +280,5 @@ def clips(
     pairs = lockstep(path, config.audio_track, audio_path, config.retime, config.video_track, notes)
     for part, material in cut_out(parts, pairs, square_of(config), sources(config.views, config) - {'sound'}):
         views = cut_views(config.views, material, config)
+        del material    # while you work on the clip
         yield Clip(views, part.boxes, part.start, part.track, part.part, *source, config, tuple(notes))
