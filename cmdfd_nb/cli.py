@@ -13,8 +13,8 @@ from pathlib import Path
 
 from fastcore.script import Param, store_true
 
-from .core import printable
-from .store import atomic_path
+from .core import CmdfdError, printable
+from .store import alone_in, atomic_path
 from .pool import Crew
 from .command import DEVICE, FACES, JSON, MAX_MEMORY, MAX_SECONDS, WEIGHTS, WORKERS, budget_of, command, json_text
 from .command import out_file, out_folder, out_option, setting, settings_from, worker_count
@@ -332,8 +332,9 @@ def cmdfd_teach(
     record_file = out_file(out, ('.safetensors',)).with_suffix('.json')
     chosen = settings_from(LessonConfig, config, sentences=sentences, listen=listen, read=read, seed=seed)
     weights, record = teach(read_clips(Path(clips)/'clips.parquet'), chosen, workers)
-    save_weights(out, weights)
-    with atomic_path(record_file) as part: part.write_text(json_text(record))
+    with alone_in(Path(out).parent, '.teach.lock'):   # weights and record of one run stay together
+        save_weights(out, weights)
+        with atomic_path(record_file) as part: part.write_text(json_text(record))
     _print_splits(record)
 
 # %% ../nbs/90_cli.ipynb #99b2869a

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core import BadArgument, BadWeights, CmdfdError, pick_device
+from ..store import alone_in, content_key
 from ..pool import attempt, in_parallel
 from ..media.clip import Clip
 from ..media.preprocess import load_clip
@@ -213,13 +214,14 @@ def score_clips(
     "Score preprocessed clips; can be stopped and started again."
     from tqdm import tqdm
     if weights.detector is None: raise BadWeights(weights.name, 'there is no detector in it', 'Give weights with one.')
-    old = _scored_before(out, weights)
-    todo = _unscored(clips, old)
-    groups = groups_of(todo, weights, budget)
-    results = _score_groups(groups, weights, device, workers)
-    results = tqdm(results, 'scores', len(groups), unit='group', file=sys.stderr)
-    _collect(results, partial(_keep, clips=todo, old=old, weights=weights, out=out))
-    return read_scores(out)
+    with alone_in(Path(out).parent, f'.{content_key(Path(out).name)}.lock'):
+        old = _scored_before(out, weights)
+        todo = _unscored(clips, old)
+        groups = groups_of(todo, weights, budget)
+        results = _score_groups(groups, weights, device, workers)
+        results = tqdm(results, 'scores', len(groups), unit='group', file=sys.stderr)
+        _collect(results, partial(_keep, clips=todo, old=old, weights=weights, out=out))
+        return read_scores(out)
 
 # %% ../../nbs/judge/64_evaluate.ipynb #948c249e
 def _weights_facts(rows, threshold):
@@ -229,6 +231,12 @@ def _weights_facts(rows, threshold):
     return facts | dict(scale=float(rows.scale.iloc[0]), bias=float(rows.bias.iloc[0]), threshold=threshold)
 
 # %% ../../nbs/judge/64_evaluate.ipynb #c15214c8
+def _p_fake(threshold):
+    "Return a threshold; raise `BadArgument` unless it is a number from 0 to 1."
+    if 0 <= threshold <= 1: return threshold
+    raise BadArgument(f'threshold={threshold}', 'this is no p_fake', 'Give a number from 0 to 1.')
+
+
 def evaluation_report(
     scores: Scores,            # a row per clip
     split: str | None = 'test',   # 'train', 'val' or 'test'; None: all
@@ -239,7 +247,7 @@ def evaluation_report(
     "Evaluate the videos of a table of scores."
     if not len(scores): raise BadArgument('scores', 'no clip has one', f'The reasons:\n{grouped(scores.problems)}')
     videos = per_video(scores).of_split(split)
-    threshold = one_threshold(videos.rows) if threshold is None else threshold
+    threshold = one_threshold(videos.rows) if threshold is None else _p_fake(threshold)
     found = evaluate(videos, None, threshold, unit, n)
     rows = found.astype(object).where(found.notna(), None).to_dict('records')
     about = dict(weights=_weights_facts(videos.rows, threshold), split=split, videos=len(videos))

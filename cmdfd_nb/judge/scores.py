@@ -11,11 +11,12 @@ from dataclasses import dataclass, field, replace
 from html import escape
 from typing import Any
 
+import numpy as np
 from fastcore.basics import patch
 
 from ..core import BadManifest
-from ..store import atomic_path
-from ..data.manifest import read_parquet
+from ..store import atomic_path, json_object
+from ..data.manifest import frame_in, read_parquet
 from ..learn.calibration import p_fake_of
 from .resampling import rows_of_split
 
@@ -123,13 +124,39 @@ def write_scores(
     with atomic_path(path) as part: pq.write_table(arrow, part)
 
 # %% ../../nbs/judge/63_scores.ipynb #75da369d
+def _check_numbers(path, rows):
+    "Raise `BadManifest` for the first score, p_fake, scale, bias or threshold that cannot be."
+    ranges = dict(score=(-np.inf, np.inf), p_fake=(0, 1), scale=(0, np.inf), bias=(-np.inf, np.inf), threshold=(0, 1))
+    for name, (low, high) in ranges.items():
+        try: values = rows[name].astype(float).to_numpy()
+        except (TypeError, ValueError) as e:
+            raise BadManifest(path, f'column {name} holds no numbers', 'Score the clips again.') from e
+        wrong = ~(np.isfinite(values) & (values >= low) & (values <= high)) | ((name == 'scale') & (values == 0))
+        if not wrong.any(): continue
+        cause = f'{name} is {values[wrong.argmax()]} in row {wrong.argmax()} ({wrong.sum()} such rows)'
+        raise BadManifest(path, cause, 'Score the clips again.')
+
+
+def _about_scores(path, arrow):
+    "Return curves, problems and warnings in the metadata of a file of scores; raise `BadManifest`."
+    try: about = json_object((arrow.schema.metadata or {}).get(b'cmdfd', b'{}'))
+    except ValueError as e: raise BadManifest(path, f'its metadata cmdfd is damaged ({e})', 'Score the clips again.') from e
+    about = dict(curves=[], problems=[], warnings=[]) | about
+    kinds = dict(curves=str, problems=dict, warnings=str)
+    for name, kind in kinds.items():
+        if isinstance(about[name], list) and all(isinstance(one, kind) for one in about[name]): continue
+        raise BadManifest(path, f'{name} in its metadata is {about[name]!r:.60}', 'Score the clips again.')
+    return {name: about[name] for name in kinds}
+
+# %% ../../nbs/judge/63_scores.ipynb #0fef0659
 def read_scores(
     path,       # .parquet file from `write_scores`
 ) -> Scores:    # raises `BadManifest`
     "Read scores with their problems and warnings."
     arrow = read_parquet(path, 'Make a file of scores with cmdfd_evaluate.')
-    about = dict(curves=[], problems=[], warnings=[]) | json.loads((arrow.schema.metadata or {}).get(b'cmdfd', b'{}'))
+    about = _about_scores(path, arrow)
     curves = tuple(about.pop('curves'))
-    rows = arrow.to_pandas()
+    rows = frame_in(path, arrow)
     _check_columns(path, rows, curves)
+    _check_numbers(path, rows)
     return Scores(rows, curves, **about)
