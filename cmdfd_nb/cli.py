@@ -13,7 +13,7 @@ from pathlib import Path
 
 from fastcore.script import Param, store_true
 
-from .core import CmdfdError, printable
+from .core import printable
 from .store import alone_in, atomic_path
 from .pool import Crew
 from .command import DEVICE, FACES, JSON, MAX_MEMORY, MAX_SECONDS, WEIGHTS, WORKERS, budget_of, command, json_text

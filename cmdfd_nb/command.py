@@ -114,14 +114,7 @@ def command(
 # %% ../nbs/03_command.ipynb #bf46bc8c
 def _plain(value):
     "Return a NumPy number as a number, anything else as text."
-    return _finite(getattr(value, 'item', value.__str__)())
-
-
-def _finite(data):
-    "Return data with None for each number that is not finite, which JSON has no word for."
-    if isinstance(data, dict): return {name: _finite(value) for name, value in data.items()}
-    if isinstance(data, (list, tuple)): return [_finite(value) for value in data]
-    return None if isinstance(data, float) and not math.isfinite(data) else data
+    return getattr(value, 'item', value.__str__)()
 
 
 def _odd_numbers(value):
