@@ -79,7 +79,6 @@ class BadArgument(CmdfdError): "An argument or setting whose value makes no sens
 class NotFinite(CmdfdError): "A file whose score came out infinite or not a number, so that it has none."
 class Unwritable(CmdfdError): "A result that cannot be written: a full disk, a read-only or vanished folder."
 
-
 # %% ../nbs/00_core.ipynb #9cbbdd27
 class ReaderDied(UnreadableMedia): "A file that ended the process that was reading it."
 class OverBudget(CmdfdError): "A file that needs more time or memory than it may take."
