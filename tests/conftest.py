@@ -13,7 +13,7 @@ SHARED = ROOT.parent/'shared'
 FULL = tuple(line.split()[0] for line in (ROOT/'.ci'/'full.txt').read_text('utf-8').splitlines()
              if line.startswith('tests/'))
 # fixtures that need more than the clone
-BEYOND = {'browser', 'lab', 'official_lists', 'published_names', 'real_clips'}
+BEYOND = {'browser', 'cases', 'lab', 'official_lists', 'published_names', 'real_clips'}
 # at once, they would race for ports
 KERNELS = {'test_counterfactual', 'test_experiments', 'test_lab', 'test_tutorials'}
 
@@ -58,6 +58,14 @@ def real_clips():
     clips = {path.stem: path for path in sorted(folder.glob('*.mp4'))}
     return needed(clips, 'clips of real people, which are not published (CMDFD_REAL_CLIPS names their folder)',
                   'REAL_CLIPS')
+
+
+@pytest.fixture(scope='session')
+def cases():
+    "Folder of files that somebody met with real recordings, or made in order to attack; its README says what is right."
+    folder = Path(os.environ.get('CMDFD_CASES') or SHARED/'cases')
+    there = folder if (folder/'README.md').exists() else None
+    return needed(there, 'cases from the field (CMDFD_CASES names their folder)', 'CASES')
 
 
 @pytest.fixture(scope='session')

@@ -106,6 +106,14 @@ def choose_track(
         told(notes, choice_note(kind, best, len(tracks), marked))
         return best
 
+# %% ../../nbs/media/10_read.ipynb #1f935a0c
+def _undecodable(error, container, path, kind):
+    "Return the error for a file whose only streams of a kind cannot be decoded, or are cover pictures."
+    cover = Disposition.attached_pic
+    real = any(stream.type == kind and not stream.disposition & cover for stream in container.streams)
+    cause = f'its {kind} is of a codec that cannot be decoded' if real else f'it has no {kind} stream but a cover picture'
+    return error(path, cause, 'Convert it with a program that plays it.' if real else 'Give a video file.')
+
 # %% ../../nbs/media/10_read.ipynb #cc134748
 def _track(container, path, kind, index=None):
     "Return one track, by its number or by the rule; raise `NoVideoStream` or `NoAudioStream` if the file lacks it."
@@ -114,6 +122,7 @@ def _track(container, path, kind, index=None):
     if 0 <= index < len(tracks): return limited(tracks[index], path)
     error = NoVideoStream if kind == 'video' else NoAudioStream
     if tracks: raise error(path, f'it has no {kind} stream {index}', f'Choose a track from 0 to {len(tracks) - 1}.')
+    if any(stream.type == kind for stream in container.streams): raise _undecodable(error, container, path, kind)
     remedy = 'Give a video file.' if kind == 'video' else 'Give a video with its sound.'
     raise error(path, f'it has no {kind} stream', remedy)
 
@@ -512,6 +521,5 @@ def frames(
 ):         # iterator of (H, W, 3) uint8 RGB; raises `UnreadableMedia`, `NoVideoStream`, `TooShort`
     "Yield the pictures of a video, upright, one per tick of the 25 fps grid from time zero."
     track = choose_track(path, 'video', video_track, notes=notes)
-    info = probe(path, track)
-    if info.video_codec is None: raise NoVideoStream(path, 'it has no video stream', 'Give a video file.')
+    with opened(path) as container: _track(container, path, 'video', track)
     return shown(path, own_timeline(path, track), seconds, track, notes)
