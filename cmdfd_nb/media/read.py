@@ -427,6 +427,5 @@ def frames(
 ):         # iterator of (H, W, 3) uint8 RGB; raises `UnreadableMedia`, `NoVideoStream`, `TooShort`
     "Yield the pictures of a video, upright, one per tick of the 25 fps grid from time zero."
     track = choose_track(path, 'video', video_track, notes=notes)
-    info = probe(path, track)
-    if info.video_codec is None: raise NoVideoStream(path, 'it has no video stream', 'Give a video file.')
+    with opened(path) as container: _track(container, path, 'video', track)
     return shown(path, own_timeline(path, track), seconds, track, notes)
