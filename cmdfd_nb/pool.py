@@ -6,7 +6,7 @@
 __all__ = ['Budget', 'note_bug', 'Failure', 'attempt', 'one_thread', 'resident_gb', 'Crew', 'in_parallel']
 
 # %% ../nbs/02_pool.ipynb #768a8789
-import atexit, contextlib, ctypes, functools, os, pickle, signal, subprocess, sys, tempfile, threading, time, traceback
+import atexit, contextlib, ctypes, errno, functools, os, pickle, signal, subprocess, sys, tempfile, threading, time, traceback
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from weakref import WeakSet
 
 from fastcore.basics import patch
 
-from .core import BadArgument, CmdfdError, OverBudget, ReaderDied, Unforeseen
+from .core import BadArgument, CmdfdError, OverBudget, ReaderDied, Unforeseen, Unwritable
 
 # %% ../nbs/02_pool.ipynb #78d1fe87
 @dataclass(frozen=True)
@@ -135,9 +135,11 @@ def _sendable(outcome):
 
 def _work(connection, function, prepare, parent, by_kernel, alone):
     "Serve a parent process."
+    from tqdm import tqdm
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _end_with(parent, by_kernel)
     if not alone: one_thread()
+    tqdm.set_lock(threading.RLock())   # its own is for several processes, and stays on the system if this one is killed
     with contextlib.suppress(EOFError, OSError):   # the parent has gone or wants no more
         connection.send_bytes(_sendable(attempt(lambda _: prepare and prepare() and None, None)))
         while True: connection.send_bytes(_sendable(attempt(function, connection.recv())))
@@ -178,10 +180,12 @@ class _Worker:
         with contextlib.suppress(OSError): self.connection.send(self.items[0])   # if it died, `receive` will tell
 
     def end(self):
-        "End the process, whatever it does."
+        "End the process: at once in the middle of an item, else by closing the connection."
+        if self.items or not self.ready: self.process.kill()
+        self.connection.close()
+        self.process.join(5)
         if self.process.is_alive(): self.process.kill()
         self.process.join()
-        self.connection.close()
         _alive.discard(self)
 
 
@@ -309,6 +313,7 @@ def outcomes(self: Crew,
 ):                      # iterator of (item, (True, result) or (False, `Failure`)), in any order
     "Apply the function to items."
     if self.most == 0: return (yield from self._here(items))
+    if self.waiting or any(worker.items for worker in self.workers): raise RuntimeError('this crew is at work')
     self.waiting.extend(items[i:i + together] for i in range(0, len(items), together))
     try:
         while self.waiting or any(worker.items for worker in self.workers):
@@ -329,6 +334,11 @@ def _here(self: Crew, items):
     for item in items:
         self.begun(item)
         yield item, attempt(self.function, item)
+
+
+def _of_disk(error):
+    "Tell whether an exception is about the place that results are written to, and would meet every item."
+    return isinstance(error, Unwritable) or getattr(error, 'errno', None) in (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 @patch
@@ -373,5 +383,5 @@ def in_parallel(
     "Apply a function to items in parallel processes; an item that fails costs no other."
     for item, (good, found) in _all_outcomes(function, items, workers, together, budget, prepare):
         if good: yield found
-        elif failed: yield failed(item, found)
+        elif failed and not _of_disk(found.raised): yield failed(item, found)
         else: raise found.again(item)

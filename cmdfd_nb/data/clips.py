@@ -14,15 +14,15 @@ from pathlib import Path
 
 import numpy as np
 from fastcore.basics import patch
-from safetensors import safe_open
 
-from ..core import FPS, BadArgument, CmdfdError
+from ..core import FPS, BadArgument, CmdfdError, UnreadableMedia, Unwritable
+from ..store import alone_in, sweep
 from ..pool import Budget, in_parallel
 from ..media.faces import make_detector
 from ..media.clip import PreprocessConfig
 from ..media.read import probe
-from ..media.preprocess import bytes_per_frame, clip_header, clip_path, frames_in, preprocess
-from .manifest import VIDEO, _read, _Table, _typed_rows, _write, read_manifest
+from ..media.preprocess import bytes_per_frame, clip_path, frames_in, opened_clip, preprocess
+from .manifest import VIDEO, _read, _refuse, _Table, _typed_rows, _write, read_manifest
 
 # %% ../../nbs/data/41_clips.ipynb #87e828fc
 KEY = ('path', 'track', 'part')   # columns that together name a clip
@@ -35,11 +35,20 @@ class ClipTable(_Table):
         "Return the paths of the clip files."
         return [clip_path(self.root, name) for name in self.rows['clip']]
 
+def _check_clips(path, rows):
+    "Raise `BadManifest` for clips without frames, and for names that lead out of the folder."
+    names = rows['clip'].map(lambda name: name != Path(name).name or '\0' in name).astype(bool)
+    _refuse(path, names, 'clip is not the name of a file', 'Make the table again with cmdfd_preprocess.')
+    for name, least in dict(frames=1, start=0, track=0, part=0).items():
+        _refuse(path, rows[name] < least, f'{name} is below {least}', 'Make the table again with cmdfd_preprocess.')
+
 def read_clips(
     path,        # `clips.parquet` of `preprocess_all`
 ) -> ClipTable:  # raises `BadManifest`
     "Read a table of clips and check it."
-    return _read(path, ClipTable, CLIP, KEY)
+    table = _read(path, ClipTable, CLIP, KEY)
+    _check_clips(path, table.rows)
+    return table
 
 # %% ../../nbs/data/41_clips.ipynb #90808ed4
 def media_of(
@@ -62,7 +71,7 @@ def clip_summary(
 ) -> dict:     # clip, start, frames, track, part; raises `UnreadableMedia`
     "Read the header of a clip."
     frames = frames_in(path)
-    with safe_open(path, 'numpy') as f: about = clip_header(path, f)
+    with opened_clip(path) as (_, about): pass
     return dict(clip=Path(path).name, start=about['start'], frames=frames, track=about['track'], part=about['part'])
 
 # %% ../../nbs/data/41_clips.ipynb #cd0e75cf
@@ -82,6 +91,7 @@ def _clips_of(out, config, packed, job):
     name, video, sound, *tracks = job
     config = _asked(config, *tracks) if tracks else config
     try: return [clip_summary(path) | dict(path=name) for path in preprocess(video, out, config, sound, packed)], []
+    except Unwritable: raise   # a full disk is no problem of one video
     except CmdfdError as e: return [], [problem(name, e)]
 
 def _lost(job, failure):
@@ -148,7 +158,7 @@ def _no_seconds(path, failure): return None
 
 def _frames_of(rows, root, budget=None):
     "Estimate the frames of the videos of a manifest, at 25 a second."
-    rate = rows.rate.astype('float64').fillna(FPS)
+    rate = rows.rate.astype('float64').where(lambda rate: rate.between(.01, 1e4), FPS)   # others are no rates
     known = rows.frames.astype('float64') * FPS / rate
     unknown = [media_of(row, root)[0] for row in rows[known.isna()].itertuples()]
     return round(known.sum() + len(unknown) * (_probed_frames(unknown, budget) if unknown else 0))
@@ -208,6 +218,8 @@ def preprocess_all(
     if config.faces == 'track': make_detector(config.detector, config.model or None)   # a wrong setting fails once
     jobs = [(row.path, *media_of(row, videos.root), tracks_of(row)) for row in rows.itertuples()]
     of_one = partial(_clips_of, str(out), config, _is_packed(videos, packed))
-    work = in_parallel(of_one, jobs, workers, failed=_lost, budget=budget)
-    results = list(tqdm(work, 'clips', len(jobs), unit='video', file=sys.stderr))
-    return _keep_clips(out, results, rows, replace(videos, about=videos.about | dict(retime=config.retime)))
+    with alone_in(out):
+        sweep(out, deep=True)
+        work = in_parallel(of_one, jobs, workers, failed=_lost, budget=budget)
+        results = list(tqdm(work, 'clips', len(jobs), unit='video', file=sys.stderr))
+        return _keep_clips(out, results, rows, replace(videos, about=videos.about | dict(retime=config.retime)))

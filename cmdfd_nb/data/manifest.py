@@ -14,7 +14,7 @@ from typing import Any
 from fastcore.basics import patch
 
 from ..core import BadManifest
-from ..store import atomic_path
+from ..store import atomic_path, json_object
 
 # %% ../../nbs/data/40_manifest.ipynb #50e6e87e
 _VERSION = 1
@@ -187,16 +187,51 @@ def read_parquet(
     except (pa.ArrowException, OSError) as e: raise BadManifest(path, f'it is not a Parquet table ({e})', remedy) from e
 
 # %% ../../nbs/data/40_manifest.ipynb #c7019aff
+_MAKE = 'cmdfd_index makes a manifest of a data set.'
+
+
+def _are_problems(value):
+    "Tell whether a value is a list of records of file, type and message."
+    records = value if isinstance(value, list) else [None]
+    return all(isinstance(p, dict) and {'file', 'type', 'message'} <= p.keys()
+               and all(isinstance(text, str) for text in p.values()) for p in records)
+
+
+_FACT_RULES: dict = dict(
+    version=(lambda x: isinstance(x, int) and x > 0, 'a number from 1'),
+    root=(lambda x: isinstance(x, str) and '\0' not in x, 'a folder'), kind=(lambda x: isinstance(x, str), 'a text'),
+    domain=(lambda x: x in ('real', 'synthetic'), 'real or synthetic'),
+    problems=(_are_problems, 'a list of records of file, type and message'),
+    retime=(lambda x: isinstance(x, str), 'a text'))   # fact: what it must be
+
+
+def _facts_in(path, raw):
+    "Return the facts in the metadata of an Arrow table; raise `BadManifest`."
+    try: about = dict(root='.') | json_object((raw.schema.metadata or {}).get(b'cmdfd', b'{}'))
+    except ValueError as e: raise BadManifest(path, f'its metadata cmdfd is damaged ({e})', _MAKE) from e
+    for name, (fits, what) in _FACT_RULES.items():
+        if name in about and not fits(about[name]):
+            raise BadManifest(path, f'{name} in its metadata is {about[name]!r:.60}, not {what}', _MAKE)
+    if (version := about.pop('version', _VERSION)) <= _VERSION: return about
+    raise BadManifest(path, f'it was written by a newer version (format {version})', 'Update cmdfd_nb.')
+
+# %% ../../nbs/data/40_manifest.ipynb #9ef967c6
+def _frame_in(path, raw):
+    "Return an Arrow table as a data frame; raise `BadManifest`."
+    twice = sorted({name for name in raw.column_names if raw.column_names.count(name) > 1})
+    if twice: raise BadManifest(path, f'column {twice[0]} is there twice', _MAKE)
+    try: return raw.to_pandas()
+    except Exception as e:   # whatever pandas makes of the metadata that other libraries left
+        raise BadManifest(path, f'its columns cannot be read ({type(e).__name__}: {e!s:.100})', _MAKE) from e
+
+
 def _read(path, kind_of_table, schema, key):
     "Read a table and its facts from Parquet."
-    raw = read_parquet(path, 'cmdfd_index makes a manifest of a data set.')
-    about = dict(root='.') | json.loads((raw.schema.metadata or {}).get(b'cmdfd', b'{}'))
-    version = about.pop('version', _VERSION)
-    if version > _VERSION:
-        raise BadManifest(path, f'it was written by a newer version (format {version})', 'Update cmdfd_nb.')
+    raw = read_parquet(path, _MAKE)
+    about = _facts_in(path, raw)
     facts = {name: about.pop(name) for name in _FACTS if name in about}
     facts['root'] = Path(path).resolve().parent/facts['root']
-    return kind_of_table(_typed_rows(raw.to_pandas(), path, schema, key), **facts, about=about)
+    return kind_of_table(_typed_rows(_frame_in(path, raw), path, schema, key), **facts, about=about)
 
 def read_manifest(
     path,       # .parquet file, from `write_manifest` or from any other library
