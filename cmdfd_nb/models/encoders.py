@@ -210,6 +210,9 @@ class TrunkStage(nn.Module):
         return self.norm2b(self.conv2b(self.norm1b(self.conv1b(y)).relu()) + x).relu()
 
 # %% ../../nbs/models/31_encoders.ipynb #54e1f763
+_HELD = 1000   # frames of a clip whose pictures are held as floats at one time, where no gradient is wanted
+
+
 class VisualFrontend(nn.Module):
     "Lip-reading front end: a 3D convolution, then a ResNet18 on each frame of gray pictures."
     def __init__(self,
@@ -230,7 +233,10 @@ class VisualFrontend(nn.Module):
         pictures,      # (B, T, H, W) uint8
         lengths=None,  # (B,) frames of each clip
     ):                 # (B, T, widths[-1]), zero where nothing exists
-        x, mask = self.prepare(pictures, frame_mask(lengths, pictures.shape[1], pictures.device))
+        mask = frame_mask(lengths, pictures.shape[1], pictures.device)
+        alone = not (torch.is_grad_enabled() or self.across_clips)
+        if alone and pictures.shape[1] > _HELD + 4: return self.in_turns(pictures, mask)
+        x, mask = self.prepare(pictures, mask)
         size = x.shape[1] if torch.is_grad_enabled() else 100
         x = F.pad(x, (0, 0, 0, 0, 2, 2))
         starts = range(0, x.shape[1] - 4, size)
@@ -271,6 +277,22 @@ def prepare(self: VisualFrontend,
     x = hide(x.movedim(1, -1), mask).movedim(-1, 1)
     if not self.across_clips: return x, mask
     return x.flatten(0, 1)[None], None if mask is None else mask.flatten()[None]
+
+# %% ../../nbs/models/31_encoders.ipynb #b77d5824
+@patch
+def in_turns(self: VisualFrontend,
+    pictures,   # (B, T, H, W) uint8
+    mask,       # (B, T) or None
+):              # (B, T, widths[-1])
+    "Compute the vectors of a long clip stretch by stretch."
+    found = []
+    n = pictures.shape[1]
+    for a in range(0, n, _HELD):
+        b = min(a + _HELD, n)
+        first, stop = max(0, a - 2), min(n, b + 2)
+        near = None if mask is None else mask[:, first:stop].sum(1)
+        found.append(self(pictures[:, first:stop], near)[:, a - first:b - first])
+    return torch.cat(found, 1)
 
 # %% ../../nbs/models/31_encoders.ipynb #65f9a343
 class ClipNorm(nn.Module):
