@@ -90,6 +90,13 @@ def choose_track(
         return best
 
 # %% ../../nbs/media/099_opening.ipynb #e0b69687
+def _undecodable(error, container, path, kind):
+    "Return the error for a file whose only streams of a kind cannot be decoded, or are cover pictures."
+    cover = Disposition.attached_pic
+    real = any(stream.type == kind and not stream.disposition & cover for stream in container.streams)
+    cause = f'its {kind} is of a codec that cannot be decoded' if real else f'it has no {kind} stream but a cover picture'
+    return error(path, cause, 'Convert it with a program that plays it.' if real else 'Give a video file.')
+
 def _track(container, path, kind, index=None):
     "Return one track, by its number or by the rule; raise `NoVideoStream` or `NoAudioStream` if the file lacks it."
     tracks = _tracks(container, (kind,))
@@ -97,5 +104,6 @@ def _track(container, path, kind, index=None):
     if 0 <= index < len(tracks): return limited(tracks[index], path)
     error = NoVideoStream if kind == 'video' else NoAudioStream
     if tracks: raise error(path, f'it has no {kind} stream {index}', f'Choose a track from 0 to {len(tracks) - 1}.')
+    if any(stream.type == kind for stream in container.streams): raise _undecodable(error, container, path, kind)
     remedy = 'Give a video file.' if kind == 'video' else 'Give a video with its sound.'
     raise error(path, f'it has no {kind} stream', remedy)
