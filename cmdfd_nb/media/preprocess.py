@@ -241,7 +241,7 @@ def bytes_per_frame(
     return 16 + round(sum(_view_bytes(name, views, packed) for name in views))
 
 # %% ../../nbs/media/19_preprocess.ipynb #d10cd09b
-OUTCOME = 1  # raised when this code begins to compute other clips from the same video
+OUTCOME = 2  # raised when this code begins to compute other clips from the same video
 
 
 def _keyed(config):
