@@ -1,11 +1,11 @@
 "What may be opened, which of several streams is read, and what comes out of odd sound and headers."
 import subprocess, sys, time, tracemalloc
 from fractions import Fraction
-from pathlib import Path
 
 import av
 import numpy as np
 import pytest
+import torch
 from av.stream import Disposition
 
 from cmdfd_nb.core import CmdfdError, NoAudioStream, NoVideoStream, UnreadableMedia
@@ -148,7 +148,8 @@ def test_the_default_sound_is_taken_unless_another_is_asked_for(tmp_path):
 @pytest.mark.parametrize('suffix', ['mp4', 'mkv', 'ts'])
 def test_a_still_picture_in_front_is_not_the_film(tmp_path, suffix):
     still = dict(n=1, size=(320, 240), gray=lambda k: 90, codec='libx264' if suffix == 'ts' else 'mjpeg')
-    path = film(tmp_path/f'preview.{suffix}', [still | dict(disposition=PLAIN), dict(disposition=MARKED)], [dict(x=beep())])
+    pictures = [still | dict(disposition=PLAIN), dict(disposition=MARKED)]
+    path = film(tmp_path/f'preview.{suffix}', pictures, [dict(x=beep())])
     notes = []
     n, light, loud = flash_and_beep(path, notes=notes)
     assert n >= 49 and abs(light - loud) < .05
@@ -191,8 +192,8 @@ def broadcast(path, *programmes):
     table = bytes([0, 0xb0, 9 + len(entries), 0, 1, 0xc1, 0, 0]) + entries
     pat = (b'\x47\x40\0\x10\0' + table + crc(table)).ljust(188, b'\xff')
     longest = max(map(len, streams))
-    mixed = b''.join(p for k in range(longest) for s in streams for p in s[k * len(s) // longest:(k + 1) * len(s) // longest])
-    path.write_bytes(pat + mixed)
+    def part(packets, k): return packets[k * len(packets) // longest:(k + 1) * len(packets) // longest]
+    path.write_bytes(pat + b''.join(p for k in range(longest) for packets in streams for p in part(packets, k)))
     return path
 
 
@@ -231,7 +232,7 @@ def test_seven_one_with_a_short_last_block_is_read_to_its_end(tmp_path):
     x[:, 2] = beep()
     path = film(tmp_path/'eight.mp4', [{}], [dict(x=x, layout='7.1', last=760)])
     with opened(path) as container:
-        last = [frame for frame in container.decode(container.streams.audio[0])][-1]
+        last = list(container.decode(container.streams.audio[0]))[-1]
         assert last.layout.nb_channels == 8 and last.duration < last.samples
     script = f'from cmdfd_nb.media.sound import read_audio; print(len(read_audio({str(path)!r})))'
     done = subprocess.run([sys.executable, '-c', script], capture_output=True, text=True)   # it died
@@ -317,7 +318,8 @@ def test_all_sampling_rates(tmp_path, rate):
     ('alac', 'a.m4a', 's32p'), ('pcm_s16le_planar', 'a.nut', None), ('libmp3lame', 'a.mp3', 'fltp')])
 def test_all_formats_planar_and_packed(tmp_path, codec, name, sample_format):
     off, n = tone(44_100, 2, codec, tmp_path/name, sample_format)
-    assert off < (.02 if codec in ('pcm_u8', 'libmp3lame') else .001) and abs(n - 16_000) < (900 if 'mp3' in name else 40)
+    assert off < (.02 if codec in ('pcm_u8', 'libmp3lame') else .001)
+    assert abs(n - 16_000) < (900 if 'mp3' in name else 40)
 
 
 @pytest.mark.parametrize('channels', [1, 2, 3, 6, 8, 9, 16, 17, 24])
@@ -332,8 +334,8 @@ def test_what_is_not_a_number_is_an_error_and_silence_is_not(tmp_path):
     for layout, samples in ('mono', x), ('stereo', np.stack([beep(1, .2), x], 1)):
         path = film(tmp_path/f'{layout}.wav', sounds=[dict(x=samples, codec='pcm_f32le', layout=layout)])
         with pytest.raises(UnreadableMedia, match='not numbers'): read_audio(path)
-    silent = np.zeros(16_000, np.float32)
-    assert all(np.isfinite(feature(silent)).all() for feature in (mfcc, stft))
+    silent = torch.zeros(16_000)
+    assert all(feature(silent).isfinite().all() for feature in (mfcc, stft))
 
 
 # Headers
@@ -351,7 +353,8 @@ def test_lengths_are_counted_not_guessed(tmp_path):
 
 
 def test_long_sound_is_not_held_by_the_audit(tmp_path):
-    path = film(tmp_path/'long.mkv', [dict(n=2)], [dict(x=np.tile(beep(1, .5, 8000), 600), rate=8000, codec='pcm_s16le')])
+    sound = np.tile(beep(1, .5, 8000), 600)
+    path = film(tmp_path/'long.mkv', [dict(n=2)], [dict(x=sound, rate=8000, codec='pcm_s16le')])
     tracemalloc.start()
     numbers = whole_file_numbers(path)
     _, peak = tracemalloc.get_traced_memory()
@@ -367,18 +370,18 @@ WANT = {'eight_channels.mp4': 115, 'default_second_sound.mkv': 115, 'thumbnail_f
 
 @pytest.mark.parametrize('name', WANT)
 def test_cases_from_the_field(cases, name):
-    n, light, loud = flash_and_beep(cases[name])
+    n, light, loud = flash_and_beep(cases/name)
     assert n >= WANT[name] and abs(light - loud) <= .02
-    assert .05 < read_audio(cases[name]).std() < .15
+    assert .05 < read_audio(cases/name).std() < .15
 
 
 @pytest.mark.parametrize('name', ['endless_demuxer.mp4', 'm3u8_selfmaster.m3u8', 'pasp_10000_1.mp4'])
 def test_hostile_cases_are_refused_in_seconds(cases, name):
     began = time.monotonic()
-    with pytest.raises(CmdfdError): list(lockstep(cases[name]))
+    with pytest.raises(CmdfdError): list(lockstep(cases/name))
     assert time.monotonic() - began < 2
 
 
 def test_a_cut_copy_is_counted_as_shown(cases):
-    _, facts, _ = measure(('cut', str(cases['cut_copy.mp4']), None))
+    _, facts, _ = measure(('cut', str(cases/'cut_copy.mp4'), None))
     assert facts['frames'] == 77 and abs(facts['frames'] / facts['audio_s'] - 25) < .5 and facts['rate'] == 25

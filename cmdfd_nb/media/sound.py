@@ -89,11 +89,11 @@ def _finite(frames, path):
             raise UnreadableMedia(path, 'its sound holds samples that are not numbers', 'Export it again.')
         yield frame
 
-def _mono(frames, pans={}):
+def _mono(frames, pans=None):
     "Yield (seconds or None, samples) blocks at 16 kHz, mono, float32 in [-1, 1); `pans` are by name of the layout."
     for (_, layout, _), same in itertools.groupby(frames, _format):
         resampler = av.AudioResampler('s32p', 'mono', SAMPLE_RATE)
-        if pan := pans.get(layout): same = _filtered(same, 'pan', pan)
+        if pan := (pans or {}).get(layout): same = _filtered(same, 'pan', pan)
         for frame in itertools.chain(same, [None]):
             for block in resampler.resample(frame): yield block.time, _sixteen_bit(block.to_ndarray()[0])
 
