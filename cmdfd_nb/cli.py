@@ -68,9 +68,11 @@ def cmdfd_score(
     problems = []
     for path, record, reused, failed in scored_files(videos, score, folder, asked_of(loaded, config), again):
         if reused: print(f'{printable(path)}: its result is reused', file=sys.stderr)
-        if failed: print(failed, file=sys.stderr)
         found[path] = record
-        problems += [record['error']] * ('error' in record) + [failed.record()] * bool(failed)
+        if 'error' in record: problems.append(record['error'])
+        if failed:
+            print(failed, file=sys.stderr)
+            problems.append(failed.record())
     records = [found[path] for path in videos]
     print(json_text(records) if json else score_table(records))
     if folder: print(f'Records and pictures are in {printable(folder)}', file=sys.stderr)
