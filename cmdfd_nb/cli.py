@@ -203,10 +203,10 @@ def cmdfd_audit(
     from cmdfd_nb.data.audit.report import as_html, as_text, audit, audit_summary
     table = read_manifest(manifest)
     other = read_manifest(against) if against else None
-    if html: out_file(html, ('.html', '.htm'))
+    if html: out_file(html, ('.html', '.htm'), '--html')
     findings = audit(table, other, media, worker_count(workers))
     if html:
-        with atomic_path(html) as part: part.write_text(as_html(findings, Path(manifest).name), 'utf-8')
+        with atomic_path(html) as part: part.write_text(as_html(findings, Path(manifest).name), 'utf-8', 'backslashreplace')
     records = [found.record() for found in findings]
     said = f'{as_text(findings)}\n{audit_summary(findings)}'
     print(json_text(dict(manifest=manifest, findings=records)) if json else said)

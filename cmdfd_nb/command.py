@@ -193,13 +193,13 @@ def settings_from(
     return presets(**dict(preset='tiny') | values) if presets else plain
 
 # %% ../nbs/03_command.ipynb #b6a99e98
-def _try_to_write(folder, named):
+def _try_to_write(folder, named, option='--out'):
     "Raise `BadArgument` if no file can be written to a folder; make the folder if it is missing."
     try:
         Path(folder).mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as part: part.write(bytes(4096))
     except OSError as e:
-        raise BadArgument(named, f'nothing can be written there ({e.strerror})', 'Name another place with --out.') from e
+        raise BadArgument(named, f'nothing can be written there ({e.strerror})', f'Name another place with {option}.') from e
 
 
 def out_folder(
@@ -217,11 +217,13 @@ TABLES = ('.parquet', '.csv', '.json')   # suffixes of the formats in which tabl
 def out_file(
     path,              # file to be written
     suffixes: tuple,   # that it may have, in lower case, e.g. `TABLES`
+    option: str = '--out',   # that names it, for messages
 ) -> Path:             # the same path, whose folder exists now; raises `BadArgument`
     "Check that a file can be written and is of a known format, and make its folder."
     path = Path(path)
+    if path.is_dir(): raise BadArgument(path, 'this is a folder', f'Name a file with {option}.')
     if path.suffix.lower() not in suffixes:
-        raise BadArgument(path, 'its suffix names no format that can be written', f'Choose {" or ".join(suffixes)}.')
-    if path.is_dir(): raise BadArgument(path, 'this is a folder', 'Name a file with --out.')
-    _try_to_write(path.parent, path)
+        cause = f'its suffix {path.suffix!r} names no format that can be written'
+        raise BadArgument(path, cause, f'With {option}, choose {" or ".join(suffixes)}.')
+    _try_to_write(path.parent, path, option)
     return path

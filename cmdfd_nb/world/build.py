@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from ..core import BadArgument, CmdfdError
-from ..store import atomic_path
+from ..store import atomic_path, visible
 from ..pool import in_parallel
 from ..media.write import write_video
 from .voice import Voice, _espeak_paths
@@ -95,7 +95,7 @@ def _made(
     root,           # folder of the data set
 ) -> list[Shot]:    # by path
     "List the clips in a folder."
-    found = [load_truth(p).shot for p in sorted((Path(root)/'truth').rglob('*.safetensors'))]
+    found = [load_truth(p).shot for p in visible(Path(root)/'truth', '**/*.safetensors')]
     return [s for s in found if (Path(root)/s.path).exists()]
 
 # %% ../../nbs/world/28_build.ipynb #53805916
