@@ -18,8 +18,7 @@ from ..media.read import opened, probe
 from .manifest import Manifest, typed
 from .clips import media_of, problem
 from .layouts.files import LAYOUTS  # noqa: F401, complete once this module is imported
-from .layouts.files import Disk, _table, layout_of, outside_allowed, traces_of, unfollowed
-from .layouts.faces import _split_of
+from .layouts.files import Disk, _split_of, _table, layout_of, outside_allowed, traces_of, unfollowed
 from .layouts import authors, cmdfd, faces, fakeavceleb, listed  # noqa: F401, each registers its data sets
 from .splits import SPLIT_SHARES, identity_splits, shared_people, source_splits
 from .lists import RULES, published_splits

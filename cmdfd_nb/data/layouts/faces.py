@@ -14,7 +14,8 @@ from typing import Any
 
 from ...core import BadManifest
 from ..manifest import SPLITS
-from .files import Disk, Layout, _missing, _unlisted, each_entry, files_under, register_layout, video_row
+from .files import (Disk, Layout, _missing, _split_of, _unlisted, each_entry, files_under, register_layout,
+                                         video_row)
 
 # %% ../../../nbs/data/layouts/424_faces.ipynb #f5603ec3
 def _row_by_name(path, patterns, wavs, splits):
@@ -56,9 +57,6 @@ TIMIT = (r'(?:.*/)?(?P<category>(?:higher|lower)_quality)/(?P<identity>\w+)/\w+-
 _WORDS = dict(real={'real', 'reals', 'original', 'originals', 'genuine', 'pristine', 'authentic', 'bonafide'},
               fake={'fake', 'fakes', 'forged', 'forgery', 'forgeries', 'manipulated', 'deepfake', 'deepfakes'},
               none={'not', 'non', 'no', 'un', 'or', 'vs', 'and'})   # with one of the last, a name says nothing
-_SPLIT_NAMES = {name: split for split, names in dict(
-    train=('train', 'training'), val=('val', 'valid', 'validation', 'dev', 'development'), test=('test', 'testing', 'eval')).items()
-    for name in names}
 _VAGUE = {'unknown', 'unlabeled', 'unlabelled', 'misc', 'other', 'others'}   # never a type of forgery
 
 
@@ -72,9 +70,6 @@ def _says(folder):
     words = set(_tokens(folder))
     said = [kind for kind in ('real', 'fake') if words & _WORDS[kind]]
     return 'both' if len(said) == 2 or (said and words & _WORDS['none']) else ''.join(said)
-
-
-def _split_of(folder): return _SPLIT_NAMES.get(folder.lower())
 
 # %% ../../../nbs/data/layouts/424_faces.ipynb #5b07f98a
 def _folders(path):
@@ -127,7 +122,8 @@ def folder_rows(
 def _json(path):
     "Read a JSON file; raises `BadManifest`."
     try: return json.loads(Path(path).read_text('utf-8'))
-    except (OSError, ValueError) as e: raise BadManifest(path, f'it cannot be read ({e})', 'Fetch it again.') from e
+    except (OSError, ValueError, RecursionError) as e:
+        raise BadManifest(path, f'it cannot be read ({e})', 'Fetch it again.') from e
 
 def _words(path):
     "Read the lines of a text file as lists of words; none if there is no such file; raises `BadManifest`."

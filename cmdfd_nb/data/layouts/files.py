@@ -143,6 +143,14 @@ def yes_or_no(
     if told in (0, 1): return int(told)
     raise ValueError(f'{value!r} is neither 0 nor 1')
 
+_SPLIT_NAMES = {name: split for split, names in dict(
+    train=('train', 'training'), val=('val', 'valid', 'validation', 'dev', 'development'), test=('test', 'testing', 'eval')).items()
+    for name in names}
+
+def _split_of(name):
+    "Return the split that a word stands for, e.g. 'dev' for validation; None if it stands for none."
+    return _SPLIT_NAMES.get(name.strip().lower())
+
 class Disk:
     "The files of a data set by path, found in other capitals, too."
     def __init__(self,
@@ -176,7 +184,7 @@ def _unlisted(path): return BadManifest(path, 'it is there, but nothing says wha
 def _table(path, remedy):
     "Read the lines of a CSV file; raises `BadManifest`."
     try: return [line for line in csv.reader(Path(path).read_text('utf-8-sig').splitlines()) if line]
-    except (OSError, UnicodeDecodeError) as e:
+    except (OSError, UnicodeDecodeError, csv.Error) as e:
         raise BadManifest(path, f'it cannot be read ({getattr(e, "strerror", e)})', remedy) from e
 
 # %% ../../../nbs/data/layouts/420_files.ipynb #701d946a

@@ -12,10 +12,10 @@ from typing import Any
 
 from ...core import SAMPLE_RATE, BadManifest
 from ..manifest import SPLITS
-from .files import (Disk, Layout, _missing, _table, _unlisted, each_entry, files_under, register_layout,
-                                         video_row, yes_or_no)
+from .files import (Disk, Layout, _missing, _split_of, _table, _unlisted, each_entry, files_under,
+                                         register_layout, video_row, yes_or_no)
 from .fakeavceleb import ids_in
-from .faces import REST, _json, _split_of, _words
+from .faces import REST, _json, _words
 
 # %% ../../../nbs/data/layouts/425_listed.ipynb #5c3f13e9
 def _listed_rows(root, rows):
