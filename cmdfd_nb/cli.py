@@ -14,8 +14,8 @@ from fastcore.script import Param, store_true
 
 from .core import CmdfdError, printable
 from .store import atomic_path
-from .command import DEVICE, FACES, JSON, WEIGHTS, WORKERS, command, json_text
-from .command import out_file, out_folder, out_option, setting, settings_from, worker_count
+from .command import DEVICE, FACES, JSON, OUTSIDE, TABLES, WEIGHTS, WORKERS, command, json_text
+from .command import out_file, out_option, setting, settings_from, worker_count
 
 # %% ../nbs/90_cli.ipynb #781066ad
 @command
@@ -134,22 +134,24 @@ def cmdfd_detectors(
 def cmdfd_index(
     kind: Param('Kind of data set: fakeavceleb, cmdfd, official-csv, lavdf, folder, ... (a wrong one lists all)', str),
     root: Param('Its folder', str),
-    out: out_option('Manifest to write') = 'manifest.parquet',
+    out: out_option('Manifest to write, *.parquet, *.csv or *.json') = 'manifest.parquet',
     lists: Param('Folder with lists: for official-csv (default: the root), --split authors or factor', str) = None,
     seed: Param('Of splits, where none are published', int) = 42,
     split: Param('source, person, authors or factor (default: splits.csv, else published, else source)', str) = '',
     match: Param('Only files whose path contains this', str) = '',
     probe: Param('Measure frames, rate, seconds of sound and the hash of every file', store_true) = False,
     workers: WORKERS = None,
+    outside: OUTSIDE = False,
 ) -> list:  # files that are missing, unreadable or without sound
     "Make the manifest of a data set: one row per video."
     from cmdfd_nb.data.index import counts, describe_split, grouped, index, unusable
     from cmdfd_nb.data.manifest import write_manifest
-    table = index(kind, root, lists, seed, match, probe, worker_count(workers), split)
+    out_file(out, TABLES)
+    table = index(kind, root, lists, seed, match, probe, worker_count(workers), split, outside)
     write_manifest(out, table)
     problems = table.problems
     print(counts(table), describe_split(table), sep='\n')
-    print(f'Wrote {len(table)} rows to {out}; {len(problems)} problems.')
+    print(f'Wrote {len(table)} rows to {printable(out)}; {len(problems)} problems.')
     if problems: print(grouped(problems), file=sys.stderr)
     return unusable(table)
 
@@ -171,13 +173,14 @@ def cmdfd_preprocess(
     retime: setting(_CUT, 'retime', 'by-sound: for videos with a wrong rate, such as MakeItTalk in CMDFD') = None,
     pack: Param('Pictures in a third of the space (default: real data)', str, choices=('yes', 'no')) = None,
     force: Param('Start even if the clips seem not to fit on the disk', store_true) = False,
+    outside: OUTSIDE = False,
 ) -> list:  # videos that gave no clips
     "Find faces, compute features and save both, clip by clip. May be stopped and resumed."
     from cmdfd_nb.media.clip import cut_settings
     from cmdfd_nb.data.manifest import read_manifest
     from cmdfd_nb.data.clips import preprocess_all, space_for
     config = cut_settings(preset, views, faces=faces, channels=channels, long=long, retime=retime)
-    videos = read_manifest(manifest)
+    videos = read_manifest(manifest, outside)
     packed = None if pack is None else pack == 'yes'
     space = space_for(videos, out, config, packed)
     print(space, file=sys.stderr)
@@ -196,13 +199,14 @@ def cmdfd_audit(
     html: Param('Also write a page to this file', str) = None,
     media: Param('Files of each category to open, if they are there (0: none)', int) = 200,
     workers: WORKERS = None,
+    outside: OUTSIDE = False,
 ) -> list:  # grave findings
     "Find what would let a detector win without learning: leaks between splits, shortcuts, wrong rates and labels."
     from cmdfd_nb.data.manifest import read_manifest
     from cmdfd_nb.data.audit.findings import GRAVE
     from cmdfd_nb.data.audit.report import as_html, as_text, audit, audit_summary
-    table = read_manifest(manifest)
-    other = read_manifest(against) if against else None
+    table = read_manifest(manifest, outside)
+    other = read_manifest(against, outside) if against else None
     if html: out_file(html, ('.html', '.htm'), '--html')
     findings = audit(table, other, media, worker_count(workers))
     if html:
@@ -300,7 +304,7 @@ def cmdfd_train(
 def cmdfd_evaluate(
     clips: Param('Folder of preprocessed clips (with clips.parquet), or a file of scores that this command wrote', str),
     weights: Param('Weights file, or seeded[:tiny|paper|official]; not needed for a file of scores', str) = None,
-    out: out_option('File to write the scores to, *.parquet; what it holds of the same weights is kept') = None,
+    out: out_option('File to write the scores to, *.parquet, *.csv or *.json; what it holds of the same weights is kept') = None,
     split: Param('train, val, test, or all', str) = 'test',
     threshold: Param("p_fake from which a video is called fake (default: that of the weights)", float) = None,
     unit: Param('What is drawn for the intervals', str, choices=('group', 'identity', 'crossed', 'clip')) = 'group',
@@ -314,6 +318,7 @@ def cmdfd_evaluate(
     from cmdfd_nb.judge.evaluate import evaluation_report, report_text, scores_from
     from cmdfd_nb.judge.resampling import check_resamples
     split = None if split == 'all' else split
+    if out: out_file(out, TABLES)
     check_resamples(resamples)
     scores = scores_from(clips, weights, out, split, device, workers)
     report = evaluation_report(scores, split, threshold, unit, resamples) | dict(retime=reading_of(clips))

@@ -6,16 +6,17 @@
 __all__ = ['ABOUT_WEIGHTS', 'SCORE_COLUMNS', 'Scores', 'join_scores', 'per_video', 'write_scores', 'read_scores']
 
 # %% ../../nbs/judge/63_scores.ipynb #c02fb934
-import json
 from dataclasses import dataclass, field, replace
 from html import escape
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 from fastcore.basics import patch
 
 from ..core import BadManifest
-from ..store import atomic_path
-from ..data.manifest import read_parquet
+from ..data.manifest import VIDEO, read_rows, write_rows
+from ..data.clips import CLIP
 from ..learn.calibration import p_fake_of
 from .resampling import rows_of_split
 
@@ -111,25 +112,44 @@ def _check_columns(path, rows, curves):
 
 
 def write_scores(
-    path,             # .parquet file
+    path,             # file, .parquet, .csv or .json
     scores: Scores,   # with the columns of `SCORE_COLUMNS`, and more if wanted
 ):                    # raises `BadManifest`
     "Write scores, whole or not at all."
-    import pyarrow as pa, pyarrow.parquet as pq
+    import pyarrow as pa
     _check_columns(path, scores.rows, scores.curves)
-    arrow = pa.Table.from_pandas(scores.rows, preserve_index=False)
-    about = json.dumps({name: getattr(scores, name) for name in ('curves', 'problems', 'warnings')})
-    arrow = arrow.replace_schema_metadata(arrow.schema.metadata | {b'cmdfd': about})
-    with atomic_path(path) as part: pq.write_table(arrow, part)
+    csv = Path(path).suffix.lower() == '.csv'
+    rows = scores.rows.drop(columns='embedding', errors='ignore') if csv else scores.rows
+    about = {name: getattr(scores, name) for name in ('curves', 'problems', 'warnings')}
+    write_rows(path, pa.Table.from_pandas(rows, preserve_index=False), about)
 
 # %% ../../nbs/judge/63_scores.ipynb #75da369d
+_NUMBERS = dict.fromkeys(('score', 'p_fake', 'scale', 'bias', 'threshold'), 'float')
+_KINDS = CLIP | dict.fromkeys(SCORE_COLUMNS, 'string') | VIDEO | _NUMBERS | dict(calibrated='bool', frames='int32', track='int32')
+
+
+def _curves_in(rows):
+    "Return the columns that are means of curves: the numbers that no other table has."
+    import pandas as pd
+    return [name for name in rows if name not in _KINDS and pd.api.types.is_numeric_dtype(rows[name])]
+
+
+def _check_numbers(path, rows):
+    "Raise `BadManifest` if a score is infinite or not a number."
+    for name in ('score', 'p_fake'):
+        odd = ~np.isfinite(rows[name].to_numpy(float, na_value=np.nan))
+        if not odd.any(): continue
+        cause = f'{name} is not a finite number in row {odd.argmax()} ({odd.sum()} such rows)'
+        raise BadManifest(path, cause, 'Score these clips again.')
+
+
 def read_scores(
-    path,       # .parquet file from `write_scores`
+    path,       # file from `write_scores`
 ) -> Scores:    # raises `BadManifest`
     "Read scores with their problems and warnings."
-    arrow = read_parquet(path, 'Make a file of scores with cmdfd_evaluate.')
-    about = dict(curves=[], problems=[], warnings=[]) | json.loads((arrow.schema.metadata or {}).get(b'cmdfd', b'{}'))
-    curves = tuple(about.pop('curves'))
-    rows = arrow.to_pandas()
+    rows, about = read_rows(path, _KINDS, 'Make a file of scores with cmdfd_evaluate.')
+    curves = tuple(about.pop('curves', None) or _curves_in(rows))
     _check_columns(path, rows, curves)
-    return Scores(rows, curves, **about)
+    _check_numbers(path, rows)
+    kept = {name: about[name] for name in ('problems', 'warnings') if name in about}
+    return Scores(rows.assign(weights_sha256=rows.weights_sha256.fillna('')), curves, **kept)
