@@ -12,6 +12,7 @@ import os
 import re
 import sys
 import traceback
+import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -115,7 +116,9 @@ def _draw_face(face, record, path):
     title = f'{_shortened(printable(Path(record["file"]).name))}, face {face["track"]}'
     fig = plot_curves(track_of(face), title, ' '.join(record['warnings']))
     try:
-        with atomic_path(path) as part: fig.savefig(part, dpi=120)
+        with atomic_path(path) as part, warnings.catch_warnings():
+            warnings.filterwarnings('ignore', 'Glyph')   # no font has all signs; those without are drawn as boxes
+            fig.savefig(part, dpi=120)
     finally: plt.close(fig)
 
 

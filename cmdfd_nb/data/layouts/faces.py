@@ -72,11 +72,21 @@ def _says(folder):
     return 'both' if len(said) == 2 or (said and words & _WORDS['none']) else ''.join(said)
 
 # %% ../../../nbs/data/layouts/424_faces.ipynb #5b07f98a
-def _folders(path):
-    "Return the folders of a path without those that name a split, and the splits named."
+def _folders(path, around=()):
+    "Return the folders of a path that may say what it is, and the splits named; `around` lists folders that say nothing."
     folders = Path(path).parts[:-1]
     splits = {split for name in folders if (split := _split_of(name))}
-    return [name for name in folders if not _split_of(name)], splits
+    return [name for i, name in enumerate(folders, 1) if not _split_of(name) and folders[:i] not in around], splits
+
+
+def _around_both(paths):
+    "List the folders, as tuples of names, that say real or fake themselves and have one that says the contrary below."
+    found = set()
+    for folders in {Path(path).parts[:-1] for path in paths}:
+        said = [_says(name) for name in folders]
+        for i, word in enumerate(said):
+            if {'real': 'fake', 'fake': 'real'}.get(word) in said[i + 1:]: found.add(folders[:i + 1])
+    return found
 
 
 def _is_plain(folder):
@@ -107,15 +117,17 @@ def folder_rows(
     "Read your own folders."
     wavs = Disk(files_under(root, ('.wav',)))
     paths = files_under(root)
-    said = {_says(name) for path in paths for name in _folders(path)[0]}
+    around = _around_both(paths)
+    said = {_says(name) for path in paths for name in _folders(path, around)[0]}
     beside = 'real' in said and not said & {'fake', 'both'}
     taken = set()
     for path in paths:
-        folders, splits = _folders(path)
+        folders, splits = _folders(path, around)
         category = _category(folders, beside) if len(splits) < 2 else None
         if category is None: yield _unsaid(path)
         else: yield video_row(path, category, Path(path).stem, split=next(iter(splits), None), **_sound(path, wavs))
         if category and beside and category != 'real': taken.add(category)
+    if 'real' not in said and 'fake' in said: yield BadManifest(root, 'no folder says real, so every video is fake', 'Is it so?')
     for name in sorted(taken): yield BadManifest(name, 'this folder beside real is taken for a type of forgery', 'Is it one?')
 
 # %% ../../../nbs/data/layouts/424_faces.ipynb #dacac189
