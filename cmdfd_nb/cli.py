@@ -210,7 +210,8 @@ def cmdfd_audit(
     if html: out_file(html, ('.html', '.htm'), '--html')
     findings = audit(table, other, media, worker_count(workers))
     if html:
-        with atomic_path(html) as part: part.write_text(as_html(findings, Path(manifest).name), 'utf-8', 'backslashreplace')
+        page = as_html(findings, Path(manifest).name)
+        with atomic_path(html) as part: part.write_text(page, 'utf-8', 'backslashreplace')
     records = [found.record() for found in findings]
     said = f'{as_text(findings)}\n{audit_summary(findings)}'
     print(json_text(dict(manifest=manifest, findings=records)) if json else said)
@@ -304,7 +305,8 @@ def cmdfd_train(
 def cmdfd_evaluate(
     clips: Param('Folder of preprocessed clips (with clips.parquet), or a file of scores that this command wrote', str),
     weights: Param('Weights file, or seeded[:tiny|paper|official]; not needed for a file of scores', str) = None,
-    out: out_option('File to write the scores to, *.parquet, *.csv or *.json; what it holds of the same weights is kept') = None,
+    out: out_option('File to write the scores to, *.parquet, *.csv or *.json; what it holds of the same weights is '
+                    'kept') = None,
     split: Param('train, val, test, or all', str) = 'test',
     threshold: Param("p_fake from which a video is called fake (default: that of the weights)", float) = None,
     unit: Param('What is drawn for the intervals', str, choices=('group', 'identity', 'crossed', 'clip')) = 'group',

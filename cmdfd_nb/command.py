@@ -70,7 +70,7 @@ def _finite(value):
     why = {f'{name}_why_null': f'{n} not finite' for name, v in value.items() if (n := _odd_numbers(v))}
     return {name: _finite(v) for name, v in value.items()} | why
 
-
+# %% ../nbs/03_command.ipynb #9b3889fc
 def json_text(
     data,             # lists, dictionaries, text, numbers; paths and NumPy numbers inside
     indent: int | None = 1,   # spaces a level; None: all on one line
@@ -200,7 +200,8 @@ def _try_to_write(folder, named, option='--out'):
         Path(folder).mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as part: part.write(bytes(4096))
     except OSError as e:
-        raise BadArgument(named, f'nothing can be written there ({e.strerror})', f'Name another place with {option}.') from e
+        cause = f'nothing can be written there ({e.strerror})'
+        raise BadArgument(named, cause, f'Name another place with {option}.') from e
 
 
 def out_folder(

@@ -20,9 +20,9 @@ from cmdfd_nb.show.style import literal
 from cmdfd_nb.store import sha256_of
 
 ROOT = Path(__file__).parents[1]
-EVIL = [b'cost $5_{ of $6.mp4', b'x' * 236 + b'.mp4', b'x' * 250 + b'.mp4', b'caf\xe9.mp4', b'clip.mp4', b'clip-face1.mp4',
-        b'two\nlines.mp4', b'\x1b[2J.mp4', b'.hidden.mp4', '語🎬\u202e.mp4'.encode(), b'q\'"<b>&.mp4', b'-o.mp4', b'%s{0}.mp4',
-        b' .mp4', b'CLIP.mp4', b'clip.mov', b'\\x41.mp4']
+EVIL = [b'cost $5_{ of $6.mp4', b'x' * 236 + b'.mp4', b'x' * 250 + b'.mp4', b'caf\xe9.mp4', b'clip.mp4',
+        b'clip-face1.mp4', b'two\nlines.mp4', b'\x1b[2J.mp4', b'.hidden.mp4', '語🎬\u202e.mp4'.encode(),
+        b'q\'"<b>&.mp4', b'-o.mp4', b'%s{0}.mp4', b' .mp4', b'CLIP.mp4', b'clip.mov', b'\\x41.mp4']
 
 
 @pytest.fixture(scope='module')
@@ -119,15 +119,21 @@ def test_what_fails_after_scoring_costs_one_file(tmp_path, asked, scorer, monkey
 def test_the_command_on_a_terminal_of_ascii_reuses_and_writes_tables(tmp_path, capsys):
     video, = made(tmp_path, b'$caf\xe9\n.mp4')
     shutil.copy(sample('speaker.mp4'), video)
-    code = 'import sys; from cmdfd_nb.cli import cmdfd_score; sys.exit(cmdfd_score(sys.argv[2:], weights="seeded", out=sys.argv[1]))'
-    env = dict(os.environ, PYTHONPATH=str(ROOT), LC_ALL='C', PYTHONUTF8='0', PYTHONCOERCECLOCALE='0', PYTHONIOENCODING='')
-    call = [sys.executable, '-c', code, 'night.csv', video, str(tmp_path/'absent.mp4')]
+    code = '''import sys
+from cmdfd_nb.cli import cmdfd_score
+if __name__ == '__main__': sys.exit(cmdfd_score(sys.argv[2:], weights='seeded', out=sys.argv[1]))
+'''
+    (tmp_path/'run.py').write_text(code)
+    ascii_only = dict(LC_ALL='C', PYTHONUTF8='0', PYTHONCOERCECLOCALE='0', PYTHONIOENCODING='')
+    env = os.environ | ascii_only | dict(PYTHONPATH=str(ROOT))
+    call = [sys.executable, 'run.py', 'night.csv', video, str(tmp_path/'absent.mp4')]
     done = subprocess.run(call, capture_output=True, cwd=tmp_path, env=env)
     assert done.returncode == 1 and b'Traceback' not in done.stderr and done.stdout.isascii()
     assert len(done.stdout.splitlines()) == 4 and rb'$caf\xe9\n.mp4' in done.stdout
     rows = list(csv.DictReader((tmp_path/'night.csv').open(newline='')))
     assert [row['error_type'] for row in rows] == ['', 'UnreadableMedia'] and float(rows[0]['p_fake']) > 0
-    assert cli.cmdfd_score([video], weights='seeded', out=str(tmp_path/'night.json')) == 0   # in the folder 'night', too
+    out = str(tmp_path/'night.json')   # its folder is 'night', too
+    assert cli.cmdfd_score([video], weights='seeded', out=out) == 0
     assert json.loads((tmp_path/'night.json').read_text())[0]['file'] == video
     assert 'its result is reused' in capsys.readouterr().err
 
@@ -161,10 +167,10 @@ def test_a_score_that_is_no_number_is_an_error(monkeypatch, weights):
 # Folders
 
 @pytest.mark.parametrize('real, fake, category, splits', [
-    ('Real', 'Fake', 'fake', (None, None)), ('REAL', 'FAKE', 'fake', (None, None)), ('0_real', '1_fake', 'fake', (None, None)),
-    ('train/real', 'test/fake', 'fake', ('train', 'test')), ('Validation/Real', 'Validation/Fake/W2L', 'W2L', ('val', 'val')),
-    ('real/train', 'fake/train', 'fake', ('train', 'train')), ('data/original_videos', 'data/Manipulated', 'fake', (None, None)),
-    ('real', 'wav2lip', 'wav2lip', (None, None))])
+    ('Real', 'Fake', 'fake', ()), ('REAL', 'FAKE', 'fake', ()), ('0_real', '1_fake', 'fake', ()),
+    ('train/real', 'test/fake', 'fake', ('train', 'test')), ('real/train', 'fake/train', 'fake', ('train', 'train')),
+    ('Validation/Real', 'Validation/Fake/W2L', 'W2L', ('val', 'val')),
+    ('data/original_videos', 'data/Manipulated', 'fake', ()), ('real', 'wav2lip', 'wav2lip', ())])
 def test_real_and_fake_in_any_spelling(tmp_path, real, fake, category, splits):
     made(tmp_path, f'{real}/a.mp4', f'{fake}/b.mp4')
     rows = index('folder', tmp_path).rows.set_index('path')
@@ -208,11 +214,13 @@ def test_fakeavceleb_with_files_in_capitals(tmp_path):
 
 def test_lavdf_without_splits_and_dfdc_with_labels_as_fractions(tmp_path):
     made(tmp_path, 'lav/test/1.mp4', 'lav/dev/2.mp4', 'dfdc/test/a.mp4', 'dfdc/test/b.mp4')
-    entries = [dict(file='test/1.mp4', original=None, modify_video=False, modify_audio=False, video_frames=60, audio_frames=38400),
-               dict(file='dev/2.mp4', original='test/1.mp4', modify_video=True, modify_audio=0.0, audio_channels=1), dict(file='x')]
+    untouched = dict(modify_video=False, modify_audio=False, video_frames=60, audio_frames=38400)
+    forged = dict(original='test/1.mp4', modify_video=True, modify_audio=0.0, audio_channels=1)
+    entries = [dict(file='test/1.mp4', original=None, **untouched), dict(file='dev/2.mp4', **forged), dict(file='x')]
     (tmp_path/'lav/metadata.json').write_text(json.dumps(entries))
     found = index('lavdf', tmp_path/'lav')
-    assert found.rows[['path', 'label', 'split']].values.tolist() == [['test/1.mp4', 0, 'test'], ['dev/2.mp4', 1, 'val']]
+    rows = found.rows[['path', 'label', 'split']].values.tolist()
+    assert rows == [['test/1.mp4', 0, 'test'], ['dev/2.mp4', 1, 'val']]
     assert [p['file'] for p in found.problems] == [f'{tmp_path}/lav/metadata.json, entry 3']
     (tmp_path/'dfdc/test/labels.csv').write_text('filename,label\na.mp4,1.0\nb.mp4,0.0\nc.mp4,2\n')
     found = index('dfdc', tmp_path/'dfdc')
@@ -221,7 +229,8 @@ def test_lavdf_without_splits_and_dfdc_with_labels_as_fractions(tmp_path):
 
 
 @pytest.mark.parametrize('kind, name, text', [
-    ('lavdf', 'metadata.min.json', '{"a": 1}'), ('lavdf', 'metadata.min.json', '[1, null]'), ('lavdf', 'metadata.json', '['),
+    ('lavdf', 'metadata.min.json', '{"a": 1}'), ('lavdf', 'metadata.min.json', '[1, null]'),
+    ('lavdf', 'metadata.json', '['),
     ('av1m', 'train_metadata.json', '[{"file": "x", "modify_type": "odd"}]'), ('av1m', 'other.json', '[]'),
     ('dfdc', 'train/dfdc_train_part_0/metadata.json', '[]'), ('dfdc', 'test/labels.csv', 'a\nb\n'),
     ('dfdc', 'train/p/metadata.json', '{"a.mp4": {"label": "MAYBE"}}'), ('ffpp', 'train.json', '{"a": 1}'),
@@ -243,7 +252,8 @@ def test_the_suffix_of_a_manifest_decides_its_format(tmp_path, capsys):
         tables[suffix] = read_manifest(out)
     assert (tmp_path/'m.csv').read_text().startswith('path,') and (tmp_path/'m.json').read_text().startswith('{')
     for found in tables.values():
-        assert found.rows.equals(tables['.parquet'].rows) and (found.root, found.domain) == (str(sample('cmdfd')), 'synthetic')
+        assert found.rows.equals(tables['.parquet'].rows)
+        assert (found.root, found.domain) == (str(sample('cmdfd')), 'synthetic')
     for command, args in ((cli.cmdfd_index, ['cmdfd', str(sample('cmdfd'))]), (cli.cmdfd_evaluate, [str(tmp_path)])):
         assert command(*args, out=str(tmp_path/'m.xlsx')) == 2
     assert cli.cmdfd_report('x.mp4', out=str(tmp_path/'m.pdf'), weights='seeded') == 2
@@ -266,6 +276,7 @@ def test_a_world_that_was_killed_goes_on(tmp_path, capsys):
 def test_json_has_no_word_for_odd_numbers():
     from cmdfd_nb.command import json_text
     from cmdfd_nb.show.report import escaped_json
-    for text in (json_text(dict(auc=float('nan'), all=[np.float64('inf'), 1])), escaped_json([dict(sync=[.5, float('nan')])])):
+    odd = dict(auc=float('nan'), all=[np.float64('inf'), 1])
+    for text in (json_text(odd), escaped_json([odd])):
         json.loads(text, parse_constant=lambda name: pytest.fail(name))
     assert json.loads(json_text(dict(auc=float('nan')))) == dict(auc=None, auc_why_null='1 not finite')

@@ -50,8 +50,8 @@ def _splits_csv(root, table):
     if short: raise BadManifest(path, f'line {short} has no second column', 'Write path,split with a comma between.')
     named = {line[0]: _split_of(line[1].strip()) or line[1] for line in lines[1:]}
     if lines and _split_of(lines[0][-1].strip()): named[lines[0][0]] = _split_of(lines[0][-1].strip())   # no header
-    listed = Disk(named)
-    splits = [named.get(listed.find(p)) for p in table.path]
+    in_any_capitals = Disk(named)
+    splits = [named.get(in_any_capitals.find(p)) for p in table.path]
     unnamed = BadManifest(path.name, f'it names no split for {splits.count(None)} videos', 'They are in none.')
     return splits, [unnamed] if None in splits else []
 
@@ -149,6 +149,7 @@ def _layout_for(kind, root, lists, rule):
         raise BadArgument(lists, f'{kind} needs no lists', 'They are for official-csv, and for splits by lists.')
     return layout
 
+# %% ../../nbs/data/44_index.ipynb #236c75cd
 def _rows_of(layout, root, lists, match):
     "Read a data set: a data frame with what is common to its rows filled in, and errors."
     import pandas as pd
@@ -163,11 +164,13 @@ def _rows_of(layout, root, lists, match):
     _fill_in(table, layout)
     return table, errors
 
+# %% ../../nbs/data/44_index.ipynb #e5b4942a
 def _with_a_name(found):
     "Return what a reader yielded, or the error for a row whose names no table can hold."
     if not isinstance(found, dict): return found
     try: f'{found["path"]}{found["audio_path"]}'.encode()
-    except UnicodeEncodeError: return BadManifest(found['path'], 'its name is not in UTF-8, as tables are', 'Rename it.')
+    except UnicodeEncodeError:
+        return BadManifest(found['path'], 'its name is not in UTF-8, as tables are', 'Rename it.')
     return found
 
 # %% ../../nbs/data/44_index.ipynb #e5ff6014

@@ -166,7 +166,8 @@ def write_rows(
     if suffix not in TABLES: raise BadArgument(path, 'its suffix names no table', f'Choose {" or ".join(TABLES)}.')
     with atomic_path(path) as part:
         if suffix == '.parquet':
-            pq.write_table(arrow.replace_schema_metadata((arrow.schema.metadata or {}) | {b'cmdfd': json.dumps(about)}), part)
+            kept = (arrow.schema.metadata or {}) | {b'cmdfd': json.dumps(about)}
+            pq.write_table(arrow.replace_schema_metadata(kept), part)
         elif suffix == '.json': part.write_text(json_text(about | dict(rows=arrow.to_pylist())))
         else:
             new = {name: about[name] for name in _IN_COLUMNS if name in about and name not in arrow.column_names}
@@ -228,17 +229,17 @@ def _read_csv(path, kinds):
     about = {name: text.pop(name).iloc[0] for name in _IN_COLUMNS if name in text and name not in kinds and len(text)}
     return text.apply(lambda column: _from_text(column, kinds.get(column.name, ''))), about
 
-
+# %% ../../nbs/data/40_manifest.ipynb #dbbf1a19
 def _read_json(path, kinds):
     "Read rows and facts of a JSON file; raises `ValueError`, `OSError`."
     import pandas as pd
     data = json.loads(Path(path).read_text('utf-8'))
     about = dict(rows=data) if isinstance(data, list) else data
     rows = about.pop('rows', None) if isinstance(about, dict) else None
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows): raise ValueError('it holds no rows')
-    return pd.DataFrame(rows), about
+    if isinstance(rows, list) and all(isinstance(row, dict) for row in rows): return pd.DataFrame(rows), about
+    raise ValueError('it holds no rows')
 
-
+# %% ../../nbs/data/40_manifest.ipynb #e65e69c0
 def read_rows(
     path,          # file from `write_rows`, or from any other library
     kinds: dict,   # Arrow types of known columns, as `VIDEO`
@@ -251,7 +252,8 @@ def read_rows(
         return arrow.to_pandas(), json.loads((arrow.schema.metadata or {}).get(b'cmdfd', b'{}'))
     if not Path(path).is_file(): raise BadManifest(path, 'there is no such file', remedy)
     try: return reader(path, kinds)
-    except (OSError, ValueError, RecursionError) as e: raise BadManifest(path, f'it is not a table ({e})', remedy) from e
+    except (OSError, ValueError, RecursionError) as e:
+        raise BadManifest(path, f'it is not a table ({e})', remedy) from e
 
 # %% ../../nbs/data/40_manifest.ipynb #33c6354c
 def _read(path, kind_of_table, schema, key):
@@ -265,6 +267,7 @@ def _read(path, kind_of_table, schema, key):
     facts['root'] = Path(path).resolve().parent/facts['root']
     return kind_of_table(_typed_rows(rows, path, schema, key), **facts, about=about)
 
+# %% ../../nbs/data/40_manifest.ipynb #1f57ee75
 def _leads_outside(path):
     "Return whether a path of a manifest leaves the folder of its data set."
     return path is not None and (os.path.isabs(path) or os.path.normpath(path).split(os.sep)[0] == os.pardir)
@@ -278,7 +281,8 @@ def read_manifest(
     found = _read(path, Manifest, VIDEO, ['path'])
     if outside: return found
     for name in ('path', 'audio_path'):
-        _refuse(path, found.rows[name].map(_leads_outside).astype(bool), f'{name} leads out of the data set', _IF_TRUSTED)
+        leaves = found.rows[name].map(_leads_outside).astype(bool)
+        _refuse(path, leaves, f'{name} leads out of the data set', _IF_TRUSTED)
     return found
 
 

@@ -277,7 +277,7 @@ def _converted(source, out):
     if out is not None: write_scores(out, scores)
     return scores
 
-
+# %% ../../nbs/judge/64_evaluate.ipynb #7ce7aaf1
 def scores_from(
     source,               # folder of clips with `clips.parquet`, or a file of scores
     weights=None,         # as `find_weights` takes them; not needed for a file of scores

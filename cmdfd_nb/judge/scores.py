@@ -125,7 +125,8 @@ def write_scores(
 
 # %% ../../nbs/judge/63_scores.ipynb #75da369d
 _NUMBERS = dict.fromkeys(('score', 'p_fake', 'scale', 'bias', 'threshold'), 'float')
-_KINDS = CLIP | dict.fromkeys(SCORE_COLUMNS, 'string') | VIDEO | _NUMBERS | dict(calibrated='bool', frames='int32', track='int32')
+_KINDS = CLIP | dict.fromkeys(SCORE_COLUMNS, 'string') | VIDEO | _NUMBERS
+_KINDS |= dict(calibrated='bool', frames='int32', track='int32')   # Arrow types of known columns
 
 
 def _curves_in(rows):
@@ -142,7 +143,7 @@ def _check_numbers(path, rows):
         cause = f'{name} is not a finite number in row {odd.argmax()} ({odd.sum()} such rows)'
         raise BadManifest(path, cause, 'Score these clips again.')
 
-
+# %% ../../nbs/judge/63_scores.ipynb #10241eb8
 def read_scores(
     path,       # file from `write_scores`
 ) -> Scores:    # raises `BadManifest`

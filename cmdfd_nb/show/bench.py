@@ -11,6 +11,7 @@ from pathlib import Path
 
 from fastcore.basics import patch
 
+from ..store import visible
 from ..models.weights import find_weights
 from .maps import live
 from .uncropped import footage_of

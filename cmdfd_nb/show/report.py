@@ -128,7 +128,8 @@ def _settings(result):
 def _making(result):
     "Return the facts that are needed to repeat a result, by name."
     about = result.weights
-    return {'video': printable(Path(result.file).name), 'SHA-256 of the video': result.sha256, 'detector': about['detector'],
+    return {'video': printable(Path(result.file).name), 'SHA-256 of the video': result.sha256,
+            'detector': about['detector'],
             'weights': f'{about["name"]} (domain: {about["domain"]})',
             'SHA-256 of the weights': about['sha256'] or 'none: not from a file',
             'scale, bias, threshold': f'{about["scale"]:g}, {about["bias"]:g}, {about["threshold"]:g}',

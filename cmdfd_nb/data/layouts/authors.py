@@ -13,7 +13,8 @@ from typing import Any
 from ...core import BadManifest, UnreadableMedia
 from ...store import visible
 from ..manifest import LABELS
-from .files import Disk, Layout, _name_parts, _table, each_entry, files_under, register_layout, video_row, yes_or_no
+from .files import (Disk, Layout, _name_parts, _table, each_entry, files_under, register_layout,
+                                         video_row, yes_or_no)
 from .fakeavceleb import FAKEAVCELEB, ids_in, method_by_name
 from .cmdfd import CMDFD, _mute
 
@@ -63,7 +64,8 @@ def official_row(
     path = _below_root(line['Video_Path'])
     lengths = dict(frames=int(float(line['Frame_Len'])), rate=float(line['FPS']),
                    audio_s=float(line['Audio_Len']) / float(line['AudioSamRate']))
-    labels = {ours: yes_or_no(line[theirs]) for ours, theirs in zip(LABELS, ('ENtire_Label', 'Audio_Label', 'Video_Label'))}
+    theirs = 'ENtire_Label', 'Audio_Label', 'Video_Label'
+    labels = {name: yes_or_no(line[column]) for name, column in zip(LABELS, theirs)}
     clip = clip_identity(path)
     facts: dict[str, Any] = {**(_facts_v1(clip) if clip else _facts_cmdfd(path, line)), **labels, **lengths}
     return video_row(path, **facts, audio_path=_below_root(line['Audio_Path']), has_audio=True,

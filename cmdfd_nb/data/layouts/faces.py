@@ -14,8 +14,8 @@ from typing import Any
 
 from ...core import BadManifest
 from ..manifest import SPLITS
-from .files import (Disk, Layout, _missing, _split_of, _unlisted, each_entry, files_under, register_layout,
-                                         video_row)
+from .files import (Disk, Layout, _missing, _split_of, _unlisted, each_entry, files_under,
+                                         register_layout, video_row)
 
 # %% ../../../nbs/data/layouts/424_faces.ipynb #f5603ec3
 def _row_by_name(path, patterns, wavs, splits):
@@ -73,7 +73,7 @@ def _says(folder):
 
 # %% ../../../nbs/data/layouts/424_faces.ipynb #5b07f98a
 def _folders(path, around=()):
-    "Return the folders of a path that may say what it is, and the splits named; `around` lists folders that say nothing."
+    "Return the folders of a path that may say what it is, and the splits named; those in `around` say nothing."
     folders = Path(path).parts[:-1]
     splits = {split for name in folders if (split := _split_of(name))}
     return [name for i, name in enumerate(folders, 1) if not _split_of(name) and folders[:i] not in around], splits
@@ -88,7 +88,7 @@ def _around_both(paths):
             if {'real': 'fake', 'fake': 'real'}.get(word) in said[i + 1:]: found.add(folders[:i + 1])
     return found
 
-
+# %% ../../../nbs/data/layouts/424_faces.ipynb #a2351623
 def _is_plain(folder):
     "Return whether the name of a folder says fake and nothing else, e.g. '1_fake' or 'Fake videos'."
     return set(_tokens(folder)) <= _WORDS['fake'] | {'video', 'videos', 'clip', 'clips', 'class'}
@@ -108,11 +108,12 @@ def _category(folders, beside):
 # %% ../../../nbs/data/layouts/424_faces.ipynb #a5e13481
 def _unsaid(path):
     "Make the error for a file whose folders do not say what it is."
-    return BadManifest(path, 'its folders do not say whether it is real or fake', 'It is left out; sort videos into real/ and fake/.')
+    cause = 'its folders do not say whether it is real or fake'
+    return BadManifest(path, cause, 'It is left out; sort videos into real/ and fake/.')
 
-
+# %% ../../../nbs/data/layouts/424_faces.ipynb #179bd694
 def folder_rows(
-    root,   # folder with real/..., and fake/... or a folder for each type of forgery; in any capitals, below splits or above them
+    root,   # folder with real/..., and fake/... or a folder for each type of forgery; below splits or above them
 ):          # iterator of rows and errors
     "Read your own folders."
     wavs = Disk(files_under(root, ('.wav',)))
@@ -127,8 +128,10 @@ def folder_rows(
         if category is None: yield _unsaid(path)
         else: yield video_row(path, category, Path(path).stem, split=next(iter(splits), None), **_sound(path, wavs))
         if category and beside and category != 'real': taken.add(category)
-    if 'real' not in said and 'fake' in said: yield BadManifest(root, 'no folder says real, so every video is fake', 'Is it so?')
-    for name in sorted(taken): yield BadManifest(name, 'this folder beside real is taken for a type of forgery', 'Is it one?')
+    if 'real' not in said and 'fake' in said:
+        yield BadManifest(root, 'no folder says real, so every video is fake', 'Is it so?')
+    for name in sorted(taken):
+        yield BadManifest(name, 'this folder beside real is taken for a type of forgery', 'Is it one?')
 
 # %% ../../../nbs/data/layouts/424_faces.ipynb #dacac189
 def _json(path):
@@ -149,6 +152,7 @@ def _pairs(path):
     if isinstance(found, list) and all(isinstance(pair, list) for pair in found): return found
     raise BadManifest(path, 'it holds no list of pairs', 'Fetch it again.')
 
+# %% ../../../nbs/data/layouts/424_faces.ipynb #d8098c09
 def ffpp_rows(
     root,   # folder with original_sequences and manipulated_sequences
 ):          # iterator of rows and errors
@@ -176,6 +180,7 @@ def _second(words):
     _, path = words
     return path
 
+# %% ../../../nbs/data/layouts/424_faces.ipynb #4bccb146
 def deeper_rows(
     root,   # folder with source_videos and manipulated_videos
 ):          # iterator of rows and errors

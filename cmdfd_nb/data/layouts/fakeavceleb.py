@@ -11,7 +11,8 @@ from functools import partial
 from pathlib import Path
 
 from ...core import BadManifest
-from .files import Disk, Layout, _missing, _table, _unlisted, each_entry, files_under, register_layout, video_row
+from .files import (Disk, Layout, _missing, _table, _unlisted, each_entry, files_under,
+                                         register_layout, video_row)
 
 # %% ../../../nbs/data/layouts/421_fakeavceleb.ipynb #ab866903
 FAKEAVCELEB = {
@@ -44,6 +45,7 @@ def one_spelling(
     "Spell the races in a path in one way."
     return re.sub(r' \((\w+)\)', r'_\1', path)
 
+# %% ../../../nbs/data/layouts/421_fakeavceleb.ipynb #71aeba85
 def _read_meta(root):
     "Read meta_data.csv: for each file, in one spelling, the lines (dictionaries) that speak of it; and errors."
     path = Path(root)/'meta_data.csv'
@@ -60,6 +62,7 @@ def _read_meta(root):
         else: errors.append(found)
     return listed, errors
 
+# %% ../../../nbs/data/layouts/421_fakeavceleb.ipynb #5c00b966
 def _meta_line(line, at):
     "Return the columns of a line by name."
     return {name: line[column].strip() for name, column in at.items()}

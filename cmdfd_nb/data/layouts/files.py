@@ -14,13 +14,15 @@ from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
 
+from fastcore.basics import patch
+
 from ...core import BadManifest, CmdfdError, UnreadableMedia, one_of
 from ...world.plan import World
 from ..manifest import VIDEO
 
 # %% ../../../nbs/data/layouts/420_files.ipynb #38a68d70
-SUFFIXES = ('.mp4', '.m4v', '.mov', '.qt', '.avi', '.divx', '.mkv', '.webm', '.ogv', '.mpg', '.mpeg', '.mpe', '.m2v', '.vob', '.ts',
-            '.mts', '.m2ts', '.wmv', '.asf', '.flv', '.f4v', '.3gp', '.3g2', '.mxf', '.mjpeg')   # of videos
+SUFFIXES = ('.mp4', '.m4v', '.mov', '.qt', '.avi', '.divx', '.mkv', '.webm', '.ogv', '.mpg', '.mpeg', '.mpe', '.m2v',
+            '.vob', '.ts', '.mts', '.m2ts', '.wmv', '.asf', '.flv', '.f4v', '.3gp', '.3g2', '.mxf', '.mjpeg')
 _OUTSIDE = ContextVar('outside', default=False)   # whether links that lead out of a data set are followed
 
 
@@ -33,7 +35,7 @@ def outside_allowed(
     try: yield
     finally: _OUTSIDE.reset(token)
 
-
+# %% ../../../nbs/data/layouts/420_files.ipynb #f40d0eeb
 def _why_not(entry, root):
     "Return the error for a link that leads nowhere or outside; None for anything else."
     if not entry.is_symlink(): return None
@@ -43,14 +45,15 @@ def _why_not(entry, root):
     if _OUTSIDE.get() or Path(target).is_relative_to(os.path.realpath(root)): return None
     return BadManifest(name, 'this link leads out of the data set', 'It is left out; --outside follows it.')
 
-# %% ../../../nbs/data/layouts/420_files.ipynb #6ba933d5
+# %% ../../../nbs/data/layouts/420_files.ipynb #c367486b
 def _entries(folder, root):
     "Return the entries of a folder by name, hidden ones (of an interrupted copy) left out; or an error in a list."
     try: return sorted((e for e in os.scandir(folder) if not e.name.startswith('.')), key=lambda e: e.name)
     except OSError as e:
-        return [BadManifest(os.path.relpath(folder, root), f'it cannot be read ({e.strerror})', 'Open it, or do without.')]
+        cause = f'it cannot be read ({e.strerror})'
+        return [BadManifest(os.path.relpath(folder, root), cause, 'Open it, or do without.')]
 
-
+# %% ../../../nbs/data/layouts/420_files.ipynb #0d2ff04c
 def _walk(root):
     "Yield an entry per file below a folder, and errors; every folder once, links to folders last."
     waiting = [str(root)]
@@ -61,11 +64,12 @@ def _walk(root):
         if (real := os.path.realpath(folder)) in seen: continue
         seen.add(real)
         for entry in _entries(folder, root):
-            if isinstance(entry, CmdfdError) or (error := _why_not(entry, root)): yield entry if isinstance(entry, CmdfdError) else error
+            if isinstance(entry, CmdfdError): yield entry
+            elif error := _why_not(entry, root): yield error
             elif entry.is_dir(): (links if entry.is_symlink() else waiting).append(entry.path)
             else: yield entry
 
-
+# %% ../../../nbs/data/layouts/420_files.ipynb #1e2c262a
 def files_under(
     root,                # folder
     suffixes=SUFFIXES,   # in lower case
@@ -118,6 +122,7 @@ def _name_parts(
     if found: return found.groups()
     raise BadManifest(path, f'its name is not one of this data set ({pattern})', 'Rename it, or take it away.')
 
+# %% ../../../nbs/data/layouts/420_files.ipynb #d4d0bbd7
 _NOT_AS_PUBLISHED = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError)
 
 def each_entry(
@@ -134,6 +139,7 @@ def each_entry(
             cause = f'it is not as published ({type(e).__name__}: {e})'
             yield BadManifest(f'{file}, entry {n}', cause, 'It is left out; correct the table, or fetch it again.')
 
+# %% ../../../nbs/data/layouts/420_files.ipynb #649d9c3b
 def yes_or_no(
     value,     # True, 1, 1.0, '1', '1.0', 'true', or their opposites
 ) -> int:      # 1 or 0; raises `ValueError` for anything else
@@ -143,14 +149,17 @@ def yes_or_no(
     if told in (0, 1): return int(told)
     raise ValueError(f'{value!r} is neither 0 nor 1')
 
-_SPLIT_NAMES = {name: split for split, names in dict(
-    train=('train', 'training'), val=('val', 'valid', 'validation', 'dev', 'development'), test=('test', 'testing', 'eval')).items()
-    for name in names}
+# %% ../../../nbs/data/layouts/420_files.ipynb #776e25a2
+_SPLIT_WORDS = dict(train=('train', 'training'), val=('val', 'valid', 'validation', 'dev', 'development'),
+                    test=('test', 'testing', 'eval'))   # in names of folders and tables
+_SPLIT_NAMES = {word: split for split, words in _SPLIT_WORDS.items() for word in words}
+
 
 def _split_of(name):
     "Return the split that a word stands for, e.g. 'dev' for validation; None if it stands for none."
     return _SPLIT_NAMES.get(name.strip().lower())
 
+# %% ../../../nbs/data/layouts/420_files.ipynb #f461498b
 class Disk:
     "The files of a data set by path, found in other capitals, too."
     def __init__(self,
@@ -163,20 +172,25 @@ class Disk:
             self.exact.setdefault(spelled(path), path)
             self.loose.setdefault(spelled(path).casefold(), []).append(path)
 
-    def find(self,
-        path: str,     # as a table names it
-    ) -> str | None:   # on the disk; None if there is no such file, or several differ in capitals only
-        "Find a file."
-        if path in self.exact: return self.exact[path]
-        found = self.loose.get(path.casefold(), [])
-        return found[0] if len(found) == 1 else None
+# %% ../../../nbs/data/layouts/420_files.ipynb #d0ddb0d8
+@patch
+def find(self: Disk,
+    path: str,     # as a table names it
+) -> str | None:   # on the disk; None if there is no such file, or several differ in capitals only
+    "Find a file."
+    if path in self.exact: return self.exact[path]
+    found = self.loose.get(path.casefold(), [])
+    return found[0] if len(found) == 1 else None
 
-    def sound_beside(self,
-        path: str,     # of a video
-    ) -> str | None:   # of the wav file of its name
-        "Find the sound of a video among wav files."
-        return self.find(str(Path(path).with_suffix('.wav')))
 
+@patch
+def sound_beside(self: Disk,
+    path: str,     # of a video
+) -> str | None:   # of the wav file of its name
+    "Find the sound of a video among wav files."
+    return self.find(str(Path(path).with_suffix('.wav')))
+
+# %% ../../../nbs/data/layouts/420_files.ipynb #2b255289
 def _missing(path): return UnreadableMedia(path, 'it is listed, but not there', 'Download it again, or do without.')
 
 def _unlisted(path): return BadManifest(path, 'it is there, but nothing says what it is', 'It is left out.')

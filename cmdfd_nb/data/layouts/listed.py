@@ -36,6 +36,7 @@ def _touched(picture, sound) -> dict[str, Any]:
     kinds = [['real', 'audio_modified'], ['visual_modified', 'both_modified']]
     return dict(category=kinds[picture][sound], label=picture | sound, visual_label=picture, audio_label=sound)
 
+# %% ../../../nbs/data/layouts/425_listed.ipynb #ec023b2e
 def _lavdf_row(entry):
     "Make a row of an entry of metadata.json; its split is that of its folder where it names none."
     file = str(entry['file'])
@@ -43,7 +44,8 @@ def _lavdf_row(entry):
     split = _split_of(str(entry.get('split') or file.split('/')[0]))
     channels = entry.get('audio_channels')
     sound = {} if channels is None else dict(has_audio=float(channels) > 0)
-    return video_row(file, identity=Path(entry.get('original') or file).stem, split=split, **_lengths(entry), **sound, **touched)
+    facts: dict[str, Any] = _lengths(entry) | sound | touched
+    return video_row(file, identity=Path(entry.get('original') or file).stem, split=split, **facts)
 
 def _lengths(entry) -> dict[str, Any]:
     "Return the lengths that an entry names."
@@ -52,6 +54,7 @@ def _lengths(entry) -> dict[str, Any]:
     return dict(frames=None if frames is None else int(float(frames)),
                 audio_s=None if samples is None else float(samples) / SAMPLE_RATE)
 
+# %% ../../../nbs/data/layouts/425_listed.ipynb #79b11c3b
 def lavdf_rows(
     root,   # folder with metadata.min.json or metadata.json
 ):          # iterator of rows and errors
@@ -67,8 +70,10 @@ def _av1m_row(entry, split):
     "Make a row of an entry of train_metadata.json or val_metadata.json."
     picture, sound = _AV1M_KINDS[entry['modify_type'].lower().removesuffix('_modified')]
     person = (*ids_in(entry['file']), Path(entry['file']).parent.name)[0]
-    return video_row(f'{split}/{entry["file"]}', identity=person, split=split, **_lengths(entry), **_touched(picture, sound))
+    facts: dict[str, Any] = _lengths(entry) | _touched(picture, sound)
+    return video_row(f'{split}/{entry["file"]}', identity=person, split=split, **facts)
 
+# %% ../../../nbs/data/layouts/425_listed.ipynb #adba3515
 def av1m_rows(
     root,   # folder with train_metadata.json and val_metadata.json
 ):          # iterator of rows and errors
@@ -96,10 +101,12 @@ def _dfdc_row(item, folder):
     label = dict(real=0, fake=1)[entry['label'].lower()] if 'label' in entry else yes_or_no(entry['is_fake'])
     return video_row(f'{folder}/{name}', ('real', 'fake')[label], Path(entry.get('original') or name).stem)
 
+# %% ../../../nbs/data/layouts/425_listed.ipynb #15e92348
 def _dfdc_test(root):
     "Make the rows of DFDC's test set; none if it is not there."
     path = root/'test'/'labels.csv'
-    header, *lines = (_table(path, 'Is it the root of DFDC?') or [[]]) if (root/'test').exists() else [['filename', 'label']]
+    if not (root/'test').exists(): return []
+    header, *lines = _table(path, 'Is it the root of DFDC?') or [[]]
     header = [name.strip().lower() for name in header]
     if not {'filename', 'label'} <= set(header):
         raise BadManifest(path, 'it has no columns filename and label', 'Fetch it again.')
@@ -111,6 +118,7 @@ def _dfdc_test_row(line, header):
     category = ('real', 'fake')[yes_or_no(entry['label'])]
     return video_row(f'test/{entry["filename"]}', category, Path(entry['filename']).stem, split='test')
 
+# %% ../../../nbs/data/layouts/425_listed.ipynb #fbb3fb5c
 def dfdc_rows(
     root,   # folder with train and test
 ):          # iterator of rows and errors
