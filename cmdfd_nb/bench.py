@@ -15,12 +15,11 @@ from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
-import av
 import numpy as np
 import torch
 
 from .core import FPS, SAMPLE_RATE, sample
-from .media.read import frames
+from .media.read import frames, opened
 from .media.sound import read_audio
 from .media.write import write_video
 from .media.faces import make_detector
@@ -88,7 +87,7 @@ def bare_decoding(
     path,   # video
 ):
     "Decode every picture and do nothing with it."
-    with av.open(str(path)) as container:
+    with opened(path) as container:
         for _ in container.decode(video=0): pass
 
 # %% ../nbs/bench.ipynb #d43e6d08

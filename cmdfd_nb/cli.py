@@ -8,14 +8,17 @@ __all__ = ['cmdfd_doctor', 'cmdfd_score', 'cmdfd_report', 'cmdfd_weights', 'cmdf
 
 # %% ../nbs/90_cli.ipynb #efa1e2ae
 import os, sys
+from functools import partial
 from pathlib import Path
 
 from fastcore.script import Param, store_true
 
-from .core import CmdfdError, printable
-from .store import atomic_path
-from .command import DEVICE, FACES, JSON, OUTSIDE, TABLES, WEIGHTS, WORKERS, command, json_text
-from .command import out_file, out_option, setting, settings_from, worker_count
+from .core import printable
+from .store import alone_in, atomic_path
+from .pool import Crew
+from .command import DEVICE, FACES, JSON, MAX_MEMORY, MAX_SECONDS, OUTSIDE, TABLES, WEIGHTS, WORKERS
+from .command import budget_of, command, json_text, out_file, out_folder, out_option, setting
+from .command import settings_from, worker_count
 
 # %% ../nbs/90_cli.ipynb #781066ad
 @command
@@ -30,24 +33,81 @@ def cmdfd_doctor(
     return [check for check in found if check.status == 'fails']
 
 # %% ../nbs/90_cli.ipynb #dcc3f228
-def _judge(weights, device, faces):
-    "Return the weights, the device and the preprocessing that options ask for."
+_VIDEO_TRACK = Param('Number of the picture track, from 0 (default: one that moves, marked as default, the largest)', int)
+_AUDIO_TRACK = Param('Number of the sound track, from 0 (default: one that is marked as default, the longest)', int)
+
+
+def _judge(weights, device, faces=None, video_track=None, audio_track=None):
+    "Return the weights, the device and the preprocessing that options ask for; weights are loaded once in a process."
     from dataclasses import replace
-    from cmdfd_nb.core import pick_device
-    from cmdfd_nb.models.weights import find_weights
-    loaded = find_weights(weights)
-    return loaded, pick_device(device), replace(loaded.preprocess, faces=faces or loaded.preprocess.faces)
+    from cmdfd_nb.judge.many import ready_to_score
+    loaded, device = ready_to_score(weights, device)
+    tracks = dict(video_track=video_track, audio_track=audio_track)
+    return loaded, device, replace(loaded.preprocess, faces=faces or loaded.preprocess.faces, **tracks)
 
 # %% ../nbs/90_cli.ipynb #a8bb350e
-def _scored_in_turn(paths, loaded, device, config):
-    "Yield (path, record) of each video: the only place where `cmdfd_score` scores."
+def _get_ready(*how):
+    "Load the weights and check where results go, before the first video."
+    from cmdfd_nb.show.records import score_places
+    *judge, places = how
+    _judge(*judge)
+    score_places(places)
+
+
+def _score_file(how, again, path):
+    "Score and save a video, or take its result that is there: record, whether it was there, error of saving it or None."
     from cmdfd_nb.judge.score import score_or_error
-    for i, path in enumerate(paths, 1):
-        print(f'[{i}/{len(paths)}] {printable(path)}', file=sys.stderr)
-        yield path, score_or_error(path, loaded, device, config)
+    from cmdfd_nb.show.records import asked_of, score_places, scored_files
+    *judge, places = how
+    loaded, device, config = _judge(*judge)
+    def score(paths): return ((path, score_or_error(path, loaded, device, config)) for path in paths)
+    (_, *found), = scored_files([path], score, score_places(places)[0], asked_of(loaded, config), again)
+    return found
+
+# %% ../nbs/90_cli.ipynb #a4c0de04
+def _save_failure(how, record):
+    "Save the record of a video whose worker gave none: record, False, error of saving it or None."
+    from cmdfd_nb.show.records import asked_of, score_places, scored_files
+    *judge, places = how
+    asked = asked_of(*_judge(*judge)[::2])
+    (_, *found), = scored_files([record['file']], lambda paths: [(paths[0], record)], score_places(places)[0], asked, True)
+    return found
+
+
+def _lay_out(places, records):
+    "Write the table of records if one is asked for; return it as text, and the folder of the records."
+    from cmdfd_nb.show.records import score_places, score_table, write_score_table
+    folder, table = score_places(places)
+    if table: write_score_table(table, records)
+    return score_table(records), folder
+
+# %% ../nbs/90_cli.ipynb #a4c0de06
+def _run(job):
+    "Call a job: a `functools.partial` of a function of this module."
+    return job()
+
+
+def _teller(paths):
+    "Return a function that tells which video a worker begins with."
+    number = {path: i for i, path in enumerate(paths, 1)}
+    def tell(job):
+        path = job.args[-1]
+        if job.func is _score_file: print(f'[{number[path]}/{len(paths)}] {printable(path)}', file=sys.stderr, flush=True)
+    return tell
+
+# %% ../nbs/90_cli.ipynb #a4c0de08
+def _scored(crew, how, again, paths):
+    "Yield (path, record, problems) of videos as they are done."
+    for job, (good, found) in crew.outcomes([partial(_score_file, how, again, path) for path in paths]):
+        path = job.args[-1]
+        if not good: found = crew.one(partial(_save_failure, how, dict(file=path, error=found.of(path).record())))
+        record, reused, unsaved = found
+        if reused: print(f'{printable(path)}: its result is reused', file=sys.stderr)
+        if unsaved: print(unsaved, file=sys.stderr)
+        yield path, record, [e for e in (record.get('error'), unsaved and unsaved.record()) if e]
 
 # %% ../nbs/90_cli.ipynb #a9f39a57
-@command
+@command(kept='The results of finished videos are kept, if they went to a folder; the same call goes on with the others.')
 def cmdfd_score(
     videos: Param('Video files with sound', str, nargs='+'),
     weights: WEIGHTS = None,
@@ -56,28 +116,41 @@ def cmdfd_score(
     out: out_option('Folder for a record and pictures per file (without --json: cmdfd_scores), or one table: *.csv, '
                     '*.json, *.parquet, with the records in a folder of its name') = None,
     faces: FACES = None,
+    video_track: _VIDEO_TRACK = None,
+    audio_track: _AUDIO_TRACK = None,
     again: Param('Score also what has a result already', store_true) = False,
+    workers: Param('Processes that score; on a GPU, 1; 0: without one, and without limits', int) = 1,
+    max_seconds: MAX_SECONDS = None,
+    max_memory: MAX_MEMORY = None,
 ) -> list:  # errors of files that could not be scored or saved
     "Score videos: how likely each face is fake, with its Sync and Cont curves."
-    from functools import partial
-    from cmdfd_nb.show.records import asked_of, score_places, score_table, scored_files, write_score_table
-    loaded, device, config = _judge(weights, device, faces)
-    folder, table = score_places(out or (None if json else 'cmdfd_scores'))
-    score = partial(_scored_in_turn, loaded=loaded, device=device, config=config)
-    found = {}
-    problems = []
-    for path, record, reused, failed in scored_files(videos, score, folder, asked_of(loaded, config), again):
-        if reused: print(f'{printable(path)}: its result is reused', file=sys.stderr)
-        found[path] = record
-        if 'error' in record: problems.append(record['error'])
-        if failed:
-            print(failed, file=sys.stderr)
-            problems.append(failed.record())
-    records = [found[path] for path in videos]
-    print(json_text(records) if json else score_table(records))
+    places = out or (None if json else 'cmdfd_scores')
+    how = weights, device, faces, video_track, audio_track, places
+    paths = list(dict.fromkeys(map(str, videos)))
+    say = _teller(paths)
+    with Crew(_run, worker_count(workers), budget_of(max_seconds, max_memory), partial(_get_ready, *how), say) as crew:
+        found = {path: (record, wrong) for path, record, wrong in _scored(crew, how, again, paths)}
+        records = [found[str(path)][0] for path in videos]
+        table, folder = crew.one(partial(_lay_out, places, records))
+    print(json_text(records) if json else table)
     if folder: print(f'Records and pictures are in {printable(folder)}', file=sys.stderr)
-    if table: write_score_table(table, records)
-    return problems
+    return [problem for _, wrong in found.values() for problem in wrong]
+
+# %% ../nbs/90_cli.ipynb #a4c0de10
+def _report_place(video, out, *judge):
+    "Return the file of a report; it can be written."
+    from cmdfd_nb.show.records import asked_of, out_name
+    loaded, _, config = _judge(*judge)
+    return out_file(out or f'{out_name(video, asked_of(loaded, config))}.html', ('.html', '.htm'))
+
+
+def _report_file(span, video, out, *judge):
+    "Score a video, write its report, and return where it is."
+    from cmdfd_nb.judge.score import score_video
+    from cmdfd_nb.show.report import write_report
+    path = _report_place(video, out, *judge)
+    write_report(path, score_video(video, *_judge(*judge)), span=span)
+    return path
 
 # %% ../nbs/90_cli.ipynb #99c22d69
 @command
@@ -87,22 +160,29 @@ def cmdfd_report(
     weights: WEIGHTS = None,
     device: DEVICE = 'auto',
     faces: FACES = None,
+    video_track: _VIDEO_TRACK = None,
+    audio_track: _AUDIO_TRACK = None,
     span: Param('Seconds that can be scrubbed, from and to (default: the first two minutes)', float, nargs=2) = None,
+    workers: Param('0: in this process, and without limits', int, choices=(0, 1)) = 1,
+    max_seconds: MAX_SECONDS = None,
+    max_memory: MAX_MEMORY = None,
 ) -> list:  # the error, if the video could not be scored
     "Write a self-contained HTML file about a video: the verdict, the curves, and the video to scrub through."
-    from cmdfd_nb.judge.score import score_video
-    from cmdfd_nb.show.records import asked_of, out_name
-    from cmdfd_nb.show.report import write_report
-    loaded, device, config = _judge(weights, device, faces)
-    path = out_file(out or f'{out_name(video, asked_of(loaded, config))}.html', ('.html', '.htm'))
-    try: write_report(path, score_video(video, loaded, device, config), span=span)
-    except CmdfdError as error:
-        print(error, file=sys.stderr)
-        return [error.record()]
-    print(f'Wrote {printable(path)}')
-    return []
+    how = video, out, weights, device, faces, video_track, audio_track
+    crew = Crew(_run, workers, budget_of(max_seconds, max_memory), partial(_report_place, *how))
+    (_, (good, found)), = crew.outcomes([partial(_report_file, span, *how)])
+    if good: return print(f'Wrote {printable(found)}')
+    print(found.of(video), file=sys.stderr)
+    return [found.of(video).record()]
 
 # %% ../nbs/90_cli.ipynb #d356bb2f
+def _convert(checkpoint, out, lips, score_by):
+    "Convert a checkpoint."
+    from cmdfd_nb.models.checkpoint import save_weights
+    from cmdfd_nb.models.official import load_official
+    save_weights(out, load_official(checkpoint, lips, score_by))
+
+
 @command
 def cmdfd_weights(
     checkpoint: Param("The authors' checkpoint (*.model, *.pt)", str),
@@ -110,12 +190,14 @@ def cmdfd_weights(
     lips: Param('The lip-reading front end (visual_frontend.pt); needed for Cont', str) = None,
     score_by: Param('What clips are ranked by; fake_logit: as in the published evaluation', str,
                     choices=('softmax', 'fake_logit')) = 'softmax',
+    workers: Param('0: in this process, and without limits', int, choices=(0, 1)) = 1,
+    max_seconds: MAX_SECONDS = None,
+    max_memory: MAX_MEMORY = None,
 ) -> None:
     "Convert the authors' checkpoint to a weights file of this kit."
-    from cmdfd_nb.models.checkpoint import save_weights
-    from cmdfd_nb.models.official import load_official
     out_file(out, ('.safetensors',))
-    save_weights(out, load_official(checkpoint, lips, score_by))
+    crew = Crew(_run, workers, budget_of(max_seconds, max_memory))
+    crew.one(partial(_convert, checkpoint, out, lips, score_by))
     print(f'Wrote {printable(out)}')
 
 # %% ../nbs/90_cli.ipynb #e5ef0922
@@ -140,14 +222,20 @@ def cmdfd_index(
     split: Param('source, person, authors or factor (default: splits.csv, else published, else source)', str) = '',
     match: Param('Only files whose path contains this', str) = '',
     probe: Param('Measure frames, rate, seconds of sound and the hash of every file', store_true) = False,
+    video_track: _VIDEO_TRACK = None,
+    audio_track: _AUDIO_TRACK = None,
     workers: WORKERS = None,
+    max_seconds: MAX_SECONDS = None,
+    max_memory: MAX_MEMORY = None,
     outside: OUTSIDE = False,
 ) -> list:  # files that are missing, unreadable or without sound
     "Make the manifest of a data set: one row per video."
     from cmdfd_nb.data.index import counts, describe_split, grouped, index, unusable
     from cmdfd_nb.data.manifest import write_manifest
     out_file(out, TABLES)
-    table = index(kind, root, lists, seed, match, probe, worker_count(workers), split, outside)
+    budget = budget_of(max_seconds, max_memory)
+    table = index(kind, root, lists, seed, match, probe, worker_count(workers), split, budget, video_track, audio_track,
+                  outside)
     write_manifest(out, table)
     problems = table.problems
     print(counts(table), describe_split(table), sep='\n')
@@ -159,7 +247,7 @@ def cmdfd_index(
 _CUT = 'media.clip:PreprocessConfig'
 
 
-@command
+@command(kept='Finished clips are kept; the same call goes on with the others.')
 def cmdfd_preprocess(
     manifest: Param('Manifest of cmdfd_index', str),
     out: Param('Folder for the clips and clips.parquet, new or begun', str),
@@ -171,7 +259,11 @@ def cmdfd_preprocess(
     channels: setting(_CUT, 'channels', 'Gray of faces; swapped: as in the published code', "the preset's") = None,
     long: setting(_CUT, 'long', 'Tracks of over 1,000 frames: all parts, or only the first', "the preset's") = None,
     retime: setting(_CUT, 'retime', 'by-sound: for videos with a wrong rate, such as MakeItTalk in CMDFD') = None,
+    video_track: _VIDEO_TRACK = None,
+    audio_track: _AUDIO_TRACK = None,
     pack: Param('Pictures in a third of the space (default: real data)', str, choices=('yes', 'no')) = None,
+    max_seconds: MAX_SECONDS = None,
+    max_memory: MAX_MEMORY = None,
     force: Param('Start even if the clips seem not to fit on the disk', store_true) = False,
     outside: OUTSIDE = False,
 ) -> list:  # videos that gave no clips
@@ -179,13 +271,16 @@ def cmdfd_preprocess(
     from cmdfd_nb.media.clip import cut_settings
     from cmdfd_nb.data.manifest import read_manifest
     from cmdfd_nb.data.clips import preprocess_all, space_for
-    config = cut_settings(preset, views, faces=faces, channels=channels, long=long, retime=retime)
+    tracks = dict(video_track=video_track, audio_track=audio_track)
+    config = cut_settings(preset, views, faces=faces, channels=channels, long=long, retime=retime, **tracks)
     videos = read_manifest(manifest, outside)
+    count = worker_count(workers)
+    limits = budget_of(max_seconds, max_memory) if count else None
     packed = None if pack is None else pack == 'yes'
-    space = space_for(videos, out, config, packed)
+    space = space_for(videos, out, config, packed, limits)
     print(space, file=sys.stderr)
     if not force: space.check(out)
-    clips = preprocess_all(videos, out, config, worker_count(workers), packed)
+    clips = preprocess_all(videos, out, config, count, packed, limits)
     for problem in clips.problems: print(problem['message'], file=sys.stderr)
     print(f'{len(clips)} clips of {clips.rows.path.nunique()} videos are in {out}; {len(clips.problems)} problems.')
     return clips.problems
@@ -199,6 +294,8 @@ def cmdfd_audit(
     html: Param('Also write a page to this file', str) = None,
     media: Param('Files of each category to open, if they are there (0: none)', int) = 200,
     workers: WORKERS = None,
+    max_seconds: MAX_SECONDS = None,
+    max_memory: MAX_MEMORY = None,
     outside: OUTSIDE = False,
 ) -> list:  # grave findings
     "Find what would let a detector win without learning: leaks between splits, shortcuts, wrong rates and labels."
@@ -208,7 +305,7 @@ def cmdfd_audit(
     table = read_manifest(manifest, outside)
     other = read_manifest(against, outside) if against else None
     if html: out_file(html, ('.html', '.htm'), '--html')
-    findings = audit(table, other, media, worker_count(workers))
+    findings = audit(table, other, media, worker_count(workers), budget_of(max_seconds, max_memory))
     if html:
         page = as_html(findings, Path(manifest).name)
         with atomic_path(html) as part: part.write_text(page, 'utf-8', 'backslashreplace')
@@ -223,7 +320,7 @@ def _print_splits(record):
     for split in record.keys() & {'val', 'test'}: print(split, json_text(record[split], None))
 
 # %% ../nbs/90_cli.ipynb #6dce1788
-@command
+@command(kept='No weights were written; the same call begins anew.')
 def cmdfd_teach(
     clips: Param('Folder of preprocessed clips with transcripts, with clips.parquet', str),
     out: out_option('Weights file to write; the record goes beside it as .json') = 'teachers.safetensors',
@@ -242,8 +339,9 @@ def cmdfd_teach(
     record_file = out_file(out, ('.safetensors',)).with_suffix('.json')
     chosen = settings_from(LessonConfig, config, sentences=sentences, listen=listen, read=read, seed=seed)
     weights, record = teach(read_clips(Path(clips)/'clips.parquet'), chosen, workers)
-    save_weights(out, weights)
-    with atomic_path(record_file) as part: part.write_text(json_text(record))
+    with alone_in(Path(out).parent, '.teach.lock'):   # weights and record of one run stay together
+        save_weights(out, weights)
+        with atomic_path(record_file) as part: part.write_text(json_text(record))
     _print_splits(record)
 
 # %% ../nbs/90_cli.ipynb #99b2869a
@@ -268,7 +366,7 @@ def _cont_of(out, clips, teachers, config, device):
     return kept_cont(out, learned.paths(), teachers, str(pick_device(device)), **rule)
 
 # %% ../nbs/90_cli.ipynb #894621ff
-@command
+@command(kept='The run is kept as of its last checkpoint; the same call goes on.')
 def cmdfd_train(
     clips: Param('Folder of preprocessed clips, with clips.parquet', str),
     config: Param('JSON file with settings', str) = None,
@@ -301,7 +399,7 @@ def cmdfd_train(
     if int(os.environ.get('RANK', 0)) == 0: print(best)   # one process of several speaks
 
 # %% ../nbs/90_cli.ipynb #005ab48d
-@command
+@command(kept='The scores of finished clips are kept in --out; the same call goes on with the others.')
 def cmdfd_evaluate(
     clips: Param('Folder of preprocessed clips (with clips.parquet), or a file of scores that this command wrote', str),
     weights: Param('Weights file, or seeded[:tiny|paper|official]; not needed for a file of scores', str) = None,
@@ -332,7 +430,7 @@ def cmdfd_evaluate(
 _WORLD = 'world.plan:World'
 
 
-@command
+@command(kept='Finished clips are kept; the same call goes on with the others.')
 def cmdfd_synth(
     out: Param('Folder of the data set, new or begun', str),
     clips: Param('Clips of every type of forgery', int) = 20,
@@ -353,7 +451,7 @@ def cmdfd_synth(
     return [error.record() for error in failed.values()]
 
 # %% ../nbs/90_cli.ipynb #ee300e3c
-@command
+@command(kept='Finished steps are kept; the same call goes on.')
 def cmdfd_chain(
     work: Param('Folder for worlds, clips, runs and scores, new or begun', str),
     size: Param('How much of everything', str, choices=('default', 'smoke')) = 'default',

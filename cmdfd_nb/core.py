@@ -5,15 +5,16 @@
 # %% auto #0
 __all__ = ['FPS', 'SAMPLE_RATE', 'SAMPLES_PER_FRAME', 'ROWS_PER_FRAME', 'FACE_SIZE', 'REAL', 'FAKE', 'printable', 'CmdfdError',
            'without_name', 'UnreadableMedia', 'NoVideoStream', 'NoAudioStream', 'NoFace', 'TooShort', 'BadWeights',
-           'BadManifest', 'BadArgument', 'NotFinite', 'one_of', 'choice', 'choices', 'Settings', 'seed_everything',
-           'pick_device', 'sample']
+           'BadManifest', 'BadArgument', 'NotFinite', 'Unwritable', 'ReaderDied', 'OverBudget', 'Unforeseen', 'one_of',
+           'choice', 'choices', 'within', 'Settings', 'seed_everything', 'pick_device', 'sample']
 
 # %% ../nbs/00_core.ipynb #4177c9fb
-import random
+import math, random
 from collections.abc import Iterable
-from dataclasses import Field, asdict, field, fields
+from dataclasses import MISSING, Field, asdict, field, fields
 from pathlib import Path
-from typing import Any, ClassVar
+from types import UnionType
+from typing import Any, ClassVar, get_args
 
 # %% ../nbs/00_core.ipynb #bdb7604b
 FPS = 25                                # frames per second
@@ -76,6 +77,12 @@ class BadWeights(CmdfdError): "A checkpoint that cannot be trusted or does not f
 class BadManifest(CmdfdError): "A table of clips that does not follow the schema."
 class BadArgument(CmdfdError): "An argument or setting whose value makes no sense."
 class NotFinite(CmdfdError): "A file whose score came out infinite or not a number, so that it has none."
+class Unwritable(CmdfdError): "A result that cannot be written: a full disk, a read-only or vanished folder."
+
+# %% ../nbs/00_core.ipynb #9cbbdd27
+class ReaderDied(UnreadableMedia): "A file that ended the process that was reading it."
+class OverBudget(CmdfdError): "A file that needs more time or memory than it may take."
+class Unforeseen(CmdfdError): "A file at which the kit met a bug; the traceback is in the log that is named."
 
 # %% ../nbs/00_core.ipynb #58660d0f
 def one_of(
@@ -103,7 +110,50 @@ def choices(
     "Declare a field of `Settings` that takes a tuple of these values."
     return field(default=values if default is None else default, metadata=dict(choices=values))
 
+
+def within(
+    default,   # of the field: a number, or a tuple of numbers
+    low,       # smallest value
+    high,      # largest value
+):             # field of a dataclass
+    "Declare a field of `Settings` whose numbers lie between two others."
+    return field(default=default, metadata=dict(bounds=(low, high)))
+
 # %% ../nbs/00_core.ipynb #9902d330
+def _check_bounds(name, value, bounds):
+    "Raise `BadArgument` unless a number, or each of several, lies between two others."
+    low, high = bounds
+    for one in value if isinstance(value, (tuple, list)) else [value]:
+        if one is None or low <= one <= high: continue
+        raise BadArgument(f'{name}={one!r}', 'this is out of bounds', f'Give a value from {low:g} to {high:g}.')
+
+
+def _is_of(value, kind):
+    "Tell whether a value of JSON fits an annotation; ones we do not know take anything."
+    if isinstance(kind, UnionType): return any(_is_of(value, one) for one in get_args(kind))
+    if kind is type(None): return value is None
+    if kind is float: return _is_of(value, int) or (isinstance(value, float) and math.isfinite(value))
+    if kind is int: return isinstance(value, int) and not isinstance(value, bool)
+    if kind is tuple: return isinstance(value, (list, tuple))
+    return isinstance(value, kind) if kind in (str, bool, dict) else True
+
+
+def _fits_field(value, f):
+    "Tell whether a value of JSON fits a field of a dataclass: its annotation, and the items of a tuple its default's."
+    if value is None and f.default is None: return True
+    if not _is_of(value, f.type): return False
+    if not (isinstance(value, (list, tuple)) and isinstance(f.default, tuple) and f.default): return True
+    kind = float if isinstance(f.default[0], float) else type(f.default[0])
+    return all(_is_of(one, kind) for one in value)
+
+
+def _check_kind(f, value, file):
+    "Raise `BadArgument` if a value does not fit a field of a dataclass."
+    if _fits_field(value, f): return
+    kind = getattr(f.type, '__name__', f.type)
+    raise BadArgument(file, f'{f.name} is {value!r:.60}', f'It must be of the kind {kind}, e.g. {f.default!r}.')
+
+# %% ../nbs/00_core.ipynb #84285ddf
 class Settings:
     "Base of the flat dataclasses that are written to JSON and read back."
     __dataclass_fields__: ClassVar[dict[str, Field]]   # of the dataclass that inherits
@@ -114,6 +164,7 @@ class Settings:
             if isinstance(f.default, tuple) and isinstance(value, list): object.__setattr__(self, f.name, tuple(value))
             if known := f.metadata.get('choices'):
                 for one in value if isinstance(f.default, tuple) else [value]: one_of(f.name, one, known)
+            if bounds := f.metadata.get('bounds'): _check_bounds(f.name, value, bounds)
 
     def to_dict(self) -> dict:  # field name to value
         "Return the settings as plain data."
@@ -123,12 +174,17 @@ class Settings:
     def from_dict(cls,
         values: dict,            # field name to value
         file: Any = 'the settings',  # their source, for the message
-    ):                           # an instance; raises `BadArgument` on unknown fields
+    ):                           # an instance; raises `BadArgument` on fields or values that do not fit
         "Build settings from these values, with defaults for the others."
-        known = {f.name for f in fields(cls)}
-        unknown = ', '.join(sorted(set(values) - known))
-        if not unknown: return cls(**values)
-        raise BadArgument(file, f'{cls.__name__} has no field {unknown}', f'Fields are: {", ".join(sorted(known))}.')
+        known = {f.name: f for f in fields(cls)}
+        if not isinstance(values, dict): raise BadArgument(file, f'{cls.__name__} is {values!r:.60}', 'Give an object.')
+        unknown = ', '.join(sorted(set(values) - set(known)))
+        listed = f'Fields are: {", ".join(sorted(known))}.'
+        if unknown: raise BadArgument(file, f'{cls.__name__} has no field {unknown}', listed)
+        for name, value in values.items(): _check_kind(known[name], value, file)
+        lacks = [name for name, f in known.items() if name not in values and f.default is f.default_factory is MISSING]
+        if lacks: raise BadArgument(file, f'it has no {", ".join(lacks)}', listed)
+        return cls(**values)
 
 # %% ../nbs/00_core.ipynb #7fb0f599
 def seed_everything(

@@ -13,7 +13,7 @@ SHARED = ROOT.parent/'shared'
 FULL = tuple(line.split()[0] for line in (ROOT/'.ci'/'full.txt').read_text('utf-8').splitlines()
              if line.startswith('tests/'))
 # fixtures that need more than the clone
-BEYOND = {'browser', 'lab', 'official_lists', 'published_names', 'real_clips'}
+BEYOND = {'browser', 'cases', 'lab', 'official_lists', 'published_names', 'real_clips'}
 # at once, they would race for ports
 KERNELS = {'test_counterfactual', 'test_experiments', 'test_lab', 'test_tutorials'}
 
@@ -75,6 +75,14 @@ def published_names():
     there = folder if (folder/'train_split.csv').exists() and (folder/'rvra.npy').exists() else None
     what = "lists of FakeAVCeleb's names by AVH-Align and FACTOR (CMDFD_PUBLISHED_NAMES names their folder)"
     return needed(there, what, 'PUBLISHED_NAMES')
+
+
+@pytest.fixture(scope='session')
+def cases():
+    "File name to path of the recordings with an odd property each."
+    folder = Path(os.environ.get('CMDFD_CASES') or SHARED/'cases')
+    found = {path.name: path for path in sorted(folder.glob('*')) if path.is_file()}
+    return needed(found, 'recordings with odd properties (CMDFD_CASES names their folder)', 'CASES')
 
 
 @pytest.fixture(scope='session')

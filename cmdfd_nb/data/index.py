@@ -10,11 +10,10 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from ..core import (BadArgument, BadManifest, CmdfdError, NoVideoStream, UnreadableMedia, one_of, printable,
-                           without_name)
+from ..core import (BadArgument, BadManifest, CmdfdError, NoVideoStream, one_of, printable, without_name)
 from ..store import sha256_of
-from ..pool import in_parallel
-from ..media.read import opened, probe
+from ..pool import Budget, in_parallel
+from ..media.read import _track, opened, probe
 from .manifest import Manifest, typed
 from .clips import media_of, problem
 from .layouts.files import LAYOUTS  # noqa: F401, complete once this module is imported
@@ -90,55 +89,91 @@ def with_splits(
     return 'source' if rest.all() else 'published', []
 
 # %% ../../nbs/data/44_index.ipynb #8b55d7cb
-def _count_frames(path):
-    "Count the pictures in a file, by its header or, where that says nothing, by its packets."
-    with opened(path) as container:
-        if not container.streams.video: raise NoVideoStream(path, 'it has no video stream', 'Give a video file.')
-        stream = container.streams.video[0]
-        return stream.frames or sum(packet.size > 0 for packet in container.demux(stream))
+_ALIKE_S = .15   # seconds by which header and packets may differ: a few blocks of a codec
+_ALIKE = .02     # share by which the stated rate may be off
 
-def _sound_s(path):
-    "Return the seconds of sound in a file; None without any."
-    with opened(path) as container:
-        if not container.streams.audio: return None
-        stream = container.streams.audio[0]
-        return float(stream.duration * stream.time_base) if stream.duration else probe(path).duration_s
+def _packets(container, stream):
+    "Return how many packets of a stream are shown, and for how many seconds in all."
+    n = ticks = unknown = 0
+    stamps = [0, 0]
+    for packet in container.demux(stream):
+        if not packet.size or packet.is_discard: continue
+        n += 1
+        ticks += packet.duration or 0
+        unknown += not packet.duration
+        if packet.pts is not None: stamps = [min(stamps[0], packet.pts) if n > 1 else packet.pts, max(stamps[1], packet.pts)]
+    return n, float((stamps[1] - stamps[0] if unknown else ticks) * stream.time_base)
 
-# %% ../../nbs/data/44_index.ipynb #8df6484c
+def _pictures(path, track):
+    "Return the number of pictures that a track shows, and their rate."
+    with opened(path) as container:
+        stream = _track(container, path, 'video', track)
+        claimed = float(stream.average_rate or stream.guessed_rate or 0)
+        n, seconds = _packets(container, stream)
+    true = n / seconds if seconds else claimed
+    return n, claimed if abs(claimed - true) <= _ALIKE * true else true
+
+def _sound_s(path, track):
+    "Return the seconds of sound in a track."
+    with opened(path) as container:
+        stream = _track(container, path, 'audio', track)
+        _, seconds = _packets(container, stream)
+        claimed = float((stream.duration or 0) * stream.time_base)
+    return claimed if abs(claimed - seconds) <= _ALIKE_S else seconds
+
+# %% ../../nbs/data/44_index.ipynb #25056e78
 MEASURED = ('frames', 'rate', 'audio_s', 'has_audio', 'sha256')
 
+def _tracks_in(video, sound, video_track=None, audio_track=None):
+    "Return the numbers of the tracks that are meant, None where there is no sound, and whether there was a choice."
+    info = probe(video, video_track, None if sound else audio_track)
+    if info.video_codec is None: raise NoVideoStream(video, 'it has no video stream', 'Give a video file.')
+    about = probe(sound, None, audio_track) if sound else info
+    several = info.n_video_tracks > 1 or about.n_audio_tracks > 1
+    return info.video_track, about.audio_track if about.n_audio_tracks else None, several
+
 def measure(
-    job: tuple,   # name, path of the video, path of the sound or None
-) -> tuple:       # name, the columns `MEASURED` or None, error or None
+    job: tuple,   # name, path of the video, path of the sound or None; and, if asked for, `video_track`, `audio_track`
+) -> tuple:       # name, the columns `MEASURED`, video_track, audio_track and `several`, or None; error or None
     "Measure a file."
-    name, video, sound = job
+    name, video, sound, *asked = job
     try:
-        seconds = _sound_s(sound or video)
-        facts = _count_frames(video), probe(video).fps, seconds, seconds is not None, sha256_of(video)
-        return name, dict(zip(MEASURED, facts)), None
+        picture, voice, several = _tracks_in(video, sound, *asked)
+        seconds = None if voice is None else _sound_s(sound or video, voice)
+        facts = dict(zip(MEASURED, (*_pictures(video, picture), seconds, seconds is not None, sha256_of(video))))
+        return name, facts | dict(video_track=picture, audio_track=voice, several=several), None
     except CmdfdError as error: return name, None, error
 
-def _unmeasured(job):
-    "Report a file that no process survives."
-    return job[0], None, UnreadableMedia(job[1], 'the process that read it died', 'See whether it plays.')
+def _unmeasured(job, failure):
+    "Report a file that ends its process, is over its budget, or meets a bug."
+    return job[0], None, failure.of(job[1])
 
-# %% ../../nbs/data/44_index.ipynb #b6106292
+# %% ../../nbs/data/44_index.ipynb #915fd687
 def measured(
     table,       # data frame with path and audio_path
     root,        # folder of the data set
     workers=1,   # processes, or an executor of `concurrent.futures`
+    budget: Budget | None = None,   # what a file may take; with one, no file is read in this process
+    video_track: int | None = None, # number of the picture in every file, from 0; None: by the rule of `media.streams`
+    audio_track: int | None = None, # number of the sound in every file, from 0; None: by the rule
 ) -> tuple:      # the rows that could be measured, errors
-    "Fill in frames, rate, audio_s, has_audio and sha256."
+    "Fill in frames, rate, audio_s, has_audio and sha256, and the numbers of tracks where there are several."
     from tqdm import tqdm
-    jobs = [(row.path, *media_of(row, root)) for row in table.itertuples()]
-    results = in_parallel(measure, jobs, workers, 8, _unmeasured)
+    jobs = [(row.path, *media_of(row, root), video_track, audio_track) for row in table.itertuples()]
+    results = in_parallel(measure, jobs, workers, 8, _unmeasured, budget)
     facts = {}
     errors = {}
     for name, found, error in tqdm(results, 'measure', len(jobs), unit='video', file=sys.stderr):
         (errors if error else facts)[name] = error or found
     kept = table[table.path.isin(facts.keys())].copy()
-    for column in MEASURED: kept[column] = [facts[path][column] for path in kept.path]
+    for column in _columns(facts, video_track, audio_track): kept[column] = [facts[path][column] for path in kept.path]
     return kept, [type(e)(path, e.cause, e.remedy) for path, e in sorted(errors.items())]
+
+
+def _columns(facts, *asked):
+    "Name the columns to fill in: those of tracks only where there was a choice."
+    chosen = any(found['several'] for found in facts.values()) or any(number is not None for number in asked)
+    return (*MEASURED, *['video_track', 'audio_track'] * chosen)
 
 # %% ../../nbs/data/44_index.ipynb #b15b9163
 def _layout_for(kind, root, lists, rule):
@@ -183,6 +218,9 @@ def index(
     probe_files=False,    # whether to measure frames, rate, seconds of sound and hash
     workers=1,            # processes that measure, or an executor of `concurrent.futures`
     split: str = '',      # one of `RULES`; empty: of splits.csv, else published, else by source
+    budget: Budget | None = None,   # what a file that is measured may take
+    video_track: int | None = None, # number of the picture in every file that is measured; None: by `media.streams`
+    audio_track: int | None = None, # number of the sound in every file that is measured; None: by `media.streams`
     outside=False,        # whether links that lead out of the folder are followed
 ) -> Manifest:            # its `about` names the rule; raises `BadArgument`, `BadManifest`
     "Make the manifest of a data set."
@@ -191,7 +229,7 @@ def index(
     rule, missed = with_splits(rows, root, seed, dict(layout.parts) or SPLIT_SHARES, split, lists)
     errors += missed
     if probe_files:
-        rows, unread = measured(rows, root, workers)
+        rows, unread = measured(rows, root, workers, budget, video_track, audio_track)
         errors += unread
     problems = [problem(e.file, e) for e in errors]
     about: dict = dict(split=rule, split_seed=seed)
@@ -226,7 +264,7 @@ def unusable(
     manifest: Manifest,   # with the problems met while it was made
 ) -> list:                # records of file, type, message
     "List the problems of files that the layout names and that are missing, unreadable or mute."
-    return [p for p in manifest.problems if p['type'] in ('UnreadableMedia', 'NoAudioStream', 'NoVideoStream')]
+    return [p for p in manifest.problems if p['type'] not in ('BadManifest', 'BadArgument')]
 
 # %% ../../nbs/data/44_index.ipynb #a1992d9e
 def grouped(

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SPLITS', 'LABELS', 'VIDEO', 'Manifest', 'join_tables', 'typed', 'write_rows', 'write_manifest', 'read_parquet',
-           'read_rows', 'read_manifest']
+           'frame_in', 'read_rows', 'read_manifest']
 
 # %% ../../nbs/data/40_manifest.ipynb #ab8c8515
 import json, os
@@ -15,7 +15,7 @@ from typing import Any
 from fastcore.basics import patch
 
 from ..core import BadArgument, BadManifest
-from ..store import atomic_path
+from ..store import atomic_path, json_object
 from ..command import TABLES, json_text
 
 # %% ../../nbs/data/40_manifest.ipynb #50e6e87e
@@ -209,6 +209,52 @@ def read_parquet(
     try: return pq.read_table(path)
     except (pa.ArrowException, OSError) as e: raise BadManifest(path, f'it is not a Parquet table ({e})', remedy) from e
 
+# %% ../../nbs/data/40_manifest.ipynb #be3d0662
+_MAKE = 'cmdfd_index makes a manifest of a data set.'
+
+
+def _are_problems(value):
+    "Tell whether a value is a list of records of file, type and message."
+    records = value if isinstance(value, list) else [None]
+    return all(isinstance(p, dict) and {'file', 'type', 'message'} <= p.keys()
+               and all(isinstance(text, str) for text in p.values()) for p in records)
+
+
+_FACT_RULES: dict = dict(
+    version=(lambda x: isinstance(x, int) and x > 0, 'a number from 1'),
+    root=(lambda x: isinstance(x, str) and '\0' not in x, 'a folder'), kind=(lambda x: isinstance(x, str), 'a text'),
+    domain=(lambda x: x in ('real', 'synthetic'), 'real or synthetic'),
+    problems=(_are_problems, 'a list of records of file, type and message'),
+    retime=(lambda x: isinstance(x, str), 'a text'))   # fact: what it must be
+
+# %% ../../nbs/data/40_manifest.ipynb #b4c07d36
+def _facts_in(path, about):
+    "Return the facts of a manifest after checking them; raise `BadManifest`."
+    about = dict(root='.') | about
+    for name, (fits, what) in _FACT_RULES.items():
+        if name in about and not fits(about[name]):
+            raise BadManifest(path, f'{name} in its metadata is {about[name]!r:.60}, not {what}', _MAKE)
+    if (version := about.pop('version', _VERSION)) <= _VERSION: return about
+    raise BadManifest(path, f'it was written by a newer version (format {version})', 'Update cmdfd_nb.')
+
+# %% ../../nbs/data/40_manifest.ipynb #89294bea
+def _metadata(path, raw):
+    "Return the facts in the metadata of an Arrow table; raise `BadManifest`."
+    try: return json_object((raw.schema.metadata or {}).get(b'cmdfd', b'{}'))
+    except ValueError as e: raise BadManifest(path, f'its metadata cmdfd is damaged ({e})', _MAKE) from e
+
+# %% ../../nbs/data/40_manifest.ipynb #47a8dacc
+def frame_in(
+    path,   # of the file, for the message
+    raw,    # Arrow table
+):          # data frame; raises `BadManifest`
+    "Return an Arrow table as a data frame."
+    twice = sorted({name for name in raw.column_names if raw.column_names.count(name) > 1})
+    if twice: raise BadManifest(path, f'column {twice[0]} is there twice', _MAKE)
+    try: return raw.to_pandas()
+    except Exception as e:   # whatever pandas makes of the metadata that other libraries left
+        raise BadManifest(path, f'its columns cannot be read ({type(e).__name__}: {e!s:.100})', _MAKE) from e
+
 # %% ../../nbs/data/40_manifest.ipynb #c7019aff
 def _from_text(column, kind):
     "Convert a column of text to a kind such as 'int8' or 'bool?'; an empty kind is guessed."
@@ -228,6 +274,8 @@ def _read_csv(path, kinds):
     text = pd.read_csv(path, dtype=str, keep_default_na=False, na_values=[''])
     about = {name: text.pop(name).iloc[0] for name in _IN_COLUMNS if name in text and name not in kinds and len(text)}
     return text.apply(lambda column: _from_text(column, kinds.get(column.name, ''))), about
+
+
 
 # %% ../../nbs/data/40_manifest.ipynb #dbbf1a19
 def _read_json(path, kinds):
@@ -249,7 +297,7 @@ def read_rows(
     reader = {'.csv': _read_csv, '.json': _read_json}.get(Path(path).suffix.lower())
     if reader is None:
         arrow = read_parquet(path, remedy)
-        return arrow.to_pandas(), json.loads((arrow.schema.metadata or {}).get(b'cmdfd', b'{}'))
+        return frame_in(path, arrow), _metadata(path, arrow)
     if not Path(path).is_file(): raise BadManifest(path, 'there is no such file', remedy)
     try: return reader(path, kinds)
     except (OSError, ValueError, RecursionError) as e:
@@ -258,11 +306,8 @@ def read_rows(
 # %% ../../nbs/data/40_manifest.ipynb #33c6354c
 def _read(path, kind_of_table, schema, key):
     "Read a table and its facts."
-    rows, facts = read_rows(path, schema, 'cmdfd_index makes a manifest of a data set.')
-    about = dict(root='.') | facts
-    version = about.pop('version', _VERSION)
-    if version > _VERSION:
-        raise BadManifest(path, f'it was written by a newer version (format {version})', 'Update cmdfd_nb.')
+    rows, found = read_rows(path, schema, _MAKE)
+    about = _facts_in(path, found)
     facts = {name: about.pop(name) for name in _FACTS if name in about}
     facts['root'] = Path(path).resolve().parent/facts['root']
     return kind_of_table(_typed_rows(rows, path, schema, key), **facts, about=about)

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from ..core import BadArgument, BadWeights, CmdfdError, pick_device
-from ..pool import in_parallel
+from ..store import alone_in, content_key
+from ..pool import attempt, in_parallel
 from ..media.clip import Clip
 from ..media.preprocess import load_clip
 from ..models.checkpoint import Weights, load_weights, save_weights, worst_domain
@@ -26,7 +27,7 @@ from ..data.clips import ClipTable, problem, read_clips
 from ..data.index import grouped
 from ..data.batches import frame_batches
 from ..learn.calibration import p_fake_of
-from .score import check_finite, warnings_for
+from .score import check_scored, warnings_for
 from .metrics import METRICS
 from .resampling import (MIN_UNITS, evaluate, one_threshold, readable, resampling_unit,
                                       rows_of_split, unit_note)
@@ -93,8 +94,9 @@ def _readable(paths, weights):
     clips = {}
     problems = []
     for path in map(Path, paths):
-        try: clips[path.name] = read_clip(path, weights)
-        except CmdfdError as e: problems.append(problem(path.name, e))
+        good, found = attempt(partial(read_clip, weights=weights), path)
+        if good: clips[path.name] = found
+        else: problems.append(problem(path.name, found.of(path)))
     return clips, problems
 
 # %% ../../nbs/judge/64_evaluate.ipynb #422fb253
@@ -112,7 +114,7 @@ def score_group(
     rows = []
     for name, one in zip(clips, found):
         row = clip_row(one)
-        try: check_finite(name, row)
+        try: check_scored(name, row)
         except CmdfdError as e: problems.append(problem(name, e))
         else: rows.append(dict(row, clip=name))
     return rows, problems
@@ -121,13 +123,18 @@ def score_group(
 def _score_groups(groups, weights, device, workers):
     "Yield rows and problems of each group, in this process or in several."
     if workers in (0, 1):
-        yield from map(partial(score_group, weights.to(device), device), groups)
+        yield from in_parallel(partial(score_group, weights.to(device), device), groups, 0, failed=_lost_group)
         return
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder)/'weights.safetensors'
         save_weights(path, weights)
         source = str(path), type(weights.detector).__module__
-        yield from in_parallel(partial(score_group, source, str(device)), groups, workers)
+        yield from in_parallel(partial(score_group, source, str(device)), groups, workers, failed=_lost_group)
+
+
+def _lost_group(paths, failure):
+    "Report clips whose group ends its process or meets a bug."
+    return [], [problem(Path(path).name, failure.of(path)) for path in paths]
 
 # %% ../../nbs/judge/64_evaluate.ipynb #72afe117
 def _weights_columns(weights, clips) -> dict:
@@ -213,13 +220,14 @@ def score_clips(
     "Score preprocessed clips; can be stopped and started again."
     from tqdm import tqdm
     if weights.detector is None: raise BadWeights(weights.name, 'there is no detector in it', 'Give weights with one.')
-    old = _scored_before(out, weights)
-    todo = _unscored(clips, old)
-    groups = groups_of(todo, weights, budget)
-    results = _score_groups(groups, weights, device, workers)
-    results = tqdm(results, 'scores', len(groups), unit='group', file=sys.stderr)
-    _collect(results, partial(_keep, clips=todo, old=old, weights=weights, out=out))
-    return read_scores(out)
+    with alone_in(Path(out).parent, f'.{content_key(Path(out).name)}.lock'):
+        old = _scored_before(out, weights)
+        todo = _unscored(clips, old)
+        groups = groups_of(todo, weights, budget)
+        results = _score_groups(groups, weights, device, workers)
+        results = tqdm(results, 'scores', len(groups), unit='group', file=sys.stderr)
+        _collect(results, partial(_keep, clips=todo, old=old, weights=weights, out=out))
+        return read_scores(out)
 
 # %% ../../nbs/judge/64_evaluate.ipynb #948c249e
 def _weights_facts(rows, threshold):
@@ -229,6 +237,12 @@ def _weights_facts(rows, threshold):
     return facts | dict(scale=float(rows.scale.iloc[0]), bias=float(rows.bias.iloc[0]), threshold=threshold)
 
 # %% ../../nbs/judge/64_evaluate.ipynb #c15214c8
+def _p_fake(threshold):
+    "Return a threshold; raise `BadArgument` unless it is a number from 0 to 1."
+    if 0 <= threshold <= 1: return threshold
+    raise BadArgument(f'threshold={threshold}', 'this is no p_fake', 'Give a number from 0 to 1.')
+
+
 def evaluation_report(
     scores: Scores,            # a row per clip
     split: str | None = 'test',   # 'train', 'val' or 'test'; None: all
@@ -238,9 +252,9 @@ def evaluation_report(
 ) -> dict:   # plain data: weights, split, videos, unit, drawn (a sentence), resamples, rows, problems, warnings
     "Evaluate the videos of a table of scores."
     if not len(scores): raise BadArgument('scores', 'no clip has one', f'The reasons:\n{grouped(scores.problems)}')
-    if threshold is not None: check_finite(f'threshold={threshold}', dict(threshold=threshold))
+    if threshold is not None: check_scored(f'threshold={threshold}', dict(threshold=threshold))
     videos = per_video(scores).of_split(split)
-    threshold = one_threshold(videos.rows) if threshold is None else threshold
+    threshold = one_threshold(videos.rows) if threshold is None else _p_fake(threshold)
     found = evaluate(videos, None, threshold, unit, n)
     rows = found.astype(object).where(found.notna(), None).to_dict('records')
     about = dict(weights=_weights_facts(videos.rows, threshold), split=split, videos=len(videos))

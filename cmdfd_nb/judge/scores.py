@@ -136,21 +136,36 @@ def _curves_in(rows):
 
 
 def _check_numbers(path, rows):
-    "Raise `BadManifest` if a score is infinite or not a number."
-    for name in ('score', 'p_fake'):
-        odd = ~np.isfinite(rows[name].to_numpy(float, na_value=np.nan))
-        if not odd.any(): continue
-        cause = f'{name} is not a finite number in row {odd.argmax()} ({odd.sum()} such rows)'
-        raise BadManifest(path, cause, 'Score these clips again.')
+    "Raise `BadManifest` for the first score, p_fake, scale, bias or threshold that cannot be."
+    ranges = dict(score=(-np.inf, np.inf), p_fake=(0, 1), scale=(0, np.inf), bias=(-np.inf, np.inf), threshold=(0, 1))
+    for name, (low, high) in ranges.items():
+        try: values = rows[name].astype(float).to_numpy()
+        except (TypeError, ValueError) as e:
+            raise BadManifest(path, f'column {name} holds no numbers', 'Score the clips again.') from e
+        wrong = ~(np.isfinite(values) & (values >= low) & (values <= high)) | ((name == 'scale') & (values == 0))
+        if not wrong.any(): continue
+        cause = f'{name} is {values[wrong.argmax()]} in row {wrong.argmax()} ({wrong.sum()} such rows)'
+        raise BadManifest(path, cause, 'Score the clips again.')
 
-# %% ../../nbs/judge/63_scores.ipynb #10241eb8
+
+def _about_scores(path, about):
+    "Return curves, problems and warnings among the facts of a file of scores; raise `BadManifest`."
+    about = dict(curves=[], problems=[], warnings=[]) | about
+    kinds = dict(curves=str, problems=dict, warnings=str)
+    for name, kind in kinds.items():
+        if isinstance(about[name], list) and all(isinstance(one, kind) for one in about[name]): continue
+        raise BadManifest(path, f'{name} in its metadata is {about[name]!r:.60}', 'Score the clips again.')
+    return {name: about[name] for name in kinds}
+
+# %% ../../nbs/judge/63_scores.ipynb #8411db8d
 def read_scores(
     path,       # file from `write_scores`
 ) -> Scores:    # raises `BadManifest`
     "Read scores with their problems and warnings."
-    rows, about = read_rows(path, _KINDS, 'Make a file of scores with cmdfd_evaluate.')
-    curves = tuple(about.pop('curves', None) or _curves_in(rows))
+    rows, found = read_rows(path, _KINDS, 'Make a file of scores with cmdfd_evaluate.')
+    about = _about_scores(path, found)
+    curves = tuple(about.pop('curves') if 'curves' in found else _curves_in(rows))
     _check_columns(path, rows, curves)
     _check_numbers(path, rows)
-    kept = {name: about[name] for name in ('problems', 'warnings') if name in about}
-    return Scores(rows.assign(weights_sha256=rows.weights_sha256.fillna('')), curves, **kept)
+    about.pop('curves', None)
+    return Scores(rows.assign(weights_sha256=rows.weights_sha256.fillna('')), curves, **about)

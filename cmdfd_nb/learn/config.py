@@ -21,8 +21,15 @@ def _check_above_zero(config, names):
     for name in names:
         value = getattr(config, name)
         if name == 'window' and value is None: continue
-        if isinstance(value, (int, float)) and value > 0: continue
+        if isinstance(value, (int, float)) and 0 < value < np.inf: continue
         raise BadArgument(f'{name}={value!r}', 'nothing would be learned', 'Give a number above 0.')
+
+
+def _check_rates(config, names):
+    "Raise `BadArgument` for the first field that is not a number, or below 0."
+    for name in names:
+        if 0 <= getattr(config, name) < np.inf: continue
+        raise BadArgument(f'{name}={getattr(config, name)}', 'this is no number from 0', 'Give 0 or a number above.')
 
 # %% ../../nbs/learn/51_config.ipynb #f73d669a
 @dataclass(frozen=True)
@@ -31,7 +38,7 @@ class TrainConfig(Settings):
     kind: str = 'correlation'        # name of the detector in the registry
     preset: str = 'paper'            # of the detector, e.g. 'paper', 'official' or 'tiny'
     detector: dict = field(default_factory=dict)   # fields of the detector's configuration to change
-    terms: tuple = ('all',)          # of its loss; 'all' or None: all that its class has
+    terms: tuple | None = ('all',)   # of its loss; 'all' or None: all that its class has
     epochs: int = 100                # a detector that is fitted without gradients takes one
     lr: float = 1e-4                 # the first rate of 'decay', the highest of 'one_cycle'
     schedule: str = choice('decay', 'one_cycle')
@@ -54,6 +61,7 @@ class TrainConfig(Settings):
         for term in self.terms or ('',): one_of('terms', term, known)
         configure(self.kind, self.preset, **self.detector)   # raises for a wrong preset or field
         _check_above_zero(self, ('epochs', 'lr', 'budget', 'window'))
+        _check_rates(self, ('decay', 'weight_decay', 'clip_norm'))
 
 # %% ../../nbs/learn/51_config.ipynb #08d2c07e
 _TRAINING = dict(   # name of a preset: fields that differ from the defaults

@@ -6,18 +6,21 @@
 __all__ = ['Run', 'train']
 
 # %% ../../nbs/learn/54_loop.ipynb #eb34e4f7
+import contextlib
 import json
+import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import torch
 from fastcore.basics import patch
 
-from ..core import REAL, BadArgument
-from ..store import atomic_path, claim
+from ..core import REAL, BadArgument, CmdfdError
+from ..store import alone_in, atomic_path, claim, read_facts, sweep
 from ..media.preprocess import read_part
 from ..models.agreement import kept_cont
-from ..models.checkpoint import Weights, check_teachers, save_weights
+from ..models.checkpoint import Weights, check_teachers, load_weights, save_weights
 from ..data.clips import ClipTable
 from ..data.batches import frame_batches, loader
 from .config import TrainConfig, rate_at
@@ -102,13 +105,38 @@ def main(self: Run):     # of several processes, the one that writes
 
 
 @patch
+def _claim(self: Run):
+    "Write down what the folder is for, or check it; raises `BadArgument`."
+    claim(self.out, 'run.json', self.identity, 'Name another folder with --out, or delete this one.')
+
+
+@patch
+def alone(self: Run):   # a context; raises `BadArgument` if the folder holds another run
+    "Hold the folder, so that a second process that trains the same waits."
+    if not self.main: return contextlib.nullcontext()
+    self._claim()   # another run is refused at once, before it waits
+    return alone_in(self.out)
+
+
+@patch
+def _check_kept(self: Run, progress):
+    "Raise `ValueError` or `BadWeights` unless the weights of the best epoch, or newer ones, are there."
+    if not progress.epoch: return
+    found = load_weights(self.out/'best.safetensors').provenance.get('epoch')
+    best = self._best_of(progress).get('epoch')
+    if found == best or (isinstance(found, int) and found > progress.epoch): return
+    raise ValueError(f'best.safetensors is of epoch {found}, not {best}')
+
+
+@patch
 def enter(self: Run):   # raises `BadArgument` if the folder holds another run
     "Claim the folder and take up the saved state."
     if self.main:
-        claim(self.out, 'run.json', self.identity, 'Name another folder with --out, or delete this one.')
-        for half in self.out.glob('.*-*.*'): half.unlink()   # a kill may have come while it was written
+        self._claim()
+        sweep(self.out)   # a kill may have come while something was written
     self.accelerator.wait_for_everyone()
-    self.progress = load_state(self.out/'state.pt', self.accelerator, self.model, self.optimizer)
+    state = self.out/'state.pt'
+    self.progress = load_state(state, self.accelerator, self.model, self.optimizer, self._check_kept)
     begun = self.progress.processes
     self.progress.processes = self.accelerator.num_processes
     if begun not in (0, self.progress.processes):
@@ -202,12 +230,17 @@ def settle(self: Run):
     detector.train()
 
 # %% ../../nbs/learn/54_loop.ipynb #e2569b9d
+@patch
+def _best_of(self: Run, progress):
+    "Return the record of the epoch to keep: the one with the best validation AUC, or the last if only reals may count."
+    reals_only = self.accelerator.unwrap_model(self.model).learns_from == 'reals'
+    return progress.history[-1] if reals_only else progress.best
+
+
 @patch(as_prop=True)
 def best(self: Run) -> dict:   # of the finished epochs
-    "Return the record of the epoch to keep: the one with the best validation AUC, or the last if only reals may count."
-    history = self.progress.history
-    reals_only = self.accelerator.unwrap_model(self.model).learns_from == 'reals'
-    return history[-1] if reals_only else self.progress.best
+    "Return the record of the epoch to keep."
+    return self._best_of(self.progress)
 
 # %% ../../nbs/learn/54_loop.ipynb #307cb8c6
 @patch
@@ -257,6 +290,20 @@ def keep(self: Run,
     self.save()
     self.accelerator.wait_for_everyone()
 
+
+@patch
+def mend(self: Run,
+    command: str,    # how the run was started
+):
+    "Write the last weights and the record again if they are damaged or missing; told in one line."
+    if not self.progress.epoch or self.progress.step: return
+    try:
+        load_weights(self.out/'last.safetensors')
+        return read_facts(self.out/'record.json', 'Train on.')
+    except CmdfdError as e: lost = e
+    if self.main: print(f'{lost.file}: this is written again ({lost.cause})', file=sys.stderr)
+    self.keep(self.progress.history[-1], command)
+
 # %% ../../nbs/learn/54_loop.ipynb #415b207e
 def _line_about(about, terms, progress, epochs):
     "Return an epoch's record as a line."
@@ -273,6 +320,16 @@ def steps(self: Run):   # of the whole run; none where the detector is fitted wi
     return self.epochs * len(batches_of(self.train_clips, self.config, 0, self.accelerator.num_processes))
 
 # %% ../../nbs/learn/54_loop.ipynb #86dc8c04
+@patch
+def all_epochs(self: Run, bar, save_every, watch, command):
+    "Run the epochs that are left."
+    p = self.progress
+    while p.epoch < self.epochs:
+        self.learn_epoch(bar, save_every, watch) if self.optimizer else self.fit_once()
+        self.keep(about := self.judge(), command)
+        if self.main: bar.write(_line_about(about, self.config.terms, p, self.epochs))
+
+
 def train(
     clips: ClipTable,                # with splits, from `preprocess_all`
     out,                             # folder of the run; one that was interrupted goes on
@@ -285,13 +342,11 @@ def train(
     "Train a detector."
     from tqdm import tqdm
     run = Run(clips, out, config or TrainConfig(), **how)
-    run.enter()
-    run.accelerator.init_trackers('tensorboard')
-    p = run.progress
-    with tqdm(total=run.steps, initial=p.steps, unit='step', disable=None if run.main else True) as bar:
-        while p.epoch < run.epochs:
-            run.learn_epoch(bar, save_every, watch) if run.optimizer else run.fit_once()
-            run.keep(about := run.judge(), command)
-            if run.main: bar.write(_line_about(about, run.config.terms, p, run.epochs))
-    run.accelerator.end_training()
-    return json.loads((run.out/'record.json').read_text())
+    with run.alone():
+        run.enter()
+        run.mend(command)
+        run.accelerator.init_trackers('tensorboard')
+        bar = partial(tqdm, total=run.steps, initial=run.progress.steps, unit='step', disable=None if run.main else True)
+        with bar() as shown: run.all_epochs(shown, save_every, watch, command)
+        run.accelerator.end_training()
+        return read_facts(run.out/'record.json', 'Start the run again.')

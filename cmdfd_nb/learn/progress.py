@@ -7,18 +7,22 @@ __all__ = ['Progress', 'save_state', 'load_state', 'identity_of', 'versions', 'p
 
 # %% ../../nbs/learn/53_progress.ipynb #8500c9a8
 import json
+import math
+import pickle
 import platform
 import sys
-from dataclasses import asdict, dataclass, field
+from copy import deepcopy
+from dataclasses import asdict, dataclass, field, fields
 from importlib.metadata import version
 from pathlib import Path
 
 import torch
 
+from ..core import BadWeights
 from ..store import atomic_path, content_key
 from ..media.preprocess import load_clip
 from ..models.detectors import Detector
-from ..models.checkpoint import CALIBRATION, Weights, worst_domain
+from ..models.checkpoint import CALIBRATION, Weights, check_finite, check_fit, check_numbers, worst_domain
 from ..data.clips import ClipTable
 from .config import TrainConfig
 from .optimise import start_domain
@@ -51,22 +55,79 @@ def save_state(
     "Write the state of a run, whole or not at all."
     parts = dict(model=accelerator.unwrap_model(model), optimizer=optimizer, scaler=accelerator.scaler)
     state = {name: part.state_dict() for name, part in parts.items() if part is not None}
-    with atomic_path(path) as part: torch.save(dict(state, progress=asdict(progress)), part)
+    with atomic_path(path) as part, open(part, 'wb') as f: torch.save(dict(state, progress=asdict(progress)), f)
 
 # %% ../../nbs/learn/53_progress.ipynb #dcd9339d
+_COUNTS = ('epoch', 'step', 'steps', 'processes')
+
+
+def _is_number(value): return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _progress_of(values):
+    "Return the `Progress` in a saved state; raise `ValueError` if it cannot be one."
+    names = {f.name for f in fields(Progress)}
+    if not isinstance(values, dict) or set(values) != names: raise ValueError(f'progress is {values!r:.60}')
+    p = Progress(**values)
+    counted = all(isinstance(getattr(p, name), int) and 0 <= getattr(p, name) < 2 ** 40 for name in _COUNTS)
+    if not counted or not _is_number(p.seconds) or p.seconds < 0 or p.step > p.steps: raise ValueError('its counts are none')
+    if not isinstance(p.sums, dict) or not all(map(_is_number, p.sums.values())): raise ValueError('its losses are no numbers')
+    known = isinstance(p.history, list) and all(isinstance(e, dict) and _is_number(e.get('auc')) for e in p.history)
+    if not known or len(p.history) != p.epoch: raise ValueError('its history does not fit its epochs')
+    for about in p.history: check_numbers(about, 'its history')
+    return p
+
+# %% ../../nbs/learn/53_progress.ipynb #c4d35a90
+def _check_moments(optimizer, state):
+    "Raise `ValueError` unless the saved moments of an optimiser fit its parameters and are finite."
+    params = [p for group in optimizer.param_groups for p in group['params']]
+    if [len(g['params']) for g in state['param_groups']] != [len(g['params']) for g in optimizer.param_groups]:
+        raise ValueError('its optimiser has other parameters')
+    for i, moments in state['state'].items():
+        for name, value in moments.items():
+            if not isinstance(value, torch.Tensor) or not value.isfinite().all() or value.dim() and value.shape != params[i].shape:
+                raise ValueError(f'{name} of its parameter {i} does not fit')
+
+
+def _restore(state, accelerator, model, optimizer):
+    "Fill model, optimiser and scaler from a saved state after checking it; return its `Progress`."
+    progress = _progress_of(state['progress'])
+    own = accelerator.unwrap_model(model)
+    check_fit({name: v.shape for name, v in own.state_dict().items()}, state['model'], 'its model', 'Begin anew.')
+    check_finite(state['model'], 'its model')
+    if optimizer: _check_moments(optimizer, state['optimizer'])
+    own.load_state_dict(state['model'])
+    if optimizer: optimizer.load_state_dict(state['optimizer'])
+    if accelerator.scaler: accelerator.scaler.load_state_dict(state['scaler'])
+    return progress
+
+# %% ../../nbs/learn/53_progress.ipynb #5e62bc24
+_DAMAGED = (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, LookupError, TypeError, AttributeError,
+            ArithmeticError, MemoryError, AssertionError, ImportError, BadWeights)   # what broken files raise
+
+
+def _accept(progress): "Take any progress."
+
+
 def load_state(
     path,             # from `save_state`
     accelerator,      # of accelerate
     model,            # prepared by it; filled in place
     optimizer,        # prepared by it; filled in place, or None
-) -> Progress:        # a new one if there is no file
+    check=_accept,    # function of the `Progress` found; raises `ValueError` or `BadWeights` if the run cannot go on from it
+) -> Progress:        # a new one if there is no file, or if it is damaged
     "Restore the state of a run."
     if not Path(path).exists(): return Progress()
-    state = torch.load(path, 'cpu', weights_only=True)
-    accelerator.unwrap_model(model).load_state_dict(state['model'])
-    if optimizer: optimizer.load_state_dict(state['optimizer'])
-    if accelerator.scaler: accelerator.scaler.load_state_dict(state['scaler'])
-    return Progress(**state['progress'])
+    before = [deepcopy(part.state_dict()) if part else None for part in (accelerator.unwrap_model(model), optimizer)]
+    try:
+        state = torch.load(path, 'cpu', weights_only=True)
+        check(_progress_of(state['progress']))
+        return _restore(state, accelerator, model, optimizer)
+    except _DAMAGED as e:
+        print(f'{path}: the run cannot go on from this state and begins anew ({e!s:.200})', file=sys.stderr)
+    accelerator.unwrap_model(model).load_state_dict(before[0])
+    if optimizer: optimizer.load_state_dict(before[1])
+    return Progress()
 
 # %% ../../nbs/learn/53_progress.ipynb #a2fe160c
 def identity_of(

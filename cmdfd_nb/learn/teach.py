@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from torch.utils.data import Dataset
 
-from ..core import BadArgument, Settings, choices, seed_everything
+from ..core import BadArgument, Settings, choices, seed_everything, within
 from ..media.preprocess import read_part
 from ..models.encoders import frame_mask
 from ..models.teachers import ASR, VSR, lip_frontend, teacher_config
@@ -33,12 +33,12 @@ class LessonConfig(Settings):
     listen: int = 20            # epochs of the ASR model
     read: int = 20              # epochs of the lip reader
     stretch: int = 40           # frames that the lip reader sees of a clip, every other time
-    words: float = .3           # weight of CTC in the loss of the lip reader; the rest is the ASR model's
-    common: tuple = (.5, .75)   # of ASR and lip reader: how far what is common is discounted, see `emphasise`
-    temperature: float = .3     # of the lip reader's posterior; below 1 sharpens
-    lr: float = 2e-3            # the highest; it rises for three tenths of the steps and falls to nothing
-    weight_decay: float = .01   # of AdamW
-    clip_norm: float = 5.       # largest norm of the gradients
+    words: float = within(.3, 0, 1)   # weight of CTC in the loss of the lip reader; the rest is the ASR model's
+    common: tuple = within((.5, .75), 0, 100)   # of ASR and lip reader: how far what is common is discounted, see `emphasise`
+    temperature: float = within(.3, .001, 1000)   # of the lip reader's posterior; below 1 sharpens
+    lr: float = within(2e-3, 0, 1000)   # the highest; it rises for three tenths of the steps and falls to nothing
+    weight_decay: float = within(.01, 0, 1000)   # of AdamW
+    clip_norm: float = within(5., 1e-9, 1e9)   # largest norm of the gradients
     budget: int = 500           # frames of a batch for the ASR model
     read_budget: int = 220      # for the lip reader: it needs steps more than it needs large ones
     augment: tuple = choices(*KINDS, default=('none', 'flip', 'exposure'))   # what is done to the pictures

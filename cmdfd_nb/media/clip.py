@@ -8,17 +8,18 @@ __all__ = ['STANDARD_VIEWS', 'PreprocessConfig', 'cut_config', 'cut_settings', '
 
 # %% ../../nbs/media/18_clip.ipynb #33753050
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import partial
-from itertools import count, pairwise
+from itertools import count, islice, pairwise
 from pathlib import Path
 
 import numpy as np
+from fastcore.basics import patch
 
-from ..core import BadArgument, NoFace, Settings, TooShort, choice, one_of
+from ..core import FPS, BadArgument, NoFace, Settings, TooShort, choice, one_of
 from ..store import sha256_of
-from .read import probe
-from .lockstep import RETIME, lockstep
+from .streams import told
+from .lockstep import RETIME, course_of, lockstep
 from .faces import gray, make_detector
 from .tracks import Track, smooth_boxes, track_faces, whole_frame_track
 from .crop import crop, resample
@@ -26,6 +27,12 @@ from .views import cut_views, expected, sources, find_view
 
 # %% ../../nbs/media/18_clip.ipynb #0d966672
 STANDARD_VIEWS = ('faces', 'lips', 'mfcc', 'stft', 'audio')   # of the paper's detector, its teachers, and a listener
+
+
+def _check_track(name, number):
+    "Raise `BadArgument` unless a number may be that of a track."
+    if number is None or (isinstance(number, int) and number >= 0): return
+    raise BadArgument(f'{name}={number!r}', 'this is no number of a track', 'Count from 0, or leave it out.')
 
 
 @dataclass(frozen=True)
@@ -42,15 +49,29 @@ class PreprocessConfig(Settings):
     channels: str = choice('rgb', 'swapped')   # gray of faces; swapped: red weighs as blue (the authors')
     retime: str = choice(*RETIME)          # pictures by their own times, or laid evenly over the sound
     mfcc_window_s: float = .040            # seconds: .040 (the authors'), .025 (TalkNet's)
-    audio_track: int = 0                   # number of the sound track in the file
+    video_track: int | None = None         # number of the picture track in the file, from 0; None: by `media.streams`
+    audio_track: int | None = None         # number of the sound track in the file, from 0; None: by `media.streams`
     views: tuple = STANDARD_VIEWS          # names of the views that are cut, see `media.views`
 
     def __post_init__(self):
         super().__post_init__()
         for name in self.views: find_view(name)   # raises for an unknown one
+        for name in ('video_track', 'audio_track'):
+            _check_track(name, getattr(self, name))
         if 0 < self.min_frames <= self.max_frames // 2: return
         cause = f'equal parts of at most {self.max_frames} frames could be shorter than min_frames={self.min_frames}'
         raise BadArgument(f'max_frames={self.max_frames}', cause, 'Give at least twice min_frames.')
+
+# %% ../../nbs/media/18_clip.ipynb #399a8e53
+@patch(cls_method=True)
+def from_dict(cls: PreprocessConfig,
+    values: dict,                # field name to value
+    file='the settings',         # their source, for the message
+) -> PreprocessConfig:           # raises `BadArgument` on unknown fields
+    "Build settings from these values, with defaults for the others."
+    old = {f.name for f in fields(cls)} - set(values) == {'video_track'}
+    if old and values['audio_track'] == 0: values = values | dict(audio_track=None)
+    return super(PreprocessConfig, cls).from_dict(values, file)
 
 # %% ../../nbs/media/18_clip.ipynb #4cebcb49
 _CUTS = dict(paper={}, tiny={}, official=dict(faces='whole', channels='swapped', long='first'))
@@ -94,6 +115,7 @@ class Clip:
     source_sha256: str     # of the video's bytes
     audio_source: str = ''  # file name of the sound, where it is not the video's own
     settings: PreprocessConfig = field(default_factory=PreprocessConfig)
+    notes: tuple = ()      # sentences: what is worth telling about the file, e.g. that a gap was cut out
 
     def __len__(self): return len(self.boxes)
 
@@ -115,17 +137,25 @@ class Part:
     boxes: np.ndarray  # (T, 4) float32
 
 # %% ../../nbs/media/18_clip.ipynb #46685798
+def _spans(n, most, overlap=0):
+    "Return (first, stop) of equal parts of at most so many frames, each of which shares frames with the next."
+    count = 1 if n <= most else -(-(n - overlap) // (most - overlap))
+    edges = np.linspace(0, n - (overlap if count > 1 else 0), count + 1).round().astype(int).tolist()
+    return [(a, b + overlap if count > 1 else b) for a, b in pairwise(edges)]
+
+# %% ../../nbs/media/18_clip.ipynb #05434688
 def cut_tracks(
     tracks: list,      # of `Track`
     max_frames: int,   # at most, per part
     long: str = 'parts',   # 'first': keep the first frames of a longer track alone
+    overlap: int = 0,  # frames that a part shares with the next one of its track
 ) -> list[Part]:       # by first frame
     "Cut tracks into equal parts."
     if long == 'first': tracks = [Track(track.start, track.boxes[:max_frames]) for track in tracks]
     parts = []
     for number, track in enumerate(tracks):
-        edges = np.linspace(0, len(track), -(-len(track) // max_frames) + 1).round().astype(int).tolist()
-        parts += [Part(number, k, track.start + a, track.boxes[a:b]) for k, (a, b) in enumerate(pairwise(edges))]
+        spans = enumerate(_spans(len(track), max_frames, overlap))
+        parts += [Part(number, k, track.start + a, track.boxes[a:b]) for k, (a, b) in spans]
     return sorted(parts, key=lambda part: part.start)
 
 # %% ../../nbs/media/18_clip.ipynb #7a04c59e
@@ -138,22 +168,37 @@ def _checked(path, tracks, n, least):
     raise NoFace(path, f'no face stays for {least} frames', remedy)
 
 # %% ../../nbs/media/18_clip.ipynb #1e0fbdd9
+def _whole_tracks(pictures, gaps, least):
+    "Return the track from edge to edge, a new one after each gap."
+    shape = None
+    n = 0
+    for n, picture in enumerate(pictures, 1): shape = picture.shape
+    edges = [0, *(gap for gap in gaps if gap < n), n]
+    return [whole_frame_track(b - a, *shape[:2], a) for a, b in pairwise(edges) if shape and b - a >= least]
+
+def _tracks_of(pictures, config, gaps, detector):
+    "Return the smoothed tracks through some pictures."
+    if config.faces == 'whole': return _whole_tracks(pictures, gaps, config.min_frames)
+    detector = detector or make_detector(config.detector, config.model or None)
+    found = track_faces(pictures, detector, config.detect_every, config.min_frames, gaps=gaps)
+    return [Track(track.start, smooth_boxes(track.boxes)) for track in found]
+
+# %% ../../nbs/media/18_clip.ipynb #80e924db
 def find_tracks(
     path,                        # video
     config: PreprocessConfig,    # its `faces`, `detector`, `detect_every`, `min_frames` count
     audio_path=None,             # file to take the sound from, if not the video itself
     detector: Callable = None,   # from a frame to boxes with scores; by default the one that `config` names
+    notes: list | None = None,   # that notes on the file are appended to, see `lockstep`
 ) -> list[Track]:                # smoothed; raises `TooShort`, `NoFace` and the errors of `lockstep`
     "Find and follow the faces of a video (first pass)."
+    how = config.audio_track, audio_path, config.retime, config.video_track, notes
+    course = course_of(path, *how)
+    if course.lead: told(notes, f'Its first {course.lead / FPS:.2f} s lack picture or sound: they are not scored.')
     ticks = count()
-    pairs = lockstep(path, config.audio_track, audio_path, config.retime)
-    pictures = (picture for (picture, _), _ in zip(pairs, ticks))
-    if config.faces == 'track':
-        detector = detector or make_detector(config.detector, config.model or None)
-        found = track_faces(pictures, detector, config.detect_every, config.min_frames)
-        tracks = [Track(track.start, smooth_boxes(track.boxes)) for track in found]
-    else:
-        tracks = [whole_frame_track(sum(1 for _ in pictures), probe(path).height, probe(path).width)]
+    pictures = (picture for (picture, _), _ in zip(islice(lockstep(path, *how), course.lead, None), ticks))
+    tracks = _tracks_of(pictures, config, course.timeline.gaps, detector)
+    tracks = [Track(track.start + course.lead, track.boxes) for track in tracks]
     return _checked(path, tracks, next(ticks), config.min_frames)
 
 # %% ../../nbs/media/18_clip.ipynb #f58677d0
@@ -167,25 +212,30 @@ _LOOKS = dict(gray=gray, swapped=_swapped_gray, rgb=np.asarray)   # what is done
 class _Open:
     "A part that is being filled."
     part: Part
-    crops: dict        # 'gray', 'rgb' to a list of (224, 224[, 3]) uint8
+    crops: dict        # 'gray', 'rgb' to (T, 224, 224[, 3]) uint8, or None before the first frame
     sounds: list       # of (640,)
 
     def add(self, i, looks, sound, square):
-        box = self.part.boxes[i - self.part.start]
-        for kind, crops in self.crops.items(): crops.append(square(looks[kind], box))
+        k = i - self.part.start
+        for kind in self.crops:
+            image = square(looks[kind], self.part.boxes[k])
+            if k == 0: self.crops[kind] = np.empty((len(self.part.boxes), *image.shape), image.dtype)
+            self.crops[kind][k] = image
         self.sounds.append(sound)
 
     @property
     def full(self): return len(self.sounds) == len(self.part.boxes)
 
     def material(self):
-        return {kind: np.stack(crops) for kind, crops in self.crops.items()} | dict(sound=np.concatenate(self.sounds))
+        "Hand the crops over, and keep none."
+        crops, self.crops = self.crops, {}
+        return crops | dict(sound=np.concatenate(self.sounds))
 
 # %% ../../nbs/media/18_clip.ipynb #2b26ef71
 def _start(parts, i, kinds):
     "Take the parts that begin at frame i off the list and open them."
     found = []
-    while parts and parts[0].start == i: found.append(_Open(parts.pop(0), {kind: [] for kind in kinds}, []))
+    while parts and parts[0].start == i: found.append(_Open(parts.pop(0), dict.fromkeys(kinds), []))
     return found
 
 # %% ../../nbs/media/18_clip.ipynb #fe5c15d2
@@ -219,11 +269,16 @@ def clips(
     config: PreprocessConfig = PreprocessConfig(),   # how faces are found and which views are cut
     audio_path=None,             # file to take the sound from, if not the video itself
     detector: Callable = None,   # from a frame to boxes with scores; by default the one that `config` names
+    notes: list | None = None,   # that notes on the file are appended to, see `lockstep`
+    overlap: int = 0,            # frames that a part of a long track shares with the next one
 ) -> Iterator[Clip]:             # each when its last frame has been read
     "Yield the clips of a video: one per face track, more where a track is long. Memory does not grow with length."
-    parts = cut_tracks(find_tracks(path, config, audio_path, detector), config.max_frames, config.long)
+    notes = [] if notes is None else notes
+    tracks = find_tracks(path, config, audio_path, detector, notes)
+    parts = cut_tracks(tracks, config.max_frames, config.long, overlap)
     source = Path(path).name, sha256_of(path), Path(audio_path).name if audio_path else ''
-    pairs = lockstep(path, config.audio_track, audio_path, config.retime)
+    pairs = lockstep(path, config.audio_track, audio_path, config.retime, config.video_track, notes)
     for part, material in cut_out(parts, pairs, square_of(config), sources(config.views, config) - {'sound'}):
         views = cut_views(config.views, material, config)
-        yield Clip(views, part.boxes, part.start, part.track, part.part, *source, config)
+        del material    # while you work on the clip
+        yield Clip(views, part.boxes, part.start, part.track, part.part, *source, config, tuple(notes))

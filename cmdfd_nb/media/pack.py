@@ -121,6 +121,6 @@ def unpack_sound(
     data,   # (M,) uint8, from `pack_sound`
 ):          # (N,) float32 in [-1, 1)
     "Decode packed sound."
-    with av.open(io.BytesIO(data.tobytes())) as file:
+    with av.open(io.BytesIO(data.tobytes()), format='flac') as file:
         blocks = [frame.to_ndarray()[0] for frame in file.decode(audio=0)]
     return np.concatenate(blocks).astype(np.float32) / np.float32(2**15)

@@ -7,7 +7,7 @@ __all__ = ['ABOUT', 'OUTCOME', 'save_clip', 'clip_header', 'opened_clip', 'frame
            'bytes_per_frame', 'clip_key', 'clip_path', 'preprocess']
 
 # %% ../../nbs/media/19_preprocess.ipynb #7ec78458
-import json, re
+import json, re, sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from ..core import BadArgument, UnreadableMedia
-from ..store import atomic_path, content_key, sha256_of
+from ..store import atomic_path, content_key, json_object, sha256_of
 from .read import opened
 from .views import expected, find_view
 from .clip import STANDARD_VIEWS, Clip, PreprocessConfig, clips
@@ -73,18 +73,32 @@ def save_clip(
 ):
     "Write a clip, whole or not at all; the same clip gives the same bytes."
     about = {name: getattr(clip, name) for name in ABOUT} | dict(settings=clip.settings.to_dict())
-    about |= dict(format=_FORMAT, views=list(clip.views))
+    about |= dict(format=_FORMAT, views=list(clip.views)) | (dict(notes=clip.notes) if clip.notes else {})
     with atomic_path(path) as part:
         tensors = _stored(clip, packed) | dict(boxes=clip.boxes)
         save_file(tensors, part, metadata=dict(clip=json.dumps(about, sort_keys=True)))
 
 # %% ../../nbs/media/19_preprocess.ipynb #63cfbfc9
-def _not_a_clip(path):
+def _not_a_clip(path, error):
     "Return the error for a file that is no clip."
-    return UnreadableMedia(path, 'it is not a preprocessed clip', 'Delete it and run cmdfd_preprocess again.')
+    cause = f'it is not a preprocessed clip ({type(error).__name__}: {error!s:.120})'
+    return UnreadableMedia(path, cause, 'Delete it and run cmdfd_preprocess again.')
 
 
-_BROKEN = (SafetensorError, OSError, KeyError, TypeError, ValueError, FFmpegError)
+_BROKEN = (SafetensorError, OSError, LookupError, TypeError, ValueError, AttributeError, ArithmeticError, MemoryError,
+           FFmpegError)
+
+
+def _is_count(value): return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2 ** 31
+
+
+def _check_header(about):
+    "Raise `ValueError` for a fact in the header of a clip that cannot be."
+    rules = dict.fromkeys(('start', 'track', 'part'), _is_count)
+    rules |= dict.fromkeys(('source', 'source_sha256', 'audio_source'), lambda x: isinstance(x, str))
+    rules |= dict(settings=lambda x: isinstance(x, dict), views=lambda x: isinstance(x, list) and len(set(x)) == len(x))
+    for name, fits in rules.items():
+        if not fits(about[name]): raise ValueError(f'{name} is {about[name]!r:.60}')
 
 
 def clip_header(
@@ -92,8 +106,10 @@ def clip_header(
     file,    # the same, opened by `safe_open`
 ) -> dict:   # fields of `ABOUT`, settings, format, views; raises `UnreadableMedia` for an older format
     "Return the header of an open clip."
-    about = json.loads(file.metadata()['clip'])
-    if about.get('format') == _FORMAT: return about
+    about = json_object(file.metadata()['clip'])
+    if about.get('format') == _FORMAT:
+        _check_header(about)
+        return about
     cause = f'it was written in format {about.get("format", 1)} of clips, and this version reads {_FORMAT}'
     raise UnreadableMedia(path, cause, 'Run cmdfd_preprocess again, into a new folder.')
 
@@ -105,7 +121,10 @@ def opened_clip(
     "Open a clip's file, and name it in the error if it cannot be read."
     try:
         with safe_open(path, 'numpy') as file: yield file, clip_header(path, file)
-    except _BROKEN as e: raise _not_a_clip(path) from e
+    except _BROKEN as e: raise _not_a_clip(path, e) from e
+    except BadArgument as e:   # e.g. of a view that is not registered here
+        if e.file == str(path): raise
+        raise UnreadableMedia(path, f'{e.file}: {e.cause}', e.remedy) from e
 
 # %% ../../nbs/media/19_preprocess.ipynb #2988cb9a
 def _rows(name, start, stop):
@@ -128,20 +147,38 @@ def _read_sound(file):
     return unpack_sound(file.get_tensor('audio:flac')) if 'audio:flac' in names else file.get_tensor('audio')
 
 
-def _read_view(file, name, settings, start=0, stop=None):
-    "Return the rows of a view that belong to a stretch of frames."
+def _stored_view(file, name, settings, start=0, stop=None):
+    "Return the rows of a view that belong to a stretch of frames, as they are in the file."
     there = set(file.keys())
     if name in there: return file.get_slice(name)[_rows(name, start, stop)]
     if f'{name}:h264' in there: return _read_packed(file, name, expected(name, 1)[0][1:], start, stop)
     if name == 'audio': return _read_sound(file)[_rows(name, start, stop)]
     return _derive(name, _read_sound(file), settings)[_rows(name, start, stop)]
 
+
+def _frames_of(file):
+    "Return how many frames an open clip has; raise `ValueError` for boxes of another shape."
+    frames, *four = file.get_slice('boxes').get_shape()
+    if four == [4]: return frames
+    raise ValueError(f'boxes are {[frames, *four]}')
+
+
+def _read_view(file, name, settings, start=0, stop=None):
+    "Return the rows of a view that belong to a stretch of frames; raise `ValueError` if they do not fit or are no numbers."
+    array = _stored_view(file, name, settings, start, stop)
+    frames = len(range(*slice(start, stop).indices(_frames_of(file))))
+    shape, dtype = expected(name, frames)
+    if (array.shape, array.dtype) != (shape, dtype):
+        raise ValueError(f'{name} is {array.dtype} {array.shape}, not {dtype} {shape}')
+    if dtype.kind == 'f' and not np.isfinite(array).all(): raise ValueError(f'{name} holds not-a-number')
+    return array
+
 # %% ../../nbs/media/19_preprocess.ipynb #e2246aad
 def frames_in(
     path,    # file that `save_clip` wrote
 ) -> int:    # raises `UnreadableMedia`
     "Return how many frames a clip has, from the header of its file."
-    with opened_clip(path) as (file, _): return file.get_slice('boxes').get_shape()[0]
+    with opened_clip(path) as (file, _): return _frames_of(file)
 
 # %% ../../nbs/media/19_preprocess.ipynb #76cb76ed
 def _lacks(path, missing):
@@ -151,15 +188,22 @@ def _lacks(path, missing):
     return BadArgument(path, cause, f'Preprocess again, and name {wanted} among the views.')
 
 # %% ../../nbs/media/19_preprocess.ipynb #33df80be
+def _settings_in(about, path):
+    "Return the settings in the header of a clip; raise `UnreadableMedia`."
+    try: return PreprocessConfig.from_dict(about['settings'], path)
+    except BadArgument as e: raise _not_a_clip(path, e) from e
+
+# %% ../../nbs/media/19_preprocess.ipynb #fc0bbfcb
 def load_clip(
     path,      # file that `save_clip` wrote
 ) -> Clip:     # raises `UnreadableMedia`
     "Read a clip."
     with opened_clip(path) as (file, about):
-        settings = PreprocessConfig.from_dict(about['settings'], path)
+        settings = _settings_in(about, path)
         arrays = {name: np.ascontiguousarray(_read_view(file, name, settings)) for name in about['views']}
         boxes = file.get_tensor('boxes')
-    return Clip(arrays, boxes, **{name: about[name] for name in ABOUT}, settings=settings)
+    notes = tuple(about.get('notes', ()))
+    return Clip(arrays, boxes, **{name: about[name] for name in ABOUT}, settings=settings, notes=notes)
 
 # %% ../../nbs/media/19_preprocess.ipynb #ed0912a6
 def read_part(
@@ -171,7 +215,7 @@ def read_part(
     "Read a stretch of some views of a clip."
     with opened_clip(path) as (file, about):
         if missing := set(names) - set(about['views']): raise _lacks(path, missing)
-        settings = PreprocessConfig.from_dict(about['settings'], path)
+        settings = _settings_in(about, path)
         views = {name: _read_view(file, name, settings, start, stop) for name in names}
     return {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in views.items()}
 
@@ -232,8 +276,12 @@ def clip_path(
 def _finished(index):
     "Return the clips that the list of a finished video names, None unless all are there."
     if not index.exists(): return None
-    paths = [index.parent/name for name in json.loads(index.read_text())['clips']]
-    return paths if all(path.exists() for path in paths) else None
+    try:
+        paths = [index.with_name(name) for name in json_object(index.read_bytes())['clips']]
+        for path in paths: frames_in(path)
+        return paths
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, UnreadableMedia) as e:
+        print(f'{index}: the clips it lists are not whole, so they are made anew ({e})', file=sys.stderr)
 
 # %% ../../nbs/media/19_preprocess.ipynb #7b1b8783
 def preprocess(

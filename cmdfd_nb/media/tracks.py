@@ -38,13 +38,14 @@ def is_cut(
 # %% ../../nbs/media/15_tracks.ipynb #f60f3d22
 def _shots(
     frames,  # iterable of (H, W, 3) uint8
+    gaps=(), # numbers of frames before which something is missing
 ):           # yields (frame number, frame, number of the first frame of its shot)
     "Yield frames with the shot they belong to."
     first = 0
     before = None
     for i, frame in enumerate(frames):
         after = thumbnail(frame)
-        if before is not None and is_cut(before, after): first = i
+        if before is not None and (i in gaps or is_cut(before, after)): first = i
         yield i, frame, first
         before = after
 
@@ -52,9 +53,10 @@ def _shots(
 def _looks(
     frames,          # iterable of (H, W, 3) uint8
     every: int = 5,  # frames from one look to the next
+    gaps=(),         # numbers of frames before which something is missing
 ):                   # yields (frame number, frame, number of the first frame of its shot)
     "Yield the frames to look at: the first and the last of every shot, and every Nth between."
-    for here, (_, _, following) in pairwise(chain(_shots(frames), [(-1, None, -1)])):   # beyond the end is another shot
+    for here, (_, _, following) in pairwise(chain(_shots(frames, gaps), [(-1, None, -1)])):   # beyond the end is another shot
         i, _, first = here
         is_last = following != first
         if (i - first) % every == 0 or is_last: yield here
@@ -128,11 +130,12 @@ def track_faces(
     every: int = 5,        # frames from one look to the next
     min_frames: int = 25,  # shorter tracks are dropped
     max_missed: int = 2,   # looks in a row that may miss a face
+    gaps=(),               # numbers of frames before which something was cut out: no track goes on there
 ) -> list[Track]:          # in the order in which they begin; raises `BadArgument` for `every` below 1
     "Track every face that stays long enough through its shot. Remembers boxes, not frames."
     if every < 1: raise BadArgument(f'every={every}', 'the detector cannot look so often', 'Use 1 or more.')
     sightings = []
-    for i, frame, first in _looks(frames, every):
+    for i, frame, first in _looks(frames, every, gaps):
         oldest = max(first, i - every * (max_missed + 1))
         _link(sightings, i, detector(frame)[:, :4], oldest)
     return [track for track in map(_join, sightings) if len(track) >= min_frames]
@@ -142,9 +145,10 @@ def whole_frame_track(
     n: int,       # frames of the video
     height: int,  # pixels
     width: int,   # pixels
+    start: int = 0,   # its first frame
 ) -> Track:
     "Return the track of a video that is one face from edge to edge."
-    return Track(0, np.tile(np.array([0, 0, width, height], np.float32), (n, 1)))
+    return Track(start, np.tile(np.array([0, 0, width, height], np.float32), (n, 1)))
 
 # %% ../../nbs/media/15_tracks.ipynb #17217a3d
 def smooth_boxes(

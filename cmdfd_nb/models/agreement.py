@@ -7,10 +7,13 @@ __all__ = ['DIVERGENCES', 'TEACHER_VIEWS', 'js_divergence', 'mean_kl_divergence'
            'with_gap', 'cont_of', 'kept_cont']
 
 # %% ../../nbs/models/35_agreement.ipynb #971737aa
+import sys
 from copy import copy, deepcopy
 from pathlib import Path
 
+import numpy as np
 import torch
+from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 from torch.nn.utils.rnn import pad_sequence
 
@@ -163,6 +166,18 @@ def _complete(found, paths, kept, teachers, device, rule):
         if found: _keep_cont(kept, found)
 
 # %% ../../nbs/models/35_agreement.ipynb #b98742db
+def _kept_curves(kept):
+    "Return the curves in a file; none, told in one line, if there is no such file or it is damaged."
+    try:
+        found = load_file(kept) if kept.exists() else {}
+        bad = [name for name, curve in found.items() if curve.ndim != 1 or not np.isfinite(curve).all()]
+        if bad: raise ValueError(f'{bad[0]} holds not-a-number')
+        return found
+    except (SafetensorError, OSError, ValueError, TypeError, MemoryError) as e:
+        print(f'{kept}: Cont is computed anew, since this file is damaged ({e!s:.120})', file=sys.stderr)
+        return {}
+
+# %% ../../nbs/models/35_agreement.ipynb #ef2bfe2b
 def kept_cont(
     folder,           # to keep it in
     paths: list,      # files of clips
@@ -174,7 +189,7 @@ def kept_cont(
     "Return Cont of preprocessed clips, computed when it is first asked for."
     about = (teachers.sha256 or teachers.name, divergence, blank)
     kept = Path(folder)/f'cont-{content_key(*about)[:8]}.safetensors'
-    found = load_file(kept) if kept.exists() else {}
+    found = _kept_curves(kept)
     if missing := [path for path in paths if Path(path).name not in found]:
         _complete(found, missing, kept, teachers, device, dict(divergence=divergence, blank=blank))
     return {name: found[name] for name in sorted({Path(path).name for path in paths})}

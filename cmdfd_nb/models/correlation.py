@@ -15,9 +15,9 @@ import torch.nn.functional as F
 from fastcore.basics import patch
 from torch import nn
 
-from ..core import FACE_SIZE, ROWS_PER_FRAME, BadArgument, Settings, choice
+from ..core import FACE_SIZE, ROWS_PER_FRAME, BadArgument, Settings, choice, within
 from .detectors import Detector, Verdict, register
-from .encoders import AudioEncoder, VisualEncoder, frame_mask, hide, mean_of_frames, normalise
+from .encoders import AudioEncoder, VisualEncoder, check_region, frame_mask, hide, mean_of_frames, normalise
 from .losses import TERMS, total
 
 # %% ../../nbs/models/33_correlation.ipynb #33250d96
@@ -28,15 +28,15 @@ EVIDENCE = dict(cont=('cont',), band=('sync', 'cont', 'gap'))   # curves that a 
 class CorrelationConfig(Settings):
     "Sizes and switches of the correlation detector; saved in every checkpoint."
     preset: str = 'paper'                     # the name these values started from
-    visual_widths: tuple = (64, 128, 256, 512)
-    visual_hidden: int = 256                  # channels before the visual embedding
-    temporal_blocks: int = 5
-    audio_filters: tuple = (16, 32, 64, 128)  # the last is the embedding's size for both modalities
-    audio_blocks: tuple = (3, 4, 6, 3)
-    heads: int = 8                            # of every attention layer
-    dropout: float = .1                       # in the attention layers
-    region: tuple = (0, 0, 112, 112)          # part of the face crop that is looked at: x0, y0, x1, y1
-    highpass: float = 0.                      # pixels: standard deviation of the blur subtracted first; 0: none
+    visual_widths: tuple = within((64, 128, 256, 512), 1, 4096)
+    visual_hidden: int = within(256, 1, 4096)  # channels before the visual embedding
+    temporal_blocks: int = within(5, 0, 64)
+    audio_filters: tuple = within((16, 32, 64, 128), 1, 4096)  # the last is the embedding's size for both modalities
+    audio_blocks: tuple = within((3, 4, 6, 3), 0, 64)
+    heads: int = within(8, 1, 64)  # of every attention layer
+    dropout: float = within(.1, 0, .99)  # in the attention layers
+    region: tuple = within((0, 0, 112, 112), 0, 112)  # part of the face crop that is looked at: x0, y0, x1, y1
+    highpass: float = within(0., 0, 100)  # pixels: standard deviation of the blur subtracted first; 0: none
     across_clips: bool = False                # whether the 3D convolution runs from one clip of a batch into the next
     fusion: str = choice('concat', 'self_attention')
     sync_from: str = choice('embedding', 'attended')
@@ -45,12 +45,13 @@ class CorrelationConfig(Settings):
     blank: str = choice('keep', 'drop')       # drop: Cont compares characters alone, beyond the paper
     contrast: str = choice('frame', 'clip')
     score_by: str = choice('softmax', 'fake_logit')   # difference of both logits, or the logit of fake alone
-    margin: float = 1.                        # distance of Sync and Cont beyond which a fake is left alone; 1: never
+    margin: float = within(1., 0, 1000)  # distance of Sync and Cont beyond which a fake is left alone; 1: never
     evidence: str = choice('none', *EVIDENCE)  # curves that have a vote of their own, beyond the paper
-    evidence_frames: int = 101                # over how many frames they are pooled
+    evidence_frames: int = within(101, 1, 9999)  # over how many frames they are pooled
 
     def __post_init__(self):
         super().__post_init__()
+        check_region(self.region)
         if self.evidence_frames % 2: return
         given = f'evidence_frames={self.evidence_frames}'
         raise BadArgument(given, 'a window needs a frame in its middle', 'Give an odd number.')

@@ -4,13 +4,16 @@
 
 # %% auto #0
 __all__ = ['frame_mask', 'hide', 'mean_of_frames', 'spread', 'normalise', 'ChannelGate', 'AudioBlock', 'AudioEncoder',
-           'standardise', 'highpass', 'TrunkStage', 'VisualFrontend', 'ClipNorm', 'TemporalBlock', 'VisualEncoder']
+           'standardise', 'check_region', 'highpass', 'TrunkStage', 'VisualFrontend', 'ClipNorm', 'TemporalBlock',
+           'VisualEncoder']
 
 # %% ../../nbs/models/31_encoders.ipynb #66f92226
 import torch
 import torch.nn.functional as F
 from fastcore.basics import patch
 from torch import nn
+
+from ..core import FACE_SIZE, BadArgument
 
 # %% ../../nbs/models/31_encoders.ipynb #1006028f
 def frame_mask(
@@ -150,6 +153,17 @@ def standardise(
     "Scale gray levels as the lip-reading front end expects them."
     return (pictures.float() / 255 - .4161) / .1688
 
+# %% ../../nbs/models/31_encoders.ipynb #b66ebd5d
+def check_region(
+    region: tuple,   # x0, y0, x1, y1 in pixels of a face crop
+):                   # raises `BadArgument`
+    "Refuse a part of the face crop that is empty or outside."
+    if len(region) == 4:
+        x0, y0, x1, y1 = region
+        if 0 <= x0 < x1 <= FACE_SIZE and 0 <= y0 < y1 <= FACE_SIZE: return
+    remedy = f'Give x0, y0, x1, y1 inside {FACE_SIZE} × {FACE_SIZE}.'
+    raise BadArgument(f'region={region!r:.60}', 'this is no part of a face crop', remedy)
+
 # %% ../../nbs/models/31_encoders.ipynb #9cbb702a
 def highpass(
     pictures,      # (B, T, H, W) float
@@ -196,6 +210,9 @@ class TrunkStage(nn.Module):
         return self.norm2b(self.conv2b(self.norm1b(self.conv1b(y)).relu()) + x).relu()
 
 # %% ../../nbs/models/31_encoders.ipynb #54e1f763
+_HELD = 1000   # frames of a clip whose pictures are held as floats at one time, where no gradient is wanted
+
+
 class VisualFrontend(nn.Module):
     "Lip-reading front end: a 3D convolution, then a ResNet18 on each frame of gray pictures."
     def __init__(self,
@@ -216,7 +233,10 @@ class VisualFrontend(nn.Module):
         pictures,      # (B, T, H, W) uint8
         lengths=None,  # (B,) frames of each clip
     ):                 # (B, T, widths[-1]), zero where nothing exists
-        x, mask = self.prepare(pictures, frame_mask(lengths, pictures.shape[1], pictures.device))
+        mask = frame_mask(lengths, pictures.shape[1], pictures.device)
+        alone = not (torch.is_grad_enabled() or self.across_clips)
+        if alone and pictures.shape[1] > _HELD + 4: return self.in_turns(pictures, mask)
+        x, mask = self.prepare(pictures, mask)
         size = x.shape[1] if torch.is_grad_enabled() else 100
         x = F.pad(x, (0, 0, 0, 0, 2, 2))
         starts = range(0, x.shape[1] - 4, size)
@@ -257,6 +277,22 @@ def prepare(self: VisualFrontend,
     x = hide(x.movedim(1, -1), mask).movedim(-1, 1)
     if not self.across_clips: return x, mask
     return x.flatten(0, 1)[None], None if mask is None else mask.flatten()[None]
+
+# %% ../../nbs/models/31_encoders.ipynb #b77d5824
+@patch
+def in_turns(self: VisualFrontend,
+    pictures,   # (B, T, H, W) uint8
+    mask,       # (B, T) or None
+):              # (B, T, widths[-1])
+    "Compute the vectors of a long clip stretch by stretch."
+    found = []
+    n = pictures.shape[1]
+    for a in range(0, n, _HELD):
+        b = min(a + _HELD, n)
+        first, stop = max(0, a - 2), min(n, b + 2)
+        near = None if mask is None else mask[:, first:stop].sum(1)
+        found.append(self(pictures[:, first:stop], near)[:, a - first:b - first])
+    return torch.cat(found, 1)
 
 # %% ../../nbs/models/31_encoders.ipynb #65f9a343
 class ClipNorm(nn.Module):

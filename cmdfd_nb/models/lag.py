@@ -14,9 +14,9 @@ import torch.nn.functional as F
 from fastcore.basics import patch
 from torch import nn
 
-from ..core import Settings
+from ..core import BadArgument, Settings, within
 from .detectors import Curve, Detector, Verdict, logits_of, register, register_curve
-from .encoders import AudioEncoder, VisualEncoder, hide
+from .encoders import AudioEncoder, VisualEncoder, check_region, hide
 from .typical import Typical
 
 # %% ../../nbs/models/357_lag.ipynb #463830a3
@@ -140,14 +140,20 @@ register_curve('in_step', Curve('In step', _SAYS, -1., 1.))
 class LagConfig(Settings):
     "Sizes of the detector that learns which sound belongs to which lips."
     preset: str = 'paper'
-    visual_widths: tuple = (64, 128, 256, 512)
-    visual_hidden: int = 256                  # channels before the visual embedding
-    temporal_blocks: int = 5
-    audio_filters: tuple = (16, 32, 64, 128)  # the last is the embedding's size for both modalities
-    audio_blocks: tuple = (3, 4, 6, 3)
-    region: tuple = (0, 0, 112, 112)          # part of the face crop that is looked at: x0, y0, x1, y1
-    reach: int = 15                           # largest lag, frames
-    window: int = 25                          # frames, odd
+    visual_widths: tuple = within((64, 128, 256, 512), 1, 4096)
+    visual_hidden: int = within(256, 1, 4096)  # channels before the visual embedding
+    temporal_blocks: int = within(5, 0, 64)
+    audio_filters: tuple = within((16, 32, 64, 128), 1, 4096)  # the last is the embedding's size for both modalities
+    audio_blocks: tuple = within((3, 4, 6, 3), 0, 64)
+    region: tuple = within((0, 0, 112, 112), 0, 112)  # part of the face crop that is looked at: x0, y0, x1, y1
+    reach: int = within(15, 8, 250)  # largest lag, frames
+    window: int = within(25, 1, 999)  # frames, odd
+
+    def __post_init__(self):
+        super().__post_init__()
+        check_region(self.region)
+        if self.window % 2: return
+        raise BadArgument(f'window={self.window}', 'a window needs a frame in its middle', 'Give an odd number.')
 
 
 _TINY = dict(visual_widths=(16, 24, 32, 48), visual_hidden=48, temporal_blocks=2, audio_filters=(8, 16, 24, 48),

@@ -10,6 +10,7 @@ __all__ = ['OFFICIAL_NAMES', 'FRONTEND_UNUSED', 'OFFICIAL_UNUSED', 'TALKNET_UNUS
 import pickle
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import torch
 from safetensors import SafetensorError
@@ -22,7 +23,7 @@ from .encoders import VisualFrontend
 from .detectors import configure
 from .correlation import CorrelationConfig, CorrelationDetector
 from .teachers import ASR, VSR, lip_frontend, teacher_config
-from .checkpoint import Weights, check_fit
+from .checkpoint import Weights, check_finite, check_fit, check_types
 
 # %% ../../nbs/models/37_official.ipynb #17990c5d
 _AUDIO = [
@@ -111,28 +112,62 @@ def check_magic(
     remedy = 'Download it again; a web page or a pointer file may have been saved in its place.'
     raise BadWeights(path, f'it is not a PyTorch file, it begins with {first!r}', remedy)
 
+# %% ../../nbs/models/37_official.ipynb #887d23c7
+_HARMLESS = {('collections', 'OrderedDict'), ('torch._utils', '_rebuild_parameter'), ('torch._utils', '_rebuild_tensor'),
+             ('torch._utils', '_rebuild_tensor_v2'), ('torch.serialization', '_get_layout'), ('torch', 'Size'),
+             ('torch', 'device')}   # what a pickle of tensors may name, beside types of storage and of numbers
+
+
+class _NotHarmless(pickle.UnpicklingError): "A pickle that names something that could run code."
+
+
+class _TensorsOnly(pickle.Unpickler):
+    "An unpickler that puts tensors and plain containers together, and refuses all else."
+    def find_class(self, module, name):
+        if module == 'torch' and isinstance(getattr(torch, name, None), torch.dtype): return getattr(torch, name)
+        if (module, name) in _HARMLESS: return super().find_class(module, name)
+        raise _NotHarmless(f'{module}.{name}')
+
+
+def _load(file, **how): return _TensorsOnly(file, **how).load()
+
+
+_PICKLE = SimpleNamespace(Unpickler=_TensorsOnly, load=_load, __name__='pickle')   # what `torch.load` takes for a pickle module
+
+
+def _unpickled(path):
+    "Return what a PyTorch file holds, of any pickle protocol; nothing but tensors and containers is made."
+    try: return torch.load(path, 'cpu', weights_only=True)
+    except pickle.UnpicklingError: return torch.load(path, 'cpu', pickle_module=_PICKLE, weights_only=False)
+
 # %% ../../nbs/models/37_official.ipynb #199c4314
+_NO_CHECKPOINT = (SafetensorError, RuntimeError, EOFError, ValueError, OSError, LookupError, AttributeError, TypeError,
+                  pickle.UnpicklingError, MemoryError, AssertionError, ImportError, ArithmeticError, RecursionError)
+
+
 def _loaded(path):
     "Return what a checkpoint holds; raise `BadWeights` if it cannot be read safely."
-    try: return load_file(path) if str(path).endswith('.safetensors') else torch.load(path, 'cpu', weights_only=True)
-    except pickle.UnpicklingError as e:
-        cause = 'it holds more than tensors, and reading it could run code'
+    try: return load_file(path) if str(path).endswith('.safetensors') else _unpickled(path)
+    except _NotHarmless as e:
+        cause = f'it holds more than tensors ({e}), and reading it could run code'
         raise BadWeights(path, cause, 'Ask its author for a plain state dict.') from e
-    except (SafetensorError, RuntimeError, EOFError, ValueError, OSError, LookupError, AttributeError, TypeError) as e:
+    except _NO_CHECKPOINT as e:
         cause = f'it cannot be read as a checkpoint ({type(e).__name__})'
         raise BadWeights(path, cause, 'Fetch the file again.') from e
 
 # %% ../../nbs/models/37_official.ipynb #a443cd02
 def read_foreign(
     path,      # *.pt, *.pth, *.model: a PyTorch state dict; or *.safetensors
-) -> dict:     # name to tensor, a leading `module.` removed; raises `BadWeights`
+) -> dict:     # name to tensor, leading `module.` and `_orig_mod.` removed; raises `BadWeights`
     "Read the tensors of a foreign checkpoint."
     if not Path(path).is_file(): raise BadWeights(path, 'no such file', 'Give the path of a checkpoint.')
     check_magic(path)
     tensors = _loaded(path)
     if not isinstance(tensors, dict) or not all(isinstance(v, torch.Tensor) for v in tensors.values()):
         raise BadWeights(path, 'it is not a state dict', 'Save model.state_dict() and nothing else.')
-    return {re.sub(r'^module\.', '', str(k)): v for k, v in tensors.items()}
+    named = {re.sub(r'^((module|_orig_mod)\.)+', '', str(k)): v for k, v in tensors.items()}
+    if len(named) < len(tensors): raise BadWeights(path, 'some of its names differ only by module.', 'Save one model alone.')
+    return named
 
 # %% ../../nbs/models/37_official.ipynb #9b2621ec
 def _everything(name): return True
@@ -149,7 +184,10 @@ def adopt(
     states = {part: module.state_dict() for part, module in modules.items()}
     named = {f'{part}.{k}': v for part, state in states.items() for k, v in state.items()}
     ours = {official_name(k): v for k, v in named.items() if keep(k)}
+    ours = {k: v for k, v in ours.items() if k in tensors or not k.endswith('num_batches_tracked')}
     check_fit({k: v.shape for k, v in ours.items()} | unused, tensors, file, 'Check that it is the file you meant.')
+    check_types(ours, tensors, file)
+    check_finite(tensors, file)
     with torch.no_grad():
         for k, v in ours.items(): v.copy_(tensors[k])
 

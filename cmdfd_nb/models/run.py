@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from ..core import BadArgument, BadWeights
 from .detectors import Verdict
 from .agreement import cont, posteriors
 from .checkpoint import Weights
@@ -53,19 +54,41 @@ class Answer:
     seen: torch.Tensor | None = None    # (B, T, 40) of the VSR teacher
 
 # %% ../../nbs/models/39_run.ipynb #376ce7ad
+def _bad_clips(tensor):
+    "Return the numbers of the clips of a batch (B, ...) that hold not-a-number."
+    if not isinstance(tensor, torch.Tensor) or not tensor.is_floating_point() or not tensor.dim(): return []
+    return (~tensor.isfinite().flatten(1).all(1) if tensor.dim() > 1 else ~tensor.isfinite()).nonzero()[:, 0].tolist()
+
+
+def _check_features(batch):
+    "Raise `BadArgument` for a view of a batch that holds not-a-number."
+    for name, tensor in batch.items():
+        if not (bad := _bad_clips(tensor)): continue
+        cause = f'{name} of clip {bad[0]} of the batch holds not-a-number'
+        raise BadArgument('batch', cause, 'Preprocess this clip again.')
+
+
+def _checked(verdict, weights):
+    "Return a verdict; raise `BadWeights` if its score of a clip is not-a-number."
+    if not (bad := _bad_clips(verdict.score)): return verdict
+    cause = f'its score of {len(bad)} of {len(verdict.score)} clips is not-a-number'
+    raise BadWeights(weights.name, cause, 'Train it anew, or take other weights.')
+
+# %% ../../nbs/models/39_run.ipynb #21bf5e4a
 @torch.inference_mode()
 def ask(
     weights: Weights,  # with a detector
     batch: dict,       # from `batch_of` or a loader; a `cont` in it is taken as it is
     device='cpu',      # where the weights are
-) -> Answer:
+) -> Answer:   # raises `BadArgument` for features and `BadWeights` for scores that are not-a-number
     "Run the teachers, if Cont is not there yet, and the detector over a batch."
+    _check_features(batch)
     batch = {k: v.to(device) if isinstance(v, torch.Tensor) else v for k, v in batch.items()}
     heard = seen = None
     if weights.has_teachers and 'cont' not in batch:
         heard, seen = posteriors(weights, batch)
         batch['cont'] = cont(heard, seen, **weights.detector.cont_rule)
-    return Answer(weights.detector(batch), heard, seen)
+    return Answer(_checked(weights.detector(batch), weights), heard, seen)
 
 # %% ../../nbs/models/39_run.ipynb #787593db
 def _cut(tensor, i, n):

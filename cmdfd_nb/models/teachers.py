@@ -13,9 +13,9 @@ import torch
 from fastcore.basics import patch
 from torch import nn
 
-from ..core import FACE_SIZE, Settings, choice, one_of
+from ..core import FACE_SIZE, BadArgument, Settings, choice, one_of, within
 from ..media.features import mel_bank
-from .encoders import VisualFrontend, frame_mask, hide
+from .encoders import VisualFrontend, check_region, frame_mask, hide
 
 # %% ../../nbs/models/34_teachers.ipynb #40910f5b
 BLANK = 0   # number of the CTC blank
@@ -45,16 +45,21 @@ def positions(
 class TeacherConfig(Settings):
     "Sizes of the two recognisers and the lip front end."
     preset: str = 'paper'                        # the name these values started from
-    size: int = 512                              # features of the Transformer
-    heads: int = 8
-    layers: int = 12
-    feedforward: int = 2048
-    dropout: float = .1
-    lip_widths: tuple = (64, 128, 256, 512)      # of the front end; the last feeds the VSR teacher
-    local: int = 0                               # convolutions over five frames before the Transformer, of both
+    size: int = within(512, 1, 4096)  # features of the Transformer
+    heads: int = within(8, 1, 64)
+    layers: int = within(12, 0, 64)
+    feedforward: int = within(2048, 1, 16384)
+    dropout: float = within(.1, 0, .99)
+    lip_widths: tuple = within((64, 128, 256, 512), 1, 4096)  # of the front end; the last feeds the VSR teacher
+    local: int = within(0, 0, 64)  # convolutions over five frames before the Transformer, of both
     places: bool = True                          # whether positions are added to the frames
     sound: str = choice('stft', 'mel')           # what the ASR teacher hears: magnitudes, or logarithms in 40 mel bands
-    region: tuple = (0, 0, FACE_SIZE, FACE_SIZE) # part of the mouth crop that is looked at: x0, y0, x1, y1
+    region: tuple = within((0, 0, FACE_SIZE, FACE_SIZE), 0, FACE_SIZE)  # looked at of the mouth crop: x0, y0, x1, y1
+
+    def __post_init__(self):
+        super().__post_init__()
+        check_region(self.region)
+        if self.size % 2: raise BadArgument(f'size={self.size}', 'sine and cosine come in pairs', 'Give an even number.')
 
 # %% ../../nbs/models/34_teachers.ipynb #1db9f838
 _TINY = dict(size=64, heads=4, layers=1, feedforward=128, lip_widths=(16, 24, 32, 64), local=4, places=False,

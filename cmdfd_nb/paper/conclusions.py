@@ -108,13 +108,19 @@ def conclusions(
             for numbers, row in told]
 
 # %% ../../nbs/paper/75_conclusions.ipynb #e2ccf351
+def _traces_in(tables):
+    "Say what was put on the forgeries of computed data sets to be found; nothing about filmed ones."
+    known = sorted({table.about.get('traces') for table in tables} - {None, ''})
+    return f' Traces on forgeries: {", ".join(known)}.' if known else ''
+
+
 def describe_study(
     study: Study,   # whose clips are made if they are missing
 ) -> str:
     "Describe the data of a study in a sentence or two."
     tables = {name: clips_of(study, name) for name in SETS}
     clips = ', '.join(f'{len(table)} clips of {name}' for name, table in tables.items())
-    split = describe_split(tables['FakeAVCeleb'])
+    split = describe_split(tables['FakeAVCeleb']) + _traces_in(tables.values())
     if not study.made: return f'Data sets below {study.data}: {clips}. {split}'
     size = SIZES[study.size]
     people = f'{size.people} people of the procedural world who are forged and {size.reals} who are not'

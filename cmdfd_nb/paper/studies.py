@@ -20,7 +20,7 @@ from fastcore.basics import patch
 
 from ..core import BadArgument, Settings, choice, sample
 from ..seeds import CONFIRMATION_SEED, DEVELOPMENT_SEED, commit_of, open_confirmation
-from ..store import atomic_path, content_key
+from ..store import atomic_path, content_key, is_leftover, read_facts
 from ..world.people import SPLIT_PATTERN
 from ..world.plan import World
 from ..world.build import build
@@ -114,6 +114,15 @@ def home(self: Study):   # path; other data, another folder
     return Path(self.out).resolve()/f'{name}-{content_key(about)[:6]}'
 
 # %% ../../nbs/paper/72_studies.ipynb #89e35207
+def _read_questions(path):
+    "Return what was stated in a file; raise `BadArgument`: when a question was stated cannot be made up afterwards."
+    remedy = 'Bring the file back from a copy, or ask the question on new data, in another folder.'
+    told = read_facts(path, remedy)
+    fits = isinstance(told.get('questions'), dict) and isinstance(told.get('runs'), int)
+    if fits and all(isinstance(told.get(name), str) for name in ('date', 'commit')): return told
+    raise BadArgument(path, 'date, commit, runs or questions are missing', remedy)
+
+
 def _stated(study):
     "Write down the questions of a study unless that was done before; return what is written."
     path = study.home/'questions.json'
@@ -122,7 +131,7 @@ def _stated(study):
                      runs=len(list(study.home.glob('runs/*/scores.parquet'))))
         asked = {name: question.to_dict() for name, question in QUESTIONS.items()}
         with atomic_path(path) as part: part.write_text(json.dumps(facts | dict(questions=asked), indent=1))
-    return json.loads(path.read_text())
+    return _read_questions(path)
 
 # %% ../../nbs/paper/72_studies.ipynb #8110fe21
 def state_question(
@@ -171,7 +180,7 @@ def _meta_rows(there, paths, people):
 # %% ../../nbs/paper/72_studies.ipynb #42fd6a94
 def _sample_paths(there, parts):
     "List the files of id00000 and of the pairs it is in, those whose path contains one of some texts."
-    files = [path for path in sorted(there.rglob('*')) if path.suffix in ('.mp4', '.wav')]
+    files = [path for path in sorted(there.rglob('*')) if path.suffix in ('.mp4', '.wav') and not is_leftover(path)]
     paths = [path.relative_to(there).as_posix() for path in files if '/id00001' not in str(path)]
     return [path for path in paths if any(part in path for part in parts)]
 

@@ -115,13 +115,14 @@ def footage(
     first: int,             # frame on the 25 fps grid
     count: int,             # frames, at most
     limit: int,             # bytes of a picture
-    audio_track: int = 0,   # number of the sound track
+    audio_track: int | None = None,   # number of the sound track; None: by the rule of `media.streams`
     retime: str = 'by-stamp',   # or 'by-sound', as the video was scored, see `media.lockstep`
+    video_track: int | None = None,   # number of the picture track; None: by the rule
 ) -> dict:                  # frames, width, height, jpegs, ends, sound; raises `BadArgument` if no frame is there
     "Cut a stretch of video into separate pictures and 16-bit samples."
     sizes = set()
     sounds = []
-    pairs = islice(lockstep(path, audio_track, retime=retime), first, first + count)
+    pairs = islice(lockstep(path, audio_track, None, retime, video_track), first, first + count)
     reel = packed(encoded(_pictures(pairs, sizes, sounds), limit))
     if not sounds: raise BadArgument(path, f'it has no frame {first}', 'Ask for an earlier stretch.')
     (width, height), = sizes

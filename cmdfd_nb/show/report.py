@@ -121,7 +121,7 @@ def _software():
 
 def _settings(result):
     "Return the settings of preprocessing, those that are not empty."
-    given = {name: value for name, value in result.settings.items() if value != ''}
+    given = {name: value for name, value in result.settings.items() if value not in ('', None)}
     return ', '.join(f'{name} {" ".join(v) if isinstance(v, (tuple, list)) else v}' for name, v in given.items())
 
 # %% ../../nbs/show/85_report.ipynb #8f683aa6

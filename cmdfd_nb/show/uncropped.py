@@ -61,7 +61,7 @@ def _longest(
     config: PreprocessConfig,  # its `max_frames` counts
 ) -> int:                      # frames
     "Return how many pictures of a video may be held at once."
-    info = probe(path)
+    info = probe(path, config.video_track)
     return min(config.max_frames, MAX_BYTES // (3 * info.width * info.height))
 
 # %% ../../nbs/show/858_uncropped.ipynb #3986d244
@@ -84,6 +84,10 @@ def _stretch_of(
                       f'Choose at most {most / FPS:.1f} s: span=(from, to) in seconds.')
 
 # %% ../../nbs/show/858_uncropped.ipynb #77167452
+def _pairs(path, config):
+    "Yield picture and sound of a video as the settings have it."
+    return lockstep(path, config.audio_track, None, config.retime, config.video_track)
+
 def footage_of(
     path,              # video with sound
     config: PreprocessConfig = PreprocessConfig(),   # how the face is found and will be cropped
@@ -97,7 +101,7 @@ def footage_of(
         raise BadArgument(f'face={face}', cause, f'Give 0 to {len(tracks) - 1}.')
     track = tracks[face]
     first, stop = _stretch_of(path, track, config, span)
-    pictures, sounds = zip(*islice(lockstep(path, config.audio_track, retime=config.retime), first, stop))
+    pictures, sounds = zip(*islice(_pairs(path, config), first, stop))
     boxes = track.boxes[first - track.start:stop - track.start]
     sha256 = sha256_of(path)
     about: dict[str, Any] = dict(source=Path(path).name, source_sha256=sha256, settings=config)

@@ -150,12 +150,13 @@ def view(
 ) -> dict:                        # numbers, text and bytes for viewer.js; raises `BadArgument` if the file has changed
     "Collect the data that the browser needs to show a result."
     path = Path(result.file)
-    info = probe(path)
+    info = probe(path, result.settings.get('video_track'))
     if sha256_of(path) != result.sha256:
         raise BadArgument(path, 'it has changed since it was scored', 'Score it again.')
     first, count = _shown_frames(result, info.duration_s, span)
-    how = result.settings['audio_track'], result.settings.get('retime', 'by-stamp')
-    reel = footage(path, first, count, limit, *how)
+    how: dict = dict(retime='by-stamp') | result.settings
+    how = {name: how.get(name) for name in ('audio_track', 'retime', 'video_track')}
+    reel = footage(path, first, count, limit, **how)
     faces = _on_screen(result, first, reel['frames'], reel['width'] / info.width, span)
     notes = _notes(result, first, reel['frames'], info.duration_s)
     return dict(name=printable(path.name), first=first, notes=notes, **about_view(result.weights, faces), **reel)

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..core import BadArgument, CmdfdError
-from ..store import atomic_path, visible
+from ..core import BadArgument, CmdfdError, Unwritable
+from ..store import alone_in, atomic_path, read_facts, sweep, visible
 from ..pool import in_parallel
 from ..media.write import write_video
 from .voice import Voice, _espeak_paths
@@ -22,7 +22,7 @@ from .face.camera import Camera, film
 from .forge.take import act
 from .people import make_person
 from .plan import CATEGORY_FOLDERS, WORLD_KINDS, Shot, World, shots
-from .shoot import load_truth, make_shot
+from .shoot import is_made, load_truth, make_shot
 
 # %% ../../nbs/world/28_build.ipynb #ae97e0eb
 _META_HEADER = 'source,target1,target2,method,category,type,race,gender,path,'.split(',')
@@ -68,10 +68,10 @@ def _claim(
     "Write the settings of a world into its folder."
     note = Path(root)/'truth'/'world.json'
     if not note.exists():
-        if any(Path(root).glob('[!.]*')):
+        if any(path.name != 'truth' or any(path.glob('[!.]*')) for path in Path(root).glob('[!.]*')):
             raise BadArgument(root, 'this folder holds other files', 'Give a new folder.')
         with atomic_path(note) as part: part.write_text(json.dumps(world.to_dict()))
-    noted = json.loads(note.read_text())
+    noted = read_facts(note, 'Give a new folder, or write the settings of this world into the file again.')
     if 'strength' in noted:
         raise BadArgument(root, 'this world was made by an earlier version, whose forgers differ', 'Give a new folder.')
     there = World.from_dict(noted, note).to_dict()
@@ -88,15 +88,25 @@ def _attempt(
 ) -> tuple:        # shot, `CmdfdError` or None
     "Make a clip and return its error instead of raising it."
     try: make_shot(root, world, shot)
+    except Unwritable: raise   # a full disk is no problem of one clip
     except CmdfdError as error: return shot, error
     return shot, None
+
+def _not_made(shot, failure):
+    "Report a clip whose making ends its process or meets a bug."
+    return shot, failure.of(shot.path)
 
 def _made(
     root,           # folder of the data set
 ) -> list[Shot]:    # by path
     "List the clips in a folder."
-    found = [load_truth(p).shot for p in visible(Path(root)/'truth', '**/*.safetensors')]
+    files = visible(Path(root)/'truth', '**/*.safetensors')
+    found = [load_truth(path).shot for path in files if _has_clip(root, path)]
     return [s for s in found if (Path(root)/s.path).exists()]
+
+def _has_clip(root, truth):
+    "Tell whether the clip that a file of truth is about is there."
+    return (Path(root)/truth.relative_to(Path(root)/'truth').with_suffix('.mp4')).exists()
 
 # %% ../../nbs/world/28_build.ipynb #53805916
 def _make_missing(
@@ -108,8 +118,12 @@ def _make_missing(
 ):                     # yields what `_attempt` returns, with a progress bar
     "Make the clips of a plan that do not exist yet."
     from tqdm import tqdm
-    missing = [s for s in plan if not (Path(root)/s.path).exists()]
-    results = in_parallel(functools.partial(_attempt, str(root), world), missing, workers, group)
+    missing = [s for s in plan if not is_made(root, s)]
+    for shot in missing:
+        if not (Path(root)/shot.path).exists(): continue
+        print(f'{shot.path}: the truth about it is damaged or missing; both are made anew', file=sys.stderr)
+    attempt = functools.partial(_attempt, str(root), world)
+    results = in_parallel(attempt, missing, workers, group, failed=_not_made)
     done = len(plan) - len(missing)
     return tqdm(results, total=len(plan), initial=done, desc=world.kind, unit='clip', file=sys.stderr)
 
@@ -126,12 +140,14 @@ def build(
     "Make the missing clips of a data set, then its tables."
     plan = shots(world, clips, splits, reals, types)
     if not all((Path(root)/shot.path).exists() for shot in plan): _espeak_paths()   # else every clip would say it
-    _claim(root, world)
-    per_person = max(len(plan) // (clips + reals), 1)
-    attempts = _make_missing(root, world, plan, workers, per_person)
-    failed = {shot.path: error for shot, error in attempts if error}
-    write_tables(root, world, _made(root))
-    return failed
+    with alone_in(root):
+        _claim(root, world)
+        sweep(root, deep=True)
+        per_person = max(len(plan) // (clips + reals), 1)
+        attempts = _make_missing(root, world, plan, workers, per_person)
+        failed = {shot.path: error for shot, error in attempts if error}
+        write_tables(root, world, _made(root))
+        return failed
 
 # %% ../../nbs/world/28_build.ipynb #34dbec7d
 def _make_speaker(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ...core import printable, without_name
+from ...core import Unforeseen, printable, without_name
 from ...command import json_text
 from ..manifest import Manifest
 from ..clips import media_of
@@ -53,19 +53,27 @@ def check_index(
 CHECKS = (check_files, check_people, check_labels, check_hashes, check_rates, check_sound, check_short, check_balance,
           check_negatives)   # of the rows of a manifest
 FOLLOWS['unopened', NOTE] = 'What only the files can tell was not looked at.'
+FOLLOWS['unopened', GRAVE] = 'The kit met a bug: the log that is named has its traceback. The other files were looked at.'
 
 def _at_hand(manifest):
     "Tell whether any of the first files of a manifest can be opened."
     return any(Path(media_of(row, manifest.root)[0]).exists() for row in manifest.rows.head(50).itertuples())
 
-def _opened(manifest, most, workers):
+def _opened(manifest, most, workers, budget):
     "Look into files: a data frame of numbers, or None, and findings."
     if not most or not _at_hand(manifest): return None, [finding('unopened', NOTE, 'No file was opened.')]
-    numbers, errors = media_numbers(manifest, most, workers)
+    numbers, errors = media_numbers(manifest, most, workers, budget)
     found = list(check_looks(manifest.rows, numbers.pop('look')))
-    if not errors: return numbers.astype(float), found
-    unread = finding('unopened', NOTE, f'{len(errors):,} files cannot be opened.', None, f'One: {errors[0]}')
-    return numbers.astype(float), [*found, unread]
+    return numbers.astype(float), [*found, *([_unopened(errors)] if errors else [])]
+
+def _unopened(errors):
+    "Make the finding about files that cannot be opened, which names them."
+    import pandas as pd
+    kinds = {type(error) for error in errors}
+    lines = pd.DataFrame({'problem': [f'{error.cause}. {error.remedy}' if type(error) is Unforeseen else error.cause
+                                      for error in errors]}, index=[error.file for error in errors])
+    says = f'{len(errors):,} files cannot be opened.'
+    return finding('unopened', GRAVE if Unforeseen in kinds else NOTE, says, lines, f'One: {errors[0]}')
 
 # %% ../../../nbs/data/audit/475_report.ipynb #f56b803c
 def audit(
@@ -73,12 +81,13 @@ def audit(
     against=None,         # another `Manifest` that must have nothing in common with it, e.g. what was trained on
     most: int = 200,      # files of each category to open, if they are there
     workers=1,            # processes, or an executor of `concurrent.futures`
+    budget=None,          # `pool.Budget`: what a file may take; with one, no file is read in this process
 ) -> list[Finding]:       # the gravest first
     "Look at a data set as a suspicious reader would."
     rows = manifest.rows
     other = None if against is None else against.rows
     found = [f for check in CHECKS for f in check(rows, other)]
-    opened, looked = _opened(manifest, most, workers)
+    opened, looked = _opened(manifest, most, workers, budget)
     numbers = list_numbers(rows) if opened is None else list_numbers(rows).join(opened)
     found += [*check_index(manifest), *looked, *check_shortcuts(rows, numbers)]
     return sorted(found, key=lambda f: -f.grave)

