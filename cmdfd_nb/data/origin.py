@@ -11,7 +11,7 @@ from pathlib import Path
 
 import cmdfd_nb
 from ..core import sample
-from ..store import atomic_path, is_leftover, sha256_of
+from ..store import atomic_path, sha256_of, visible
 
 # %% ../../nbs/data/48_origin.ipynb #a6f0775c
 def _in_world(path):
@@ -29,7 +29,7 @@ def list_samples(
 ):                     # raises `BadArgument` outside a clone
     "List the hashes of all sample videos and sounds."
     root = sample()
-    files = sorted(path for path in root.rglob('*') if path.suffix in ('.mp4', '.wav') and not is_leftover(path))
+    files = [path for path in visible(root, '**/*') if path.suffix in ('.mp4', '.wav')]
     lines = (f'{sha256_of(path)}  {path.relative_to(root).as_posix()}\n' for path in files)
     with atomic_path(out) as part: part.write_text(''.join(lines), 'utf-8')
 

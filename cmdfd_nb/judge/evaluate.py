@@ -27,7 +27,7 @@ from ..data.clips import ClipTable, problem, read_clips
 from ..data.index import grouped
 from ..data.batches import frame_batches
 from ..learn.calibration import p_fake_of
-from .score import warnings_for
+from .score import check_scored, warnings_for
 from .metrics import METRICS
 from .resampling import (MIN_UNITS, evaluate, one_threshold, readable, resampling_unit,
                                       rows_of_split, unit_note)
@@ -111,7 +111,13 @@ def score_group(
     if not clips: return [], problems
     answer = ask(weights, batch_of(list(clips.values()), weights.views), device)
     found = per_clip(answer, [len(clip) for clip in clips.values()])
-    return [dict(clip_row(one), clip=name) for name, one in zip(clips, found)], problems
+    rows = []
+    for name, one in zip(clips, found):
+        row = clip_row(one)
+        try: check_scored(name, row)
+        except CmdfdError as e: problems.append(problem(name, e))
+        else: rows.append(dict(row, clip=name))
+    return rows, problems
 
 # %% ../../nbs/judge/64_evaluate.ipynb #28d76960
 def _score_groups(groups, weights, device, workers):
@@ -246,6 +252,7 @@ def evaluation_report(
 ) -> dict:   # plain data: weights, split, videos, unit, drawn (a sentence), resamples, rows, problems, warnings
     "Evaluate the videos of a table of scores."
     if not len(scores): raise BadArgument('scores', 'no clip has one', f'The reasons:\n{grouped(scores.problems)}')
+    if threshold is not None: check_scored(f'threshold={threshold}', dict(threshold=threshold))
     videos = per_video(scores).of_split(split)
     threshold = one_threshold(videos.rows) if threshold is None else _p_fake(threshold)
     found = evaluate(videos, None, threshold, unit, n)
@@ -278,16 +285,23 @@ def report_text(
     return '\n'.join(lines)
 
 # %% ../../nbs/judge/64_evaluate.ipynb #ac88e5ab
+def _converted(source, out):
+    "Read a file of scores, and write it to another one if asked, in the format of its suffix."
+    scores = read_scores(source)
+    if out is not None: write_scores(out, scores)
+    return scores
+
+# %% ../../nbs/judge/64_evaluate.ipynb #7ce7aaf1
 def scores_from(
     source,               # folder of clips with `clips.parquet`, or a file of scores
     weights=None,         # as `find_weights` takes them; not needed for a file of scores
-    out=None,             # .parquet file for the scores of a folder
+    out=None,             # file for the scores of a folder, or for a copy of a file of scores: .parquet, .csv or .json
     split: str = 'test',  # which clips of a folder are scored; None: all
     device: str = 'auto',   # 'auto', 'cpu', 'cuda', ...
     workers: int = 1,     # processes
 ) -> Scores:              # raises a `CmdfdError`
     "Read a file of scores, or score a folder of clips."
-    if Path(source).is_file(): return read_scores(source)
+    if Path(source).is_file(): return _converted(source, out)
     if out is None: raise BadArgument('--out', 'there is no file for the scores', 'Use e.g. --out scores.parquet.')
     loaded = find_weights(weights)
     clips = read_clips(Path(source)/'clips.parquet')

@@ -6,17 +6,17 @@
 __all__ = ['ABOUT_WEIGHTS', 'SCORE_COLUMNS', 'Scores', 'join_scores', 'per_video', 'write_scores', 'read_scores']
 
 # %% ../../nbs/judge/63_scores.ipynb #c02fb934
-import json
 from dataclasses import dataclass, field, replace
 from html import escape
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from fastcore.basics import patch
 
 from ..core import BadManifest
-from ..store import atomic_path, json_object
-from ..data.manifest import frame_in, read_parquet
+from ..data.manifest import VIDEO, read_rows, write_rows
+from ..data.clips import CLIP
 from ..learn.calibration import p_fake_of
 from .resampling import rows_of_split
 
@@ -112,18 +112,29 @@ def _check_columns(path, rows, curves):
 
 
 def write_scores(
-    path,             # .parquet file
+    path,             # file, .parquet, .csv or .json
     scores: Scores,   # with the columns of `SCORE_COLUMNS`, and more if wanted
 ):                    # raises `BadManifest`
     "Write scores, whole or not at all."
-    import pyarrow as pa, pyarrow.parquet as pq
+    import pyarrow as pa
     _check_columns(path, scores.rows, scores.curves)
-    arrow = pa.Table.from_pandas(scores.rows, preserve_index=False)
-    about = json.dumps({name: getattr(scores, name) for name in ('curves', 'problems', 'warnings')})
-    arrow = arrow.replace_schema_metadata(arrow.schema.metadata | {b'cmdfd': about})
-    with atomic_path(path) as part: pq.write_table(arrow, part)
+    csv = Path(path).suffix.lower() == '.csv'
+    rows = scores.rows.drop(columns='embedding', errors='ignore') if csv else scores.rows
+    about = {name: getattr(scores, name) for name in ('curves', 'problems', 'warnings')}
+    write_rows(path, pa.Table.from_pandas(rows, preserve_index=False), about)
 
 # %% ../../nbs/judge/63_scores.ipynb #75da369d
+_NUMBERS = dict.fromkeys(('score', 'p_fake', 'scale', 'bias', 'threshold'), 'float')
+_KINDS = CLIP | dict.fromkeys(SCORE_COLUMNS, 'string') | VIDEO | _NUMBERS
+_KINDS |= dict(calibrated='bool', frames='int32', track='int32')   # Arrow types of known columns
+
+
+def _curves_in(rows):
+    "Return the columns that are means of curves: the numbers that no other table has."
+    import pandas as pd
+    return [name for name in rows if name not in _KINDS and pd.api.types.is_numeric_dtype(rows[name])]
+
+
 def _check_numbers(path, rows):
     "Raise `BadManifest` for the first score, p_fake, scale, bias or threshold that cannot be."
     ranges = dict(score=(-np.inf, np.inf), p_fake=(0, 1), scale=(0, np.inf), bias=(-np.inf, np.inf), threshold=(0, 1))
@@ -137,10 +148,8 @@ def _check_numbers(path, rows):
         raise BadManifest(path, cause, 'Score the clips again.')
 
 
-def _about_scores(path, arrow):
-    "Return curves, problems and warnings in the metadata of a file of scores; raise `BadManifest`."
-    try: about = json_object((arrow.schema.metadata or {}).get(b'cmdfd', b'{}'))
-    except ValueError as e: raise BadManifest(path, f'its metadata cmdfd is damaged ({e})', 'Score the clips again.') from e
+def _about_scores(path, about):
+    "Return curves, problems and warnings among the facts of a file of scores; raise `BadManifest`."
     about = dict(curves=[], problems=[], warnings=[]) | about
     kinds = dict(curves=str, problems=dict, warnings=str)
     for name, kind in kinds.items():
@@ -148,15 +157,15 @@ def _about_scores(path, arrow):
         raise BadManifest(path, f'{name} in its metadata is {about[name]!r:.60}', 'Score the clips again.')
     return {name: about[name] for name in kinds}
 
-# %% ../../nbs/judge/63_scores.ipynb #0fef0659
+# %% ../../nbs/judge/63_scores.ipynb #8411db8d
 def read_scores(
-    path,       # .parquet file from `write_scores`
+    path,       # file from `write_scores`
 ) -> Scores:    # raises `BadManifest`
     "Read scores with their problems and warnings."
-    arrow = read_parquet(path, 'Make a file of scores with cmdfd_evaluate.')
-    about = _about_scores(path, arrow)
-    curves = tuple(about.pop('curves'))
-    rows = frame_in(path, arrow)
+    rows, found = read_rows(path, _KINDS, 'Make a file of scores with cmdfd_evaluate.')
+    about = _about_scores(path, found)
+    curves = tuple(about.pop('curves') if 'curves' in found else _curves_in(rows))
     _check_columns(path, rows, curves)
     _check_numbers(path, rows)
-    return Scores(rows, curves, **about)
+    about.pop('curves', None)
+    return Scores(rows.assign(weights_sha256=rows.weights_sha256.fillna('')), curves, **about)

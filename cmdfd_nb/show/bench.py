@@ -11,6 +11,7 @@ from pathlib import Path
 
 from fastcore.basics import patch
 
+from ..store import visible
 from ..models.weights import find_weights
 from .maps import live
 from .uncropped import footage_of
@@ -124,7 +125,7 @@ _SOUND_FILES = ('.wav', '.mp4', '.m4a', '.mp3', '.flac', '.mov', '.mkv', '.webm'
 
 def _sounds_beside(video):
     "Return up to twenty other files of the folder that may have sound."
-    others = (path for path in sorted(Path(video).parent.iterdir()) if path.suffix.lower() in _SOUND_FILES)
+    others = (path for path in visible(Path(video).parent, '*') if path.suffix.lower() in _SOUND_FILES)
     return tuple(islice((path for path in others if path != Path(video)), 20))
 
 

@@ -56,7 +56,8 @@ def _draw_distribution(ax, rows, measure, order, few):
     "Draw one distribution per category, with dots if there are few clips."
     import seaborn as sns
     data = rows.assign(kind=np.where(rows.label == FAKE, 'fake', 'real'), category=rows.category.map(literal))
-    how: dict[str, Any] = dict(data=data, x='category', y=measure, order=[*map(literal, order)], hue='kind', palette=COLOURS)
+    order = [literal(name) for name in order]
+    how: dict[str, Any] = dict(data=data, x='category', y=measure, order=order, hue='kind', palette=COLOURS)
     how |= dict(legend=False, ax=ax)
     sns.violinplot(**how, cut=0, inner=None, linewidth=0, alpha=.5, density_norm='width')
     if rows.category.value_counts().max() <= few: sns.stripplot(**how, size=3, jitter=.15)
@@ -77,7 +78,8 @@ def plot_correlation(
     fig, axes = plt.subplots(len(tables), sharex=True, sharey=True, squeeze=False, figsize=size, layout='constrained')
     for ax, (name, rows) in zip(axes[:, 0], tables.items()):
         _draw_distribution(ax, rows, measure, names, few)
-        tidy(ax, xlabel='', ylabel=f'{curve(measure).label} of a clip', title=literal(name)).tick_params(axis='x', rotation=30)
+        tidy(ax, xlabel='', ylabel=f'{curve(measure).label} of a clip', title=literal(name))
+        ax.tick_params(axis='x', rotation=30)
     axes[0, 0].legend(frameon=False, fontsize=8)
     return fig
 

@@ -12,6 +12,7 @@ import os
 import re
 import sys
 import traceback
+import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -36,7 +37,7 @@ def _safe_stem(path):
     if stem[:1] in ('.', '-'): stem = f'_{stem[1:]}'   # hidden, or taken for an option
     return stem.encode()[:_STEM_BYTES].decode(errors='ignore')
 
-
+# %% ../../nbs/show/815_records.ipynb #21ef8593
 def asked_of(
     weights,   # `Weights` with a detector
     config,    # `PreprocessConfig`
@@ -115,10 +116,12 @@ def _draw_face(face, record, path):
     title = f'{_shortened(printable(Path(record["file"]).name))}, face {face["track"]}'
     fig = plot_curves(track_of(face), title, ' '.join(record['warnings']))
     try:
-        with atomic_path(path) as part: fig.savefig(part, dpi=120)
+        with atomic_path(path) as part, warnings.catch_warnings():
+            warnings.filterwarnings('ignore', 'Glyph')   # no font has all signs; those without are drawn as boxes
+            fig.savefig(part, dpi=120)
     finally: plt.close(fig)
 
-
+# %% ../../nbs/show/815_records.ipynb #577cbcf7
 def _draw_faces(record, out, name):
     "Save the curves of each face of a record; raises `BadArgument` if that fails."
     try:
@@ -129,7 +132,7 @@ def _draw_faces(record, out, name):
         cause = f'its curves could not be drawn ({type(e).__name__}: {e})'
         raise BadArgument(record['file'], cause, 'The record is whole; free space on the disk, or report this.') from e
 
-
+# %% ../../nbs/show/815_records.ipynb #ff757cb0
 def save_record(
     record: dict,   # of one file, from `score_or_error`
     out: Path,      # folder, which exists
@@ -159,7 +162,7 @@ def _is_whole(record):
     try: return 'error' not in record and [*map(track_of, record['tracks'])] and 'warnings' in record
     except (TypeError, KeyError, ValueError): return False
 
-
+# %% ../../nbs/show/815_records.ipynb #15526250
 def earlier_record(
     path,          # of a video
     out,           # folder with results, or None
@@ -184,8 +187,8 @@ def score_places(
     return out_folder(out_file(out, TABLES).with_suffix('')), Path(out)
 
 # %% ../../nbs/show/815_records.ipynb #4a09ba7b
-_FACE_COLUMNS = ('track', 'start_s', 'end_s', 'frames', 'detector', 'score', 'p_fake', 'label', 'answer', 'why_no_label',
-                 'threshold', 'calibrated')   # fields of a face that are single values
+_FACE_COLUMNS = ('track', 'start_s', 'end_s', 'frames', 'detector', 'score', 'p_fake', 'label', 'answer',
+                 'why_no_label', 'threshold', 'calibrated')   # fields of a face that are single values
 
 
 def _storable(text):
@@ -201,10 +204,11 @@ def _table_rows(record):
     if error := record.get('error'): yield dict(file, error_type=error['type'], error=_storable(error['message']))
     for face in record.get('tracks', []):
         means = {f'mean_{name}': float(np.mean(values)) for name, values in face['curves'].items() if name != 'p_fake'}
-        about = dict(sha256=record['sha256'], weights=record['weights']['name'], weights_sha256=record['weights']['sha256'])
+        about = {f'weights_{name}': record['weights'][name] for name in ('name', 'sha256')}
+        about['sha256'] = record['sha256']
         yield file | {name: face[name] for name in _FACE_COLUMNS} | means | about
 
-
+# %% ../../nbs/show/815_records.ipynb #7f1f4aa6
 def write_score_table(
     path,           # file with a suffix of `TABLES`
     records: list,  # as `score_or_error` gives them

@@ -20,6 +20,7 @@ import numpy as np
 import cmdfd_nb
 from ..core import FAKE, FPS, REAL, printable
 from ..store import atomic_path
+from ..command import _finite
 from ..models.detectors import curve
 from ..models.agreement import with_gap
 from ..judge.score import WORDS, Result
@@ -35,7 +36,10 @@ def escaped_json(
     data,      # numbers, text, lists, dictionaries and bytes
 ) -> str:      # for a `<script type="application/json">`; bytes become {base64: ...}
     "Return data as JSON that cannot end the element around it."
-    return json.dumps(data, default=_in_base64, separators=(',', ':')).replace('<', r'\u003c')
+    how: dict = dict(default=_in_base64, separators=(',', ':'), allow_nan=False)
+    try: text = json.dumps(data, **how)
+    except ValueError: text = json.dumps(_finite(data), **how)
+    return text.replace('<', r'\u003c')
 
 # %% ../../nbs/show/85_report.ipynb #11bb4d18
 def _policy_hash(text):
@@ -124,7 +128,8 @@ def _settings(result):
 def _making(result):
     "Return the facts that are needed to repeat a result, by name."
     about = result.weights
-    return {'video': printable(Path(result.file).name), 'SHA-256 of the video': result.sha256, 'detector': about['detector'],
+    return {'video': printable(Path(result.file).name), 'SHA-256 of the video': result.sha256,
+            'detector': about['detector'],
             'weights': f'{about["name"]} (domain: {about["domain"]})',
             'SHA-256 of the weights': about['sha256'] or 'none: not from a file',
             'scale, bias, threshold': f'{about["scale"]:g}, {about["bias"]:g}, {about["threshold"]:g}',

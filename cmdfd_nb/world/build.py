@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from ..core import BadArgument, CmdfdError, Unwritable
-from ..store import alone_in, atomic_path, is_leftover, read_facts, sweep
+from ..store import alone_in, atomic_path, read_facts, sweep, visible
 from ..pool import in_parallel
 from ..media.write import write_video
 from .voice import Voice, _espeak_paths
@@ -100,7 +100,7 @@ def _made(
     root,           # folder of the data set
 ) -> list[Shot]:    # by path
     "List the clips in a folder."
-    files = [path for path in sorted((Path(root)/'truth').rglob('*.safetensors')) if not is_leftover(path)]
+    files = visible(Path(root)/'truth', '**/*.safetensors')
     found = [load_truth(path).shot for path in files if _has_clip(root, path)]
     return [s for s in found if (Path(root)/s.path).exists()]
 

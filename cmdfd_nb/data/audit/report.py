@@ -6,12 +6,13 @@
 __all__ = ['CHECKS', 'check_index', 'audit', 'as_text', 'audit_summary', 'as_json', 'as_html']
 
 # %% ../../../nbs/data/audit/475_report.ipynb #5240b09f
-import html, json
+import html
 from pathlib import Path
 
 import numpy as np
 
-from ...core import Unforeseen
+from ...core import Unforeseen, printable, without_name
+from ...command import json_text
 from ..manifest import Manifest
 from ..clips import media_of
 from .findings import FINE, FOLLOWS, GRAVE, NOTE, Finding, finding, share
@@ -30,7 +31,7 @@ def _problems_found(problems):
     "Make the finding about records of problems."
     import pandas as pd
     met = pd.DataFrame(problems, columns=['file', 'type', 'message'])
-    met['problem'] = [message.removeprefix(f'{file}: ') for file, message in zip(met.file, met.message)]
+    met['problem'] = [without_name(file, message) for file, message in zip(met.file, met.message)]
     absent = ' and '.join(sorted(met.file[met.problem.str.contains('published loader', regex=False)]))
     lines = met.groupby('problem').file.agg(['size', 'first']).sort_values('size', ascending=False)
     missing = f', {absent} among what is missing' if absent else ''
@@ -120,7 +121,7 @@ def as_json(
 ) -> str:             # an object with manifest and findings
     "Write findings for programs."
     found = [f.record() for f in findings]
-    return json.dumps(dict(manifest=title, findings=found), indent=1, default=lambda v: getattr(v, 'item', v.__str__)())
+    return json_text(dict(manifest=title, findings=found))
 
 # %% ../../../nbs/data/audit/475_report.ipynb #ae455b6d
 _STYLE = """
@@ -169,7 +170,7 @@ def as_html(
     title: str,       # what was audited
 ) -> str:             # HTML
     "Write findings as one page that needs nothing else."
-    name = html.escape(title)
+    name = html.escape(printable(title))
     return (f'<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
             f'<title>Audit of {name}</title><style>{_STYLE}</style><h1>Audit of {name}</h1>'
             f'<p class="about">{audit_summary(findings)}. Made by cmdfd_audit.</p>'

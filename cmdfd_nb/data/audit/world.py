@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from ...core import SAMPLE_RATE
-from ...store import is_leftover
+from ...store import visible
 from ...pool import in_parallel
 from ...media.read import frames, probe
 from ...media.sound import read_audio
@@ -95,7 +95,7 @@ def numbers_of(
 ):                      # data frame, a row per clip: type, sync, and the numbers in `GLOBAL` and `LOCAL`
     "Measure all clips of a data set."
     import pandas as pd
-    truths = sorted(path for path in (Path(root)/'truth').rglob('*.safetensors') if not is_leftover(path))
+    truths = visible(Path(root)/'truth', '**/*.safetensors')
     return pd.DataFrame(list(in_parallel(partial(_numbers_of, str(root)), truths, workers, 8)))
 
 # %% ../../../nbs/data/audit/474_world.ipynb #9d24d341

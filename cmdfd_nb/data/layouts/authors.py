@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from ...core import BadManifest, UnreadableMedia
+from ...store import visible
 from ..manifest import LABELS
-from .files import Layout, _name_parts, _table, files_under, register_layout, video_row
+from .files import (Disk, Layout, _name_parts, _table, each_entry, files_under, register_layout,
+                                         video_row, yes_or_no)
 from .fakeavceleb import FAKEAVCELEB, ids_in, method_by_name
 from .cmdfd import CMDFD, _mute
 
@@ -51,7 +53,7 @@ def _facts_cmdfd(path, line):
     generator, own = _name_parts(r'(\w+?)(_Self)?', Path(path).parts[0], path)
     if generator == 'origin': return dict(category='real', identity=seen, source='CMDFD')
     return dict(category=CMDFD[generator] + (own or ''), method=generator.lower(), identity=seen, target=heard,
-                own_voice=line['Identi_Label'] == '1', source='CMDFD')
+                own_voice=yes_or_no(line['Identi_Label']) == 1, source='CMDFD')
 
 # %% ../../../nbs/data/layouts/423_authors.ipynb #3223d735
 def official_row(
@@ -61,8 +63,9 @@ def official_row(
     "Turn a line of a list into a row of a manifest."
     path = _below_root(line['Video_Path'])
     lengths = dict(frames=int(float(line['Frame_Len'])), rate=float(line['FPS']),
-                   audio_s=int(line['Audio_Len']) / int(line['AudioSamRate']))
-    labels = {ours: int(line[theirs]) for ours, theirs in zip(LABELS, ('ENtire_Label', 'Audio_Label', 'Video_Label'))}
+                   audio_s=float(line['Audio_Len']) / float(line['AudioSamRate']))
+    theirs = 'ENtire_Label', 'Audio_Label', 'Video_Label'
+    labels = {name: yes_or_no(line[column]) for name, column in zip(LABELS, theirs)}
     clip = clip_identity(path)
     facts: dict[str, Any] = {**(_facts_v1(clip) if clip else _facts_cmdfd(path, line)), **labels, **lengths}
     return video_row(path, **facts, audio_path=_below_root(line['Audio_Path']), has_audio=True,
@@ -72,11 +75,13 @@ def official_row(
 _OPENED = ('FAV_train.csv', 'FAV_test.csv', 'My_test.csv')  # lists that the published loader opens
 
 def _lines(path):
-    "Read the rows of a list; raises `BadManifest`."
+    "Yield the rows of a list, and errors; raises `BadManifest`."
     header, *lines = _table(path, 'Fetch the list again.') or [[]]
-    if header != _LIST_COLUMNS:
+    header = [name.strip() for name in header]
+    if not set(_LIST_COLUMNS) <= set(header):
         raise BadManifest(path, 'its columns are not those of a published list', 'Give lists only.')
-    return [official_row(dict(zip(_LIST_COLUMNS, line)), path.name) for line in lines]
+    def row_of(line): return official_row(dict(zip(header, line)), path.name)
+    yield from each_entry(path, lines, row_of)
 
 def _otherwise(row, name, first):
     "Make the error for a row that contradicts an earlier one."
@@ -93,6 +98,9 @@ def _merge(rows, path):
     "Add the rows of a list to those of earlier lists, by path; yield the errors."
     again = 0
     for row in _lines(path):
+        if not isinstance(row, dict):
+            yield row
+            continue
         first = rows.setdefault(row['path'], row | dict(lists=path.name))
         if {**first, 'lists': 0} == {**row, 'lists': 0}: again += first['lists'] != path.name
         else: yield _otherwise(row, path.name, first['lists'])
@@ -104,7 +112,7 @@ def read_lists(
     folder,   # with the published csv files
 ) -> tuple:   # rows, errors; a column `lists` names the lists a row stands in
     "Read the authors' lists, equal rows once."
-    paths = sorted(p for p in Path(folder).glob('*.csv') if p.name not in ('splits.csv', 'meta_data.csv'))
+    paths = sorted(p for p in visible(folder, '*.csv') if p.name not in ('splits.csv', 'meta_data.csv'))
     if not paths:
         raise BadManifest(folder, 'it holds no csv file', "Give the folder of the authors' csvfile/ with --lists.")
     rows = {}
@@ -115,7 +123,7 @@ def read_lists(
 # %% ../../../nbs/data/layouts/423_authors.ipynb #a8458afd
 def _alias(path):
     "Return the name of a file whose path differs from the listed one."
-    return clip_identity(path) or '/'.join(Path(path).parts[-2:])
+    return clip_identity(path) or '/'.join(Path(path).parts[-2:]).casefold()
 
 def _by_alias(paths):
     "Sort paths by alias."
@@ -143,8 +151,15 @@ def _found_rows(rows, root, disk):
     "Yield listed rows as they are below the root, and errors."
     aliases = _by_alias(disk)
     wavs = files_under(root, ('.wav',))
-    sounds = {'/'.join(Path(wav).parts[-2:]): wav for wav in wavs} | {wav: wav for wav in wavs}
-    for row in rows: yield from _found(row, disk, aliases, sounds.get(row['audio_path']))
+    whole = Disk(wavs)
+    ends = Disk(wavs, _last_two)
+    for row in rows:
+        sound = whole.find(row['audio_path']) or ends.find(_last_two(row['audio_path']))
+        yield from _found(row, disk, aliases, sound)
+
+def _last_two(path):
+    "Return a file with its folder."
+    return '/'.join(Path(path).parts[-2:])
 
 # %% ../../../nbs/data/layouts/423_authors.ipynb #b962c7d0
 def official_rows(

@@ -10,30 +10,29 @@ import re
 from pathlib import Path
 
 from ...core import BadManifest, NoAudioStream
-from .files import Layout, _name_parts, _unlisted, files_under, register_layout, video_row
+from .files import Disk, Layout, _name_parts, _unlisted, files_under, register_layout, video_row
 
 # %% ../../../nbs/data/layouts/422_cmdfd.ipynb #b819fadb
 CMDFD = dict(wav2lip='W2L', VideoReTalk='VRT', Audio2Head='A2H', MakeItTalk='MIT')  # folder: what tables call it
+_IN_LOWER = {name.lower(): category for name, category in CMDFD.items()}
 
 def _voices(wavs):
     "Sort the wav files of real clips by the person heard."
     voices = {}
     for wav in wavs:
-        if wav.startswith('origin/'): voices.setdefault(Path(wav).stem.split('_')[0], []).append(wav)
+        if wav.lower().startswith('origin/'): voices.setdefault(Path(wav).stem.split('_')[0], []).append(wav)
     return voices
 
 def _mute(path, cause): return NoAudioStream(path, cause, 'It is kept as a video without sound.')
 
 def _cmdfd_real(path, wavs):
     "Make the row of a real clip."
-    wav = str(Path(path).with_suffix('.wav'))
-    return video_row(path, 'real', Path(path).stem.split('_')[0], audio_path=wav if wav in wavs else None)
+    return video_row(path, 'real', Path(path).stem.split('_')[0], audio_path=wavs.sound_beside(path))
 
 # %% ../../../nbs/data/layouts/422_cmdfd.ipynb #48aec664
 def _sound_of(path, heard, wavs, voices):
     "Find the wav file of a forged clip and the errors about it."
-    beside = str(Path(path).with_suffix('.wav'))
-    if beside in wavs: return beside, []
+    if beside := wavs.sound_beside(path): return beside, []
     others = voices.get(heard, [])
     if not others: return None, [_mute(path, f'no wav file beside it, and none of {heard} in origin')]
     if len(others) == 1: return others[0], []
@@ -42,14 +41,14 @@ def _sound_of(path, heard, wavs, voices):
 # %% ../../../nbs/data/layouts/422_cmdfd.ipynb #a32e18bf
 def _cmdfd_fake(path, wavs, voices):
     "Yield the row of a forged clip, after the errors about it."
-    generator, own = _name_parts(r'(\w+?)(_Self)?', Path(path).parts[0], path)
+    generator, own = _name_parts(r'(\w+?)(_self)?', Path(path).parts[0].lower(), path)
     seen, heard = _name_parts(r'(id\d+)-(id\d+)', Path(path).stem, path)
     sound, errors = _sound_of(path, heard, wavs, voices)
     yield from errors
     if (seen == heard) != bool(own):
         yield BadManifest(path, 'folder and name disagree on whose voice it is', 'The name is believed.')
-    category = CMDFD[generator] + '_Self' * (seen == heard)
-    yield video_row(path, category, seen, method=generator.lower(), target=heard, own_voice=seen == heard,
+    category = _IN_LOWER[generator] + '_Self' * (seen == heard)
+    yield video_row(path, category, seen, method=generator, target=heard, own_voice=seen == heard,
                     audio_path=sound, has_audio=sound is not None)
 
 # %% ../../../nbs/data/layouts/422_cmdfd.ipynb #e48ee5c0
@@ -57,11 +56,12 @@ def cmdfd_rows(
     root,   # folder that holds origin and the generators' folders
 ):          # iterator of rows and errors
     "Read CMDFD."
-    wavs = set(files_under(root, ('.wav',)))
-    voices = _voices(sorted(wavs))
-    fake = re.compile(rf'({"|".join(CMDFD)})(_Self)?/id\d+-id\d+\.\w+')
+    sounds = files_under(root, ('.wav',))
+    voices = _voices(sounds)
+    wavs = Disk(sounds)
+    fake = re.compile(rf'({"|".join(CMDFD)})(_Self)?/id\d+-id\d+\.\w+', re.I)
     for path in files_under(root):
-        if path.startswith('origin/'): yield _cmdfd_real(path, wavs)
+        if path.lower().startswith('origin/'): yield _cmdfd_real(path, wavs)
         elif fake.fullmatch(path): yield from _cmdfd_fake(path, wavs, voices)
         else: yield _unlisted(path)
 

@@ -7,10 +7,12 @@ __all__ = ['FAKEAVCELEB', 'META', 'ids_in', 'method_by_name', 'one_spelling', 'f
 
 # %% ../../../nbs/data/layouts/421_fakeavceleb.ipynb #db79c8f8
 import re
+from functools import partial
 from pathlib import Path
 
 from ...core import BadManifest
-from .files import Layout, _missing, _table, _unlisted, files_under, register_layout, video_row
+from .files import (Disk, Layout, _missing, _table, _unlisted, each_entry, files_under,
+                                         register_layout, video_row)
 
 # %% ../../../nbs/data/layouts/421_fakeavceleb.ipynb #ab866903
 FAKEAVCELEB = {
@@ -43,17 +45,31 @@ def one_spelling(
     "Spell the races in a path in one way."
     return re.sub(r' \((\w+)\)', r'_\1', path)
 
+# %% ../../../nbs/data/layouts/421_fakeavceleb.ipynb #71aeba85
 def _read_meta(root):
-    "Read meta_data.csv: for each file, in one spelling, the lines (dictionaries) that speak of it."
+    "Read meta_data.csv: for each file, in one spelling, the lines (dictionaries) that speak of it; and errors."
     path = Path(root)/'meta_data.csv'
     header, *lines = _table(path, 'Give the folder that holds meta_data.csv.') or [[]]
-    if header[:9] != META:
+    header = [name.strip().lower() for name in header]
+    if not set(META) <= set(header):
         raise BadManifest(path, "its header is not that of FakeAVCeleb's table", 'Take that of version 1.2.')
+    at = {name: header.index(name) for name in META}
+    at['folder'] = at['path'] + 1
     listed = {}
-    for line in (dict(zip([*META, 'folder'], line)) for line in lines):
-        file = one_spelling(f'{line["folder"].removeprefix("FakeAVCeleb/")}/{line["path"]}')
-        listed.setdefault(file, []).append(line)
-    return listed
+    errors = []
+    for found in each_entry(path, lines, partial(_meta_line, at=at)):
+        if isinstance(found, dict): listed.setdefault(_file_of(found), []).append(found)
+        else: errors.append(found)
+    return listed, errors
+
+# %% ../../../nbs/data/layouts/421_fakeavceleb.ipynb #5c00b966
+def _meta_line(line, at):
+    "Return the columns of a line by name."
+    return {name: line[column].strip() for name, column in at.items()}
+
+def _file_of(line):
+    "Return the path of the file of a line, in one spelling."
+    return one_spelling(f'{re.sub("^FakeAVCeleb[^/]*/", "", line["folder"])}/{line["path"]}')
 
 # %% ../../../nbs/data/layouts/421_fakeavceleb.ipynb #eff20561
 def _agreed(lines):
@@ -79,17 +95,20 @@ def fakeavceleb_rows(
     root,   # folder that holds meta_data.csv
 ):          # iterator of rows and errors
     "Read FakeAVCeleb 1.2."
-    listed = _read_meta(root)
-    disk = {one_spelling(path): path for path in files_under(root)}
+    listed, errors = _read_meta(root)
+    yield from errors
+    paths = files_under(root)
+    disk = Disk(paths, one_spelling)
+    named = {disk.find(file) for file in listed}
     for file, lines in listed.items():
         kept = _agreed(lines)
         method = kept['method']
         if len(lines) > 1: yield _listed_twice(file, lines, kept)
         if (kept['category'], method) not in FAKEAVCELEB:
             yield BadManifest(file, f'unknown method {method}', 'It is left out.')
-        elif file in disk: yield _fakeavceleb_row(disk[file], kept)
+        elif path := disk.find(file): yield _fakeavceleb_row(path, kept)
         else: yield _missing(file)
-    yield from (_unlisted(disk[file]) for file in sorted(disk.keys() - listed.keys()))
+    yield from (_unlisted(path) for path in paths if path not in named)
 
 # %% ../../../nbs/data/layouts/421_fakeavceleb.ipynb #36ce7027
 register_layout(Layout(

@@ -6,24 +6,29 @@
 __all__ = ['lavdf_rows', 'av1m_rows', 'dfdc_rows', 'lrs2_rows']
 
 # %% ../../../nbs/data/layouts/425_listed.ipynb #229096c2
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ...core import SAMPLE_RATE
+from ...core import SAMPLE_RATE, BadManifest
 from ..manifest import SPLITS
-from .files import Layout, _missing, _table, _unlisted, files_under, register_layout, video_row
+from .files import (Disk, Layout, _missing, _split_of, _table, _unlisted, each_entry, files_under,
+                                         register_layout, video_row, yes_or_no)
 from .fakeavceleb import ids_in
 from .faces import REST, _json, _words
 
 # %% ../../../nbs/data/layouts/425_listed.ipynb #5c3f13e9
 def _listed_rows(root, rows):
     "Yield rows whose files are there, and errors for the others and for files that no row names."
-    disk = set(files_under(root))
+    paths = files_under(root)
+    disk = Disk(paths)
     named = set()
     for row in rows:
-        named.add(row['path'])
-        yield row if row['path'] in disk else _missing(row['path'])
-    yield from map(_unlisted, sorted(disk - named))
+        path = disk.find(row['path']) if isinstance(row, dict) else None
+        named.add(path)
+        if not isinstance(row, dict): yield row
+        else: yield row | dict(path=path) if path else _missing(row['path'])
+    yield from map(_unlisted, sorted(set(paths) - named))
 
 # %% ../../../nbs/data/layouts/425_listed.ipynb #123aa9dc
 def _touched(picture, sound) -> dict[str, Any]:
@@ -31,48 +36,89 @@ def _touched(picture, sound) -> dict[str, Any]:
     kinds = [['real', 'audio_modified'], ['visual_modified', 'both_modified']]
     return dict(category=kinds[picture][sound], label=picture | sound, visual_label=picture, audio_label=sound)
 
+# %% ../../../nbs/data/layouts/425_listed.ipynb #ec023b2e
 def _lavdf_row(entry):
-    "Make a row of an entry of metadata.min.json."
-    touched = _touched(int(entry['modify_video']), int(entry['modify_audio']))
-    return video_row(entry['file'], identity=Path(entry['original'] or entry['file']).stem,
-                     split=entry['split'].replace('dev', 'val'), frames=entry['video_frames'],
-                     audio_s=entry['audio_frames'] / SAMPLE_RATE, has_audio=entry['audio_channels'] > 0, **touched)
+    "Make a row of an entry of metadata.json; its split is that of its folder where it names none."
+    file = str(entry['file'])
+    touched = _touched(yes_or_no(entry['modify_video']), yes_or_no(entry['modify_audio']))
+    split = _split_of(str(entry.get('split') or file.split('/')[0]))
+    channels = entry.get('audio_channels')
+    sound = {} if channels is None else dict(has_audio=float(channels) > 0)
+    facts: dict[str, Any] = _lengths(entry) | sound | touched
+    return video_row(file, identity=Path(entry.get('original') or file).stem, split=split, **facts)
 
+def _lengths(entry) -> dict[str, Any]:
+    "Return the lengths that an entry names."
+    frames = entry.get('video_frames')
+    samples = entry.get('audio_frames')
+    return dict(frames=None if frames is None else int(float(frames)),
+                audio_s=None if samples is None else float(samples) / SAMPLE_RATE)
+
+# %% ../../../nbs/data/layouts/425_listed.ipynb #79b11c3b
 def lavdf_rows(
-    root,   # folder with metadata.min.json
+    root,   # folder with metadata.min.json or metadata.json
 ):          # iterator of rows and errors
-    "Read LAV-DF, from metadata.min.json."
-    yield from _listed_rows(root, map(_lavdf_row, _json(Path(root)/'metadata.min.json')))
+    "Read LAV-DF, from metadata.min.json or else metadata.json."
+    small, whole = (Path(root)/f'metadata.{suffix}' for suffix in ('min.json', 'json'))
+    note = whole if whole.is_file() and not small.is_file() else small
+    yield from _listed_rows(root, each_entry(note, _json(note), _lavdf_row))
 
 # %% ../../../nbs/data/layouts/425_listed.ipynb #7581b8bb
+_AV1M_KINDS = dict(real=(0, 0), visual=(1, 0), video=(1, 0), audio=(0, 1), both=(1, 1))   # picture, sound touched
+
 def _av1m_row(entry, split):
     "Make a row of an entry of train_metadata.json or val_metadata.json."
-    kind = entry['modify_type'].removesuffix('_modified')
+    picture, sound = _AV1M_KINDS[entry['modify_type'].lower().removesuffix('_modified')]
     person = (*ids_in(entry['file']), Path(entry['file']).parent.name)[0]
-    return video_row(f'{split}/{entry["file"]}', identity=person, split=split, frames=entry['video_frames'],
-                     audio_s=entry['audio_frames'] / SAMPLE_RATE,
-                     **_touched(int(kind in ('visual', 'both')), int(kind in ('audio', 'both'))))
+    facts: dict[str, Any] = _lengths(entry) | _touched(picture, sound)
+    return video_row(f'{split}/{entry["file"]}', identity=person, split=split, **facts)
 
+# %% ../../../nbs/data/layouts/425_listed.ipynb #adba3515
 def av1m_rows(
     root,   # folder with train_metadata.json and val_metadata.json
 ):          # iterator of rows and errors
     "Read AV-Deepfake1M, from train_metadata.json and val_metadata.json."
-    entries = {split: _json(Path(root)/f'{split}_metadata.json') for split in ('train', 'val')}
-    yield from _listed_rows(root, [_av1m_row(entry, split) for split in entries for entry in entries[split]])
+    notes = {split: Path(root)/f'{split}_metadata.json' for split in ('train', 'val')}
+    there = {split: note for split, note in notes.items() if note.is_file()}
+    if not there: raise BadManifest(root, f'it holds no {notes["train"].name}', 'Is it the root of AV-Deepfake1M?')
+    for split in notes.keys() - there.keys(): yield _missing(notes[split].name)
+    yield from _listed_rows(root, [row for split, note in there.items() for row in _av1m_part(note, split)])
+
+def _av1m_part(note, split):
+    "Yield the rows of a part of AV-Deepfake1M, and errors."
+    return each_entry(note, _json(note), partial(_av1m_row, split=split))
 
 # %% ../../../nbs/data/layouts/425_listed.ipynb #8a70c22f
 def _dfdc_part(path):
     "Make the rows of a part of DFDC's training set, of its metadata.json."
-    for name, entry in _json(path).items():
-        category = {'REAL': 'real'}.get(entry['label'], 'fake')
-        yield video_row(f'train/{path.parent.name}/{name}', category, Path(entry.get('original') or name).stem)
+    found = _json(path)
+    if not isinstance(found, dict): raise BadManifest(path, 'it holds no object', 'Fetch it again.')
+    return each_entry(path, list(found.items()), partial(_dfdc_row, folder=f'train/{path.parent.name}'))
 
+def _dfdc_row(item, folder):
+    "Make the row of a name and its entry."
+    name, entry = item
+    label = dict(real=0, fake=1)[entry['label'].lower()] if 'label' in entry else yes_or_no(entry['is_fake'])
+    return video_row(f'{folder}/{name}', ('real', 'fake')[label], Path(entry.get('original') or name).stem)
+
+# %% ../../../nbs/data/layouts/425_listed.ipynb #15e92348
 def _dfdc_test(root):
     "Make the rows of DFDC's test set; none if it is not there."
-    lines = _table(root/'test'/'labels.csv', 'Is it the root of DFDC?')[1:] if (root/'test').exists() else ()
-    for name, label in lines:
-        yield video_row(f'test/{name}', 'fake' if int(label) else 'real', Path(name).stem, split='test')
+    path = root/'test'/'labels.csv'
+    if not (root/'test').exists(): return []
+    header, *lines = _table(path, 'Is it the root of DFDC?') or [[]]
+    header = [name.strip().lower() for name in header]
+    if not {'filename', 'label'} <= set(header):
+        raise BadManifest(path, 'it has no columns filename and label', 'Fetch it again.')
+    return each_entry(path, lines, partial(_dfdc_test_row, header=header))
 
+def _dfdc_test_row(line, header):
+    "Make the row of a line of labels.csv."
+    entry = dict(zip(header, line))
+    category = ('real', 'fake')[yes_or_no(entry['label'])]
+    return video_row(f'test/{entry["filename"]}', category, Path(entry['filename']).stem, split='test')
+
+# %% ../../../nbs/data/layouts/425_listed.ipynb #fbb3fb5c
 def dfdc_rows(
     root,   # folder with train and test
 ):          # iterator of rows and errors
@@ -96,7 +142,7 @@ def lrs2_rows(
 
 # %% ../../../nbs/data/layouts/425_listed.ipynb #ba158f17
 for layout in (
-    Layout('lavdf', 'LAV-DF', lavdf_rows, 'metadata.min.json, {train,dev,test}/*.mp4', 'Cai et al., DICTA 2022'),
+    Layout('lavdf', 'LAV-DF', lavdf_rows, 'metadata[.min].json, {train,dev,test}/*.mp4', 'Cai et al., DICTA 2022'),
     Layout('av1m', 'AV-Deepfake1M', av1m_rows, '{train,val}_metadata.json, {train,val}/...',
            'Cai et al., ACM Multimedia 2024',
            'non-commercial research and education; the terms of VoxCeleb2 hold, too'),
