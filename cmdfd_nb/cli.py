@@ -17,8 +17,9 @@ from fastcore.script import Param, store_true
 from .core import BadArgument, printable
 from .store import alone_in, atomic_path
 from .pool import Crew
-from .command import DEVICE, FACES, JSON, MAX_MEMORY, MAX_SECONDS, WEIGHTS, WORKERS, budget_of, command, json_text
-from .command import out_file, out_folder, out_option, setting, settings_from, worker_count
+from .command import DEVICE, FACES, JSON, MAX_MEMORY, MAX_SECONDS, OUTSIDE, TABLES, WEIGHTS, WORKERS
+from .command import budget_of, command, json_text, out_file, out_folder, out_option, setting
+from .command import settings_from, worker_count
 
 # %% ../nbs/90_cli.ipynb #781066ad
 @command
@@ -241,7 +242,7 @@ def cmdfd_detectors(
 def cmdfd_index(
     kind: Param('Kind of data set: fakeavceleb, cmdfd, official-csv, lavdf, folder, ... (a wrong one lists all)', str),
     root: Param('Its folder', str),
-    out: out_option('Manifest to write') = 'manifest.parquet',
+    out: out_option('Manifest to write, *.parquet, *.csv or *.json') = 'manifest.parquet',
     lists: Param('Folder with lists: for official-csv (default: the root), --split authors or factor', str) = None,
     seed: Param('Of splits, where none are published', int) = 42,
     split: Param('source, person, authors or factor (default: splits.csv, else published, else source)', str) = '',
@@ -252,16 +253,19 @@ def cmdfd_index(
     workers: WORKERS = None,
     max_seconds: MAX_SECONDS = None,
     max_memory: MAX_MEMORY = None,
+    outside: OUTSIDE = False,
 ) -> list:  # files that are missing, unreadable or without sound
     "Make the manifest of a data set: one row per video."
     from cmdfd_nb.data.index import counts, describe_split, grouped, index, unusable
     from cmdfd_nb.data.manifest import write_manifest
+    out_file(out, TABLES)
     budget = budget_of(max_seconds, max_memory)
-    table = index(kind, root, lists, seed, match, probe, worker_count(workers), split, budget, video_track, audio_track)
+    table = index(kind, root, lists, seed, match, probe, worker_count(workers), split, budget, video_track, audio_track,
+                  outside)
     write_manifest(out, table)
     problems = table.problems
     print(counts(table), describe_split(table), sep='\n')
-    print(f'Wrote {len(table)} rows to {out}; {len(problems)} problems.')
+    print(f'Wrote {len(table)} rows to {printable(out)}; {len(problems)} problems.')
     if problems: print(grouped(problems), file=sys.stderr)
     return unusable(table)
 
@@ -287,6 +291,7 @@ def cmdfd_preprocess(
     max_seconds: MAX_SECONDS = None,
     max_memory: MAX_MEMORY = None,
     force: Param('Start even if the clips seem not to fit on the disk', store_true) = False,
+    outside: OUTSIDE = False,
 ) -> list:  # videos that gave no clips
     "Find faces, compute features and save both, clip by clip. May be stopped and resumed."
     from cmdfd_nb.media.clip import cut_settings
@@ -294,7 +299,7 @@ def cmdfd_preprocess(
     from cmdfd_nb.data.clips import preprocess_all, space_for
     tracks = dict(video_track=video_track, audio_track=audio_track)
     config = cut_settings(preset, views, faces=faces, channels=channels, long=long, retime=retime, **tracks)
-    videos = read_manifest(manifest)
+    videos = read_manifest(manifest, outside)
     count = worker_count(workers)
     limits = budget_of(max_seconds, max_memory) if count else None
     packed = None if pack is None else pack == 'yes'
@@ -317,17 +322,19 @@ def cmdfd_audit(
     workers: WORKERS = None,
     max_seconds: MAX_SECONDS = None,
     max_memory: MAX_MEMORY = None,
+    outside: OUTSIDE = False,
 ) -> list:  # grave findings
     "Find what would let a detector win without learning: leaks between splits, shortcuts, wrong rates and labels."
     from cmdfd_nb.data.manifest import read_manifest
     from cmdfd_nb.data.audit.findings import GRAVE
     from cmdfd_nb.data.audit.report import as_html, as_text, audit, audit_summary
-    table = read_manifest(manifest)
-    other = read_manifest(against) if against else None
-    if html: out_file(html, ('.html', '.htm'))
+    table = read_manifest(manifest, outside)
+    other = read_manifest(against, outside) if against else None
+    if html: out_file(html, ('.html', '.htm'), '--html')
     findings = audit(table, other, media, worker_count(workers), budget_of(max_seconds, max_memory))
     if html:
-        with atomic_path(html) as part: part.write_text(as_html(findings, Path(manifest).name), 'utf-8')
+        page = as_html(findings, Path(manifest).name)
+        with atomic_path(html) as part: part.write_text(page, 'utf-8', 'backslashreplace')
     records = [found.record() for found in findings]
     said = f'{as_text(findings)}\n{audit_summary(findings)}'
     print(json_text(dict(manifest=manifest, findings=records)) if json else said)
@@ -422,7 +429,8 @@ def cmdfd_train(
 def cmdfd_evaluate(
     clips: Param('Folder of preprocessed clips (with clips.parquet), or a file of scores that this command wrote', str),
     weights: Param('Weights file, or seeded[:tiny|paper|official]; not needed for a file of scores', str) = None,
-    out: out_option('File to write the scores to, *.parquet; what it holds of the same weights is kept') = None,
+    out: out_option('File to write the scores to, *.parquet, *.csv or *.json; what it holds of the same weights is '
+                    'kept') = None,
     split: Param('train, val, test, or all', str) = 'test',
     threshold: Param("p_fake from which a video is called fake (default: that of the weights)", float) = None,
     unit: Param('What is drawn for the intervals', str, choices=('group', 'identity', 'crossed', 'clip')) = 'group',
@@ -436,6 +444,7 @@ def cmdfd_evaluate(
     from cmdfd_nb.judge.evaluate import evaluation_report, report_text, scores_from
     from cmdfd_nb.judge.resampling import check_resamples
     split = None if split == 'all' else split
+    if out: out_file(out, TABLES)
     check_resamples(resamples)
     scores = scores_from(clips, weights, out, split, device, workers)
     report = evaluation_report(scores, split, threshold, unit, resamples) | dict(retime=reading_of(clips))

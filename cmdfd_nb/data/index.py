@@ -10,7 +10,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from ..core import BadArgument, BadManifest, CmdfdError, NoVideoStream, one_of
+from ..core import (BadArgument, BadManifest, CmdfdError, NoVideoStream, one_of, printable, without_name)
 from ..store import sha256_of
 from ..pool import Budget, in_parallel
 from ..media.opening import _track, opened
@@ -18,7 +18,7 @@ from ..media.read import probe
 from .manifest import Manifest, typed
 from .clips import media_of, problem
 from .layouts.files import LAYOUTS  # noqa: F401, complete once this module is imported
-from .layouts.files import _table, layout_of, traces_of
+from .layouts.files import Disk, _split_of, _table, layout_of, outside_allowed, traces_of, unfollowed
 from .layouts import authors, cmdfd, faces, fakeavceleb, listed  # noqa: F401, each registers its data sets
 from .splits import SPLIT_SHARES, identity_splits, shared_people, source_splits
 from .lists import RULES, published_splits
@@ -45,11 +45,13 @@ def _splits_csv(root, table):
     "Read splits and errors from splits.csv; None if there is no such file."
     path = Path(root)/'splits.csv'
     if not path.exists(): return None
-    lines = _table(path, 'Its columns are path and split.')[1:]
-    short = next((i for i, line in enumerate(lines, 2) if len(line) < 2), None)
+    lines = _table(path, 'Its columns are path and split.')
+    short = next((i for i, line in enumerate(lines, 1) if len(line) < 2 and i > 1), None)
     if short: raise BadManifest(path, f'line {short} has no second column', 'Write path,split with a comma between.')
-    named = dict(line[:2] for line in lines)
-    splits = [named.get(p) for p in table.path]
+    named = {line[0]: _split_of(line[1].strip()) or line[1] for line in lines[1:]}
+    if lines and _split_of(lines[0][-1].strip()): named[lines[0][0]] = _split_of(lines[0][-1].strip())   # no header
+    in_any_capitals = Disk(named)
+    splits = [named.get(in_any_capitals.find(p)) for p in table.path]
     unnamed = BadManifest(path.name, f'it names no split for {splits.count(None)} videos', 'They are in none.')
     return splits, [unnamed] if None in splits else []
 
@@ -191,16 +193,29 @@ def _layout_for(kind, root, lists, rule):
         raise BadArgument(lists, f'{kind} needs no lists', 'They are for official-csv, and for splits by lists.')
     return layout
 
+# %% ../../nbs/data/44_index.ipynb #236c75cd
 def _rows_of(layout, root, lists, match):
     "Read a data set: a data frame with what is common to its rows filled in, and errors."
     import pandas as pd
-    found = list(layout.rows(root, lists) if lists and layout.takes_lists else layout.rows(root))
+    read = layout.rows(root, lists) if lists and layout.takes_lists else layout.rows(root)
+    found = [_with_a_name(f) for f in read]
     rows, twice = _once(f for f in found if isinstance(f, dict) and match in f['path'])
+    errors = [f for f in found if not isinstance(f, dict)] + twice + unfollowed(root)
     if not rows:
-        raise BadManifest(root, f'no video of {layout.source} is below it', 'Are the kind and the folder right?')
+        why = f' E.g. {errors[0]}' if errors else ''
+        raise BadManifest(root, f'no video of {layout.source} is below it', f'Are the kind and the folder right?{why}')
     table = pd.DataFrame(rows, dtype=object)
     _fill_in(table, layout)
-    return table, [f for f in found if not isinstance(f, dict)] + twice
+    return table, errors
+
+# %% ../../nbs/data/44_index.ipynb #e5b4942a
+def _with_a_name(found):
+    "Return what a reader yielded, or the error for a row whose names no table can hold."
+    if not isinstance(found, dict): return found
+    try: f'{found["path"]}{found["audio_path"]}'.encode()
+    except UnicodeEncodeError:
+        return BadManifest(found['path'], 'its name is not in UTF-8, as tables are', 'Rename it.')
+    return found
 
 # %% ../../nbs/data/44_index.ipynb #e5ff6014
 def index(
@@ -215,10 +230,11 @@ def index(
     budget: Budget | None = None,   # what a file that is measured may take
     video_track: int | None = None, # number of the picture in every file that is measured; None: by `media.streams`
     audio_track: int | None = None, # number of the sound in every file that is measured; None: by `media.streams`
+    outside=False,        # whether links that lead out of the folder are followed
 ) -> Manifest:            # its `about` names the rule; raises `BadArgument`, `BadManifest`
     "Make the manifest of a data set."
     layout = _layout_for(kind, root, lists, split)
-    rows, errors = _rows_of(layout, root, lists, match)
+    with outside_allowed(outside): rows, errors = _rows_of(layout, root, lists, match)
     rule, missed = with_splits(rows, root, seed, dict(layout.parts) or SPLIT_SHARES, split, lists)
     errors += missed
     if probe_files:
@@ -264,7 +280,7 @@ def grouped(
     problems: list,   # records of file, type, message
 ) -> str:             # a line per kind of problem
     "Count problems of each kind, with one file of each as an example."
-    kinds = [(p['type'], p['message'].removeprefix(f'{p["file"]}: ')) for p in problems]
+    kinds = [(p['type'], without_name(p['file'], p['message'])) for p in problems]
     example = {kind: p['file'] for kind, p in zip(reversed(kinds), reversed(problems))}
     lines = Counter(kinds).most_common()
-    return '\n'.join(f'{n:6} {kind[0]}: {kind[1]} ({example[kind]})' for kind, n in lines)
+    return '\n'.join(f'{n:6} {kind[0]}: {kind[1]} ({printable(example[kind])})' for kind, n in lines)

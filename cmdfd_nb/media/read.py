@@ -20,8 +20,8 @@ from av.sidedata.sidedata import SideDataContainer
 
 from ..core import FPS, TooShort, UnreadableMedia
 from .streams import told
-from .opening import _ours, _track, _tracks, choose_track, opened
 from .timeline import LIMIT, Scan, Timeline, by_stretch, seams, stretch_at, taken, timeline_of
+from .opening import _ours, _track, _tracks, choose_track, opened
 
 # %% ../../nbs/media/10_read.ipynb #3ea26ed5
 SLACK = .75e-3  # seconds; more than half of Matroska's millisecond
