@@ -61,14 +61,6 @@ def real_clips():
 
 
 @pytest.fixture(scope='session')
-def cases():
-    "Folder of files that somebody met with real recordings, or made in order to attack; its README says what is right."
-    folder = Path(os.environ.get('CMDFD_CASES') or SHARED/'cases')
-    there = folder if (folder/'README.md').exists() else None
-    return needed(there, 'cases from the field (CMDFD_CASES names their folder)', 'CASES')
-
-
-@pytest.fixture(scope='session')
 def official_lists():
     "Folder of the authors' csv files."
     folder = Path(os.environ.get('CMDFD_OFFICIAL_LISTS') or SHARED/'official_lists')

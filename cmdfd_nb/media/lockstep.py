@@ -39,7 +39,7 @@ def _chosen(path, audio_path, video_track, audio_track, notes):
 # %% ../../nbs/media/12_lockstep.ipynb #2e64f8ae
 @dataclass(frozen=True)
 class Course:
-    "How a video is read: its tracks, what is kept of them, and how many frames lack picture or sound at first."
+    "Plan by which a video is read: its tracks, what is kept of them, and how many frames lack picture or sound at first."
     video: int           # number of the picture track
     audio: int           # number of the sound track
     timeline: Timeline   # of the pictures
@@ -96,7 +96,8 @@ def lockstep(
     course = course_of(path, audio_track, audio_path, retime, video_track, notes)
     sound = audio_path or path, course.audio, course.heard, course.start
     seconds = sum(map(len, sound_of(*sound))) / SAMPLE_RATE if by_sound else None
-    return _in_step(shown(path, course.timeline, seconds, course.video, notes), per_frame(sound_of(*sound, notes)), path)
+    pictures = shown(path, course.timeline, seconds, course.video, notes)
+    return _in_step(pictures, per_frame(sound_of(*sound, notes)), path)
 
 # %% ../../nbs/media/12_lockstep.ipynb #2e01b24a
 @dataclass(frozen=True)

@@ -138,7 +138,7 @@ def _as_it_is(video, sound):
 
 @dataclass(frozen=True)
 class Timeline:
-    "What a file holds, and what is kept of it."
+    "Stretches of both streams of a file, and the pieces that are kept."
     video: tuple | None            # of `Stretch`; None: not wanted
     sound: tuple | None
     pieces: tuple | None = None    # of `Piece`; None: the file is read as it is
@@ -169,13 +169,14 @@ _SPOKEN = 5   # seams that are told one by one
 
 def _seam(before, after, at):
     "Return the sentence about the place where two pieces meet."
-    if before.epoch != after.epoch: return f'Its clock begins anew at {at:.1f} s: what follows is read as the continuation.'
+    anew = f'Its clock begins anew at {at:.1f} s: what follows is read as the continuation.'
+    if before.epoch != after.epoch: return anew
     lacking = after.start - before.start - before.frames / FPS
     return f'A gap of {lacking:.1f} s at {at:.1f} s is cut out: later times do not count it.'
 
 
 def seams(
-    timeline: Timeline,
+    timeline: Timeline,   # of the file
 ) -> list:    # of sentences
     "Describe what was cut out of a file."
     pieces = timeline.pieces or ()
@@ -196,10 +197,12 @@ def taken(
     for piece in pieces:
         first = round((piece.start - pieces[0].start) * FPS)
         inside = itertools.islice((item for k, item in ticks if k >= first), piece.frames)
-        n = 0
-        for n, last in enumerate(inside, 1): yield last
-        if fill is None and (n < piece.frames - LIMIT * FPS or last is None): return
-        yield from itertools.repeat(last if fill is None else fill, piece.frames - n)
+        lacking = piece.frames
+        for last in inside:
+            lacking -= 1
+            yield last
+        if fill is None and (lacking > LIMIT * FPS or last is None): return
+        yield from itertools.repeat(last if fill is None else fill, lacking)
 
 # %% ../../nbs/media/098_timeline.ipynb #3c2bc14c
 def stretch_at(

@@ -56,7 +56,8 @@ def _looks(
     gaps=(),         # numbers of frames before which something is missing
 ):                   # yields (frame number, frame, number of the first frame of its shot)
     "Yield the frames to look at: the first and the last of every shot, and every Nth between."
-    for here, (_, _, following) in pairwise(chain(_shots(frames, gaps), [(-1, None, -1)])):   # beyond the end is another shot
+    beyond = -1, None, -1   # the end, as another shot
+    for here, (_, _, following) in pairwise(chain(_shots(frames, gaps), [beyond])):
         i, _, first = here
         is_last = following != first
         if (i - first) % every == 0 or is_last: yield here
