@@ -169,7 +169,9 @@ def _whole_tracks(pictures, gaps, least):
     "Return the track from edge to edge, a new one after each gap."
     shape = None
     n = 0
-    for n, picture in enumerate(pictures, 1): shape = picture.shape
+    for picture in pictures:
+        shape = picture.shape
+        n += 1
     edges = [0, *(gap for gap in gaps if gap < n), n]
     return [whole_frame_track(b - a, *shape[:2], a) for a, b in pairwise(edges) if shape and b - a >= least]
 

@@ -16,6 +16,7 @@ from typing import Any
 import av
 import numpy as np
 from av.error import FFmpegError
+from av.sidedata.sidedata import SideDataContainer
 
 from ..core import FPS, TooShort, UnreadableMedia
 from .streams import told
@@ -35,7 +36,7 @@ def on_screen(
 # %% ../../nbs/media/10_read.ipynb #d458682e
 _MAX_DAMAGED = .05  # share of packets that may fail to decode
 _MAX_MISSING = 1.   # seconds that may be missing at the end
-_EXACT = {'mov,mp4,m4a,3gp,3g2,mj2', 'avi', 'wav', 'w64', 'flac', 'aiff', 'caf'}   # formats that keep a length per stream
+_EXACT = {'mov,mp4,m4a,3gp,3g2,mj2', 'avi', 'wav', 'w64', 'flac', 'aiff', 'caf'}   # formats with a length per stream
 
 def _refuse(stream, path, cause, remedy='Copy or download it again, or cut out the part that is whole.'):
     "Raise `UnreadableMedia` for a track."
@@ -118,7 +119,7 @@ _AS_STORED = ((1, 0), (0, 1))   # the matrix of a picture that is neither turned
 
 def _display_matrix(frame):
     "Return [[a, b], [c, d]] of a decoded picture; None if it carries none."
-    side = frame.side_data.get('DISPLAYMATRIX')
+    side = SideDataContainer(frame).get('DISPLAYMATRIX')   # frame.side_data would keep each picture until garbage is collected
     return np.frombuffer(side, np.int32).reshape(3, 3)[:2, :2].tolist() if side else None
 
 def _rotation(matrix):
@@ -239,8 +240,9 @@ _MAX_STRETCHES = 1000   # a file whose clock jumps more often is not followed
 def _stamps(packet, origin):
     "Return decoding stamp, presentation stamp and duration of a packet, in seconds; no stamps if it is not shown."
     if packet.is_discard: return None, None, 0.
-    decoded, shown = (None if t is None else float((t - (origin or 0)) * packet.time_base) for t in (packet.dts, packet.pts))
-    return decoded, shown if origin is None else decoded, float((packet.duration or 0) * packet.time_base)
+    stamps = packet.dts, packet.pts if origin is None else packet.dts
+    decoded, shown = (None if t is None else float((t - (origin or 0)) * packet.time_base) for t in stamps)
+    return decoded, shown, float((packet.duration or 0) * packet.time_base)
 
 def _scan(container, streams):
     "Return the stretches of some streams, by the index of the stream."
@@ -305,14 +307,15 @@ def _on_grid(timed):
 # %% ../../nbs/media/10_read.ipynb #5781d053
 @dataclass(frozen=True)
 class _Place:
-    "Where pictures go: the size that is displayed."
+    "Size that pictures of any size are fitted into."
     stored: tuple         # width, height of the pictures that the header describes
     shown: tuple          # width, height in square pixels
     notes: list | None = None
 
     def fitted(self, width, height):
         "Return the width and height at which a picture of another size is seen."
-        (w, h), (shown_w, shown_h) = self.stored, self.shown
+        w, h = self.stored
+        shown_w, shown_h = self.shown
         if abs(width * h - height * w) <= .02 * width * h: return shown_w, shown_h
         scale = min(shown_w / width, shown_h / height)
         return max(1, round(width * scale)), max(1, round(height * scale))
@@ -325,10 +328,12 @@ class _Place:
 
     def framed(self, image, frame):
         "Put a picture of another shape into the middle."
-        told(self.notes, f'Its pictures change to {frame.width}x{frame.height} pixels: they are shown whole, with black edges.')
+        size = f'{frame.width}x{frame.height} pixels'
+        told(self.notes, f'Its pictures change to {size}: they are shown whole, with black edges.')
         height, width = image.shape[:2]
         whole = np.zeros((*self.shown[::-1], 3), np.uint8)
-        x, y = (self.shown[0] - width) // 2, (self.shown[1] - height) // 2
+        x = (self.shown[0] - width) // 2
+        y = (self.shown[1] - height) // 2
         whole[y:y + height, x:x + width] = image
         return whole
 
@@ -398,8 +403,8 @@ def _piecewise(path, timeline, video_track, notes):
         for picture in taken(_on_grid(_moved(group, pieces[number][0].start)), pieces[number]):
             n -= 1
             yield picture
-        remedy = 'Cut out the part that can be played.'
-        if n: raise UnreadableMedia(path, f'its video cannot be decoded from {timeline.video[number].start:.1f} s on', remedy)
+        cause = f'its video cannot be decoded from {timeline.video[number].start:.1f} s on'
+        if n: raise UnreadableMedia(path, cause, 'Cut out the part that can be played.')
 
 # %% ../../nbs/media/10_read.ipynb #ac14f602
 def shown(
