@@ -78,6 +78,14 @@ def published_names():
 
 
 @pytest.fixture(scope='session')
+def cases():
+    "File name to path of the recordings with an odd property each."
+    folder = Path(os.environ.get('CMDFD_CASES') or SHARED/'cases')
+    found = {path.name: path for path in sorted(folder.glob('*')) if path.is_file()}
+    return needed(found, 'recordings with odd properties (CMDFD_CASES names their folder)', 'CASES')
+
+
+@pytest.fixture(scope='session')
 def browser():
     "Chromium under Playwright."
     chromium = os.environ.get('CMDFD_CHROMIUM') or shutil.which('chromium') or shutil.which('chromium-browser')

@@ -62,10 +62,10 @@ def tracks_of(
     row,      # of a manifest
 ) -> dict:    # video_track, audio_track: numbers, without those that the row leaves open
     "Return the tracks that a manifest names for a video, in columns of its own."
-    import pandas as pd
     named = {name: getattr(row, name, None) for name in ('video_track', 'audio_track')}
-    return {name: int(number) for name, number in named.items() if not pd.isna(number)}
+    return {name: int(n) for name, n in named.items() if isinstance(n, (int, float, np.integer)) and n == n}
 
+# %% ../../nbs/data/41_clips.ipynb #89eada00
 def clip_summary(
     path,      # of a preprocessed clip
 ) -> dict:     # clip, start, frames, track, part; raises `UnreadableMedia`

@@ -14,7 +14,6 @@ from itertools import count, islice, pairwise
 from pathlib import Path
 
 import numpy as np
-from fastcore.basics import patch
 
 from ..core import FPS, BadArgument, NoFace, Settings, TooShort, choice, one_of
 from ..store import sha256_of
@@ -29,12 +28,18 @@ from .views import cut_views, expected, sources, find_view
 STANDARD_VIEWS = ('faces', 'lips', 'mfcc', 'stft', 'audio')   # of the paper's detector, its teachers, and a listener
 
 
+def _as_of_today(values):
+    "Return settings of an earlier version as they are meant today, see below."
+    missing = {f.name for f in fields(PreprocessConfig)} - set(values)
+    return values | dict(audio_track=values['audio_track'] or None) if missing == {'video_track'} else values
+
+
 def _check_track(name, number):
     "Raise `BadArgument` unless a number may be that of a track."
     if number is None or (isinstance(number, int) and number >= 0): return
     raise BadArgument(f'{name}={number!r}', 'this is no number of a track', 'Count from 0, or leave it out.')
 
-
+# %% ../../nbs/media/18_clip.ipynb #f0e9b07c
 @dataclass(frozen=True)
 class PreprocessConfig(Settings):
     "Settings that change the outcome of preprocessing."
@@ -62,16 +67,8 @@ class PreprocessConfig(Settings):
         cause = f'equal parts of at most {self.max_frames} frames could be shorter than min_frames={self.min_frames}'
         raise BadArgument(f'max_frames={self.max_frames}', cause, 'Give at least twice min_frames.')
 
-# %% ../../nbs/media/18_clip.ipynb #399a8e53
-@patch(cls_method=True)
-def from_dict(cls: PreprocessConfig,
-    values: dict,                # field name to value
-    file='the settings',         # their source, for the message
-) -> PreprocessConfig:           # raises `BadArgument` on unknown fields
-    "Build settings from these values, with defaults for the others."
-    old = {f.name for f in fields(cls)} - set(values) == {'video_track'}
-    if old and values['audio_track'] == 0: values = values | dict(audio_track=None)
-    return super(PreprocessConfig, cls).from_dict(values, file)
+    @classmethod
+    def from_dict(cls, values, file='the settings'): return super().from_dict(_as_of_today(values), file)
 
 # %% ../../nbs/media/18_clip.ipynb #4cebcb49
 _CUTS = dict(paper={}, tiny={}, official=dict(faces='whole', channels='swapped', long='first'))

@@ -104,6 +104,7 @@ def check_picture_size(
     _within(path, 'a picture', width * height * max(1., aspect), 0, MAX_PIXELS, ' pixels')
     if width: _within(path, 'a width', width * aspect, 1, MAX_PIXELS, ' pixels as displayed')
 
+# %% ../../nbs/media/095_guard.ipynb #d1d2eebb
 def check_sound_format(
     path,            # of the file, for the message
     rate: int,       # samples a second; 0 if unknown

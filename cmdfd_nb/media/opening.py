@@ -10,7 +10,7 @@ import contextlib
 from pathlib import Path
 
 import av
-from av.error import FFmpegError
+from av.error import ArgumentError, FFmpegError
 from av.stream import Disposition
 
 from ..core import NoAudioStream, NoVideoStream, UnreadableMedia
@@ -50,7 +50,7 @@ def opened(
             _check_media(container, path)
             yield container
     except (FFmpegError, OSError) as e:
-        unknown = ', it is damaged or of a format that is not read' if isinstance(e, av.ArgumentError) else ''
+        unknown = ', it is damaged or of a format that is not read' if isinstance(e, ArgumentError) else ''
         cause = f'FFmpeg cannot read it ({e.strerror}{unknown})'
         raise UnreadableMedia(path, cause, 'See whether it plays; fetch it again.') from e
 
@@ -72,6 +72,7 @@ def _best(container, path, kind, video_track):
     picture = _track(container, path, 'video', video_track) if pictures else None
     return best_audio(tracks, _ours(container, path, picture, tracks))
 
+# %% ../../nbs/media/099_opening.ipynb #7be2d516
 def choose_track(
     path,                # media file
     kind: str,           # 'video' or 'audio'
@@ -94,7 +95,8 @@ def _undecodable(error, container, path, kind):
     "Return the error for a file whose only streams of a kind cannot be decoded, or are cover pictures."
     cover = Disposition.attached_pic
     real = any(stream.type == kind and not stream.disposition & cover for stream in container.streams)
-    cause = f'its {kind} is of a codec that cannot be decoded' if real else f'it has no {kind} stream but a cover picture'
+    cause = f'its {kind} is of a codec that cannot be decoded'
+    if not real: cause = f'it has no {kind} stream but a cover picture'
     return error(path, cause, 'Convert it with a program that plays it.' if real else 'Give a video file.')
 
 def _track(container, path, kind, index=None):

@@ -7,12 +7,15 @@ __all__ = ['per_frame', 'sound_of', 'sound_blocks', 'read_audio']
 
 # %% ../../nbs/media/11_sound.ipynb #738d645d
 import itertools
+from collections.abc import Iterator
 from fractions import Fraction
 from functools import lru_cache
+from typing import Any
 
 import av
 import numpy as np
 from av.audio.plane import AudioPlane
+from av.error import FFmpegError
 from av.filter import Graph
 
 from ..core import SAMPLE_RATE, SAMPLES_PER_FRAME, UnreadableMedia
@@ -27,10 +30,11 @@ def _graph(frame, name, options):
     "Return a filter graph for frames like this one."
     graph = Graph()
     clock = frame.time_base or Fraction(1, frame.sample_rate)
-    like = dict(format=frame.format.name, sample_rate=frame.sample_rate, layout=frame.layout.name, time_base=clock)
-    source, step, sink = graph.add_abuffer(**like), graph.add(name, options), graph.add('abuffersink')
+    source = graph.add_abuffer(format=frame.format.name, sample_rate=frame.sample_rate, layout=frame.layout.name,
+                               time_base=clock)
+    step = graph.add(name, options)
     source.link_to(step)
-    step.link_to(sink)
+    step.link_to(graph.add('abuffersink'))
     graph.configure()
     return graph
 
@@ -38,9 +42,10 @@ def _pulled(graph):
     "Yield the frames that a graph has ready."
     while True:
         try: yield graph.pull()
-        except (av.BlockingIOError, av.EOFError): return
+        except (BlockingIOError, EOFError): return
 
-def _filtered(frames, name, options):
+# %% ../../nbs/media/11_sound.ipynb #8bff646f
+def _filtered(frames, name, options) -> Iterator[Any]:
     "Yield what a filter makes of frames that have one format."
     graph = None
     for frame in frames:
@@ -73,12 +78,13 @@ def _sixteen_bit(
     "Round samples to the steps of a 16-bit file."
     return (np.round(samples * 2.**-16).clip(max=2**15 - 1) * 2**-15).astype(np.float32)
 
-def _format(frame): return frame.format.name, frame.layout.name, frame.sample_rate
-
+# %% ../../nbs/media/11_sound.ipynb #d06c66e8
 def _planes(frame, dtype):
     "Yield the samples of each plane, as many planes as the layout has."
     planes, each = (frame.layout.nb_channels, 1) if frame.format.is_planar else (1, frame.layout.nb_channels)
-    for i in range(planes): yield np.frombuffer(AudioPlane(frame, i), dtype, frame.samples * each)
+    for i in range(planes):
+        plane: Any = AudioPlane(frame, i)
+        yield np.frombuffer(plane, dtype, frame.samples * each)
 
 def _finite(frames, path):
     "Yield the frames; raise `UnreadableMedia` for samples that are not numbers, and for rates out of bounds."
@@ -88,6 +94,10 @@ def _finite(frames, path):
         if dtype and not all(np.isfinite(x).all() for x in _planes(frame, dtype)):
             raise UnreadableMedia(path, 'its sound holds samples that are not numbers', 'Export it again.')
         yield frame
+
+# %% ../../nbs/media/11_sound.ipynb #910d459e
+def _format(frame): return frame.format.name, frame.layout.name, frame.sample_rate
+
 
 def _mono(frames, pans=None):
     "Yield (seconds or None, samples) blocks at 16 kHz, mono, float32 in [-1, 1); `pans` are by name of the layout."
@@ -109,9 +119,10 @@ def _weights(layout):
     frame.sample_rate = SAMPLE_RATE
     resampler = av.AudioResampler('s32p', 'mono', SAMPLE_RATE)
     try: x = np.concatenate([block.to_ndarray()[0] for f in (frame, None) for block in resampler.resample(f)])
-    except av.FFmpegError: return None
+    except FFmpegError: return None
     return x.reshape(n, 480)[:, 240] / 2.**30
 
+# %% ../../nbs/media/11_sound.ipynb #12a01e70
 def _beginning(frames, seconds):
     "Yield the frames of the first seconds."
     for frame in frames:
@@ -143,6 +154,7 @@ def _best_channel(layout, covariance):
     best = int(levels.argmax())
     return best if levels[best] > _AUDIBLE and mixed < _LOST * levels[best] else None
 
+# %% ../../nbs/media/11_sound.ipynb #a4714ffd
 def _pan_of(layout, covariance, notes):
     "Return the options of the filter `pan` for a layout; None where FFmpeg's mix will do."
     n = len(covariance)

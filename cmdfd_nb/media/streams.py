@@ -98,6 +98,7 @@ def _tables(data):
 # %% ../../nbs/media/097_streams.ipynb #c90b8fa6
 def _number(data, at, mask=0x1fff): return (data[at] << 8 | data[at + 1]) & mask
 
+# %% ../../nbs/media/097_streams.ipynb #40418604
 def _members(table):
     "Return the PIDs of the streams in the table of a programme."
     at = 12 + _number(table, 10, 0x0fff)

@@ -90,6 +90,7 @@ def _levels(blocks):
         rest = rest[whole:]
     return np.concatenate(levels), (total / n)**.5 if n else float('nan')
 
+# %% ../../../nbs/data/audit/473_shortcuts.ipynb #b96908cf
 def leading_silence(
     level,      # (N,) level of every 10 ms
 ) -> float:     # seconds; the whole length if nothing is loud
@@ -97,6 +98,7 @@ def leading_silence(
     loud = level > max(.1 * np.quantile(level, .95), 1e-4) if len(level) else level
     return float(np.argmax(loud) if loud.any() else len(loud)) / 100
 
+# %% ../../../nbs/data/audit/473_shortcuts.ipynb #da139ec3
 def whole_file_numbers(
     video,         # path
     sound=None,    # path of its sound, if that is a file of its own
