@@ -10,6 +10,7 @@ __all__ = ['LIMIT', 'Stretch', 'Scan', 'Piece', 'pieces_of', 'Timeline', 'timeli
 import heapq
 import itertools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from fastcore.basics import patch
@@ -115,8 +116,8 @@ def _pairs(video, sound):
 
 
 def pieces_of(
-    video: list | None,   # of `Stretch`; None: only sound is wanted
-    sound: list | None,   # of `Stretch`; None: only pictures are wanted
+    video: Sequence | None,   # of `Stretch`; None: only sound is wanted
+    sound: Sequence | None,   # of `Stretch`; None: only pictures are wanted
 ) -> list:                # of `Piece`, in order
     "Return what is kept of a file."
     if video is None and sound is None: return []
@@ -156,12 +157,13 @@ class Timeline:
 
 
 def timeline_of(
-    video: list | None,   # of `Stretch`; None: only sound is wanted
-    sound: list | None,   # of `Stretch`; None: only pictures are wanted
+    video: Sequence | None,   # of `Stretch`; None: only sound is wanted
+    sound: Sequence | None,   # of `Stretch`; None: only pictures are wanted
 ) -> Timeline:
     "Decide what is kept of a file."
-    streams = [None if found is None else tuple(found) for found in (video, sound)]
-    return Timeline(*streams, None if _as_it_is(video, sound) else tuple(pieces_of(video, sound)))
+    seen = None if video is None else tuple(video)
+    heard = None if sound is None else tuple(sound)
+    return Timeline(seen, heard, None if _as_it_is(video, sound) else tuple(pieces_of(video, sound)))
 
 # %% ../../nbs/media/098_timeline.ipynb #607f75a0
 _SPOKEN = 5   # seams that are told one by one
@@ -175,15 +177,29 @@ def _seam(before, after, at):
     return f'A gap of {lacking:.1f} s at {at:.1f} s is cut out: later times do not count it.'
 
 
+_HARMLESS = 1.   # seconds of one stream alone that are not told
+
+
+def _left_out(timeline):
+    "Return sentences about streams that have more than the pieces take, e.g. pictures whose sound is missing."
+    kept = timeline.frames / FPS
+    streams = dict(picture=timeline.video, sound=timeline.sound)
+    more = {name: sum(s.end - s.start for s in found or ()) - kept for name, found in streams.items()}
+    told = {name: lacking for name, lacking in more.items() if lacking > _HARMLESS}
+    return [f'{lacking:.1f} s of {name} without the other are left out.' for name, lacking in told.items()]
+
+
 def seams(
     timeline: Timeline,   # of the file
 ) -> list:    # of sentences
     "Describe what was cut out of a file."
-    pieces = timeline.pieces or ()
+    if timeline.pieces is None: return []
+    pieces = timeline.pieces
     ends = itertools.accumulate(piece.frames / FPS for piece in pieces)
     found = [_seam(a, b, at) for at, (a, b) in zip(ends, itertools.pairwise(pieces))]
     more = len(found) - _SPOKEN
-    return found if more <= 0 else [*found[:_SPOKEN], f'{more} more gaps or new beginnings of its clock follow.']
+    if more > 0: found[_SPOKEN:] = [f'{more} more gaps or new beginnings of its clock follow.']
+    return found + _left_out(timeline)
 
 # %% ../../nbs/media/098_timeline.ipynb #05f11c06
 def taken(
