@@ -119,7 +119,8 @@ _AS_STORED = ((1, 0), (0, 1))   # the matrix of a picture that is neither turned
 
 def _display_matrix(frame):
     "Return [[a, b], [c, d]] of a decoded picture; None if it carries none."
-    side = SideDataContainer(frame).get('DISPLAYMATRIX')   # frame.side_data would keep each picture until garbage is collected
+    # a container of our own: frame.side_data would keep each picture until garbage is collected
+    side = SideDataContainer(frame).get('DISPLAYMATRIX')   # pyright: ignore[reportCallIssue]
     return np.frombuffer(side, np.int32).reshape(3, 3)[:2, :2].tolist() if side else None
 
 def _rotation(matrix):
