@@ -13,7 +13,7 @@ import numpy as np
 
 from ..core import FPS, SAMPLE_RATE, TooShort, UnreadableMedia, one_of
 from .read import SLACK, _first, _track, choose_track, opened, own_timeline, probe, shown, stretches_of
-from .sound import per_frame, sound_of
+from .sound import kept_sound, per_frame
 from .timeline import Timeline, timeline_of
 
 # %% ../../nbs/media/12_lockstep.ipynb #055cf3e2
@@ -39,7 +39,7 @@ def _chosen(path, audio_path, video_track, audio_track, notes):
 # %% ../../nbs/media/12_lockstep.ipynb #2e64f8ae
 @dataclass(frozen=True)
 class Course:
-    "Plan by which a video is read: its tracks, what is kept of them, and how many frames lack picture or sound at first."
+    "Plan by which a video is read: its tracks, what is kept of them, and the frames that lack one at first."
     video: int           # number of the picture track
     audio: int           # number of the sound track
     timeline: Timeline   # of the pictures
@@ -95,9 +95,9 @@ def lockstep(
     by_sound = one_of('retime', retime, RETIME) == 'by-sound'
     course = course_of(path, audio_track, audio_path, retime, video_track, notes)
     sound = audio_path or path, course.audio, course.heard, course.start
-    seconds = sum(map(len, sound_of(*sound))) / SAMPLE_RATE if by_sound else None
+    seconds = sum(map(len, kept_sound(*sound))) / SAMPLE_RATE if by_sound else None
     pictures = shown(path, course.timeline, seconds, course.video, notes)
-    return _in_step(pictures, per_frame(sound_of(*sound, notes)), path)
+    return _in_step(pictures, per_frame(kept_sound(*sound, notes)), path)
 
 # %% ../../nbs/media/12_lockstep.ipynb #2e01b24a
 @dataclass(frozen=True)
