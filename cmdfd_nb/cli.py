@@ -262,8 +262,11 @@ def cmdfd_index(
     budget = budget_of(max_seconds, max_memory)
     table = index(kind, root, lists, seed, match, probe, worker_count(workers), split, budget, video_track, audio_track,
                   outside)
-    write_manifest(out, table)
     problems = table.problems
+    if not len(table):   # none of the files can be used: each is named instead
+        print(grouped(problems), 'No manifest is written.', sep='\n', file=sys.stderr)
+        return problems
+    write_manifest(out, table)
     print(counts(table), describe_split(table), sep='\n')
     print(f'Wrote {len(table)} rows to {printable(out)}; {len(problems)} problems.')
     if problems: print(grouped(problems), file=sys.stderr)

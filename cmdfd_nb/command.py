@@ -31,8 +31,10 @@ def exit_code(
 CRASHED = 3      # exit codes, as in the table above
 UNHEARD = 128 + signal.SIGPIPE if hasattr(signal, 'SIGPIPE') else 141
 _ABOUT_FILES = {errno.ENOSPC: 'Free space, or name another disk.', errno.EDQUOT: 'Free space, or name another disk.',
-                errno.EROFS: 'Name another place to write to.', errno.EACCES: 'Name another place, or change its rights.',
-                errno.EPERM: 'Name another place, or change its rights.', errno.ENOENT: 'See whether its folder is there.',
+                errno.EROFS: 'Name another place to write to.',
+                errno.EACCES: 'Name another place, or change its rights.',
+                errno.EPERM: 'Name another place, or change its rights.',
+                errno.ENOENT: 'See whether its folder is there.',
                 errno.ENOTDIR: 'See whether its folder is there.', errno.EIO: 'See whether the disk works.',
                 errno.ESTALE: 'See whether the disk is there.', errno.EMFILE: 'Use fewer --workers.',
                 errno.ENAMETOOLONG: 'Name a shorter path.', errno.EISDIR: 'Name a file.'}   # what you can do

@@ -6,7 +6,8 @@
 __all__ = ['Budget', 'note_bug', 'Failure', 'attempt', 'one_thread', 'resident_gb', 'Crew', 'in_parallel']
 
 # %% ../nbs/02_pool.ipynb #768a8789
-import atexit, contextlib, ctypes, errno, functools, os, pickle, signal, subprocess, sys, tempfile, threading, time, traceback
+import atexit, contextlib, ctypes, errno, functools, os, pickle
+import signal, subprocess, sys, tempfile, threading, time, traceback
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from .core import BadArgument, CmdfdError, OverBudget, ReaderDied, Unforeseen, U
 # %% ../nbs/02_pool.ipynb #78d1fe87
 @dataclass(frozen=True)
 class Budget:
-    "What one file may take; None: no limit."
+    "Limits of what one file may take; None: no limit."
     seconds: float | None = 1800.   # from the moment a process begins with it
     memory: float | None = 8.       # GB of that process, with the libraries it has loaded (about 0.7)
 
@@ -49,28 +50,32 @@ def note_bug(
 # %% ../nbs/02_pool.ipynb #073b75d2
 @dataclass(frozen=True)
 class Failure:
-    "Why an item has no result."
+    "The reason for which an item has no result."
     kind: type      # `ReaderDied`, `OverBudget`, `Unforeseen`, or the kind of the kit's error that was raised
     cause: str      # without a full stop
     remedy: str     # a full sentence
     raised: BaseException | None = None   # the exception, if there was one
     trace: str = ''   # its traceback
 
-    def of(self,
-        file,   # name for the message
-    ) -> CmdfdError:
-        "Return the failure as an error about a file; the traceback of a bug goes to the log."
-        if isinstance(self.raised, CmdfdError): return self.raised
-        if not self.trace: return self.kind(file, self.cause, self.remedy)
-        return self.kind(file, self.cause, f'Please report it with {note_bug(f"{file}: {self.trace}")}.')
 
-    def again(self,
-        item,   # for the message, if the process died
-    ) -> BaseException:
-        "Return the exception to raise for it: the one that was raised, with the traceback of its process."
-        if self.raised is None: return self.of(str(item)[:200])
-        if self.raised.__traceback__ is None: self.raised.__cause__ = RuntimeError(self.trace)
-        return self.raised
+@patch
+def of(self: Failure,
+    file,   # name for the message
+) -> CmdfdError:
+    "Return the failure as an error about a file; the traceback of a bug goes to the log."
+    if isinstance(self.raised, CmdfdError): return self.raised
+    if not self.trace: return self.kind(file, self.cause, self.remedy)
+    return self.kind(file, self.cause, f'Please report it with {note_bug(f"{file}: {self.trace}")}.')
+
+# %% ../nbs/02_pool.ipynb #1dcdbc55
+@patch
+def again(self: Failure,
+    item,   # for the message, if the process died
+) -> BaseException:
+    "Return the exception to raise for a failure."
+    if self.raised is None: return self.of(str(item)[:200])
+    if self.raised.__traceback__ is None: self.raised.__cause__ = RuntimeError(self.trace)
+    return self.raised
 
 # %% ../nbs/02_pool.ipynb #8f8c70e9
 def _is_memory(error):
@@ -91,8 +96,8 @@ def _failure(error):
 
 
 def attempt(
-    function: Callable,
-    item,    # its only argument
+    function: Callable,   # of one argument
+    item,    # that argument
 ) -> tuple:  # (True, result) or (False, `Failure`)
     "Apply a function to an item; any exception is a failure of this item."
     try: return True, function(item)
@@ -144,19 +149,7 @@ def _work(connection, function, prepare, parent, by_kernel, alone):
         connection.send_bytes(_sendable(attempt(lambda _: prepare and prepare() and None, None)))
         while True: connection.send_bytes(_sendable(attempt(function, connection.recv())))
 
-# %% ../nbs/02_pool.ipynb #935895c8
-def resident_gb(
-    pid: int,   # of a process
-) -> float:     # 0 if there is no such process
-    "Measure the memory that a process holds, in GB."
-    with contextlib.suppress(OSError, ValueError, IndexError):
-        if sys.platform == 'linux':
-            return int(Path(f'/proc/{pid}/statm').read_text().split()[1]) * os.sysconf('SC_PAGE_SIZE') / 1e9
-        shown = subprocess.run(['ps', '-o', 'rss=', '-p', str(pid)], capture_output=True, text=True).stdout
-        return int(shown) * 1024 / 1e9
-    return 0.
-
-# %% ../nbs/02_pool.ipynb #d6e7b5f9
+# %% ../nbs/02_pool.ipynb #e732fa62
 _alive: WeakSet = WeakSet()   # workers of this process
 
 
@@ -169,30 +162,48 @@ class _Worker:
         by_kernel = threading.current_thread() is threading.main_thread()
         args = theirs, function, prepare, os.getpid(), by_kernel, alone
         self.process = context.Process(target=_work, args=args)
-        self.ready, self.items, self.since = False, deque(), time.monotonic()
+        self.ready = False
+        self.items = deque()
+        self.since = time.monotonic()
         _alive.add(self)
         self.process.start()
         theirs.close()
 
-    def begin(self):
-        "Send the first of the items."
-        self.since = time.monotonic()
-        with contextlib.suppress(OSError): self.connection.send(self.items[0])   # if it died, `receive` will tell
+# %% ../nbs/02_pool.ipynb #4a6ece35
+@patch
+def begin(self: _Worker):
+    "Send the first of the items."
+    self.since = time.monotonic()
+    with contextlib.suppress(OSError): self.connection.send(self.items[0])   # if it died, `_receive` will tell
 
-    def end(self):
-        "End the process: at once in the middle of an item, else by closing the connection."
-        if self.items or not self.ready: self.process.kill()
-        self.connection.close()
-        self.process.join(5)
-        if self.process.is_alive(): self.process.kill()
-        self.process.join()
-        _alive.discard(self)
+
+@patch
+def end(self: _Worker):
+    "End the process: at once in the middle of an item, else by closing the connection."
+    if self.items or not self.ready: self.process.kill()
+    self.connection.close()
+    self.process.join(5)
+    if self.process.is_alive(): self.process.kill()
+    self.process.join()
+    _alive.discard(self)
 
 
 @atexit.register
 def _end_all():
     "End the workers that are left when Python ends."
     for worker in list(_alive): worker.end()
+
+# %% ../nbs/02_pool.ipynb #935895c8
+def resident_gb(
+    pid: int,   # of a process
+) -> float:     # 0 if there is no such process
+    "Measure the memory that a process holds, in GB."
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        if sys.platform == 'linux':
+            return int(Path(f'/proc/{pid}/statm').read_text().split()[1]) * os.sysconf('SC_PAGE_SIZE') / 1e9
+        shown = subprocess.run(['ps', '-o', 'rss=', '-p', str(pid)], capture_output=True, text=True).stdout
+        return int(shown) * 1024 / 1e9
+    return 0.
 
 # %% ../nbs/02_pool.ipynb #2a4b1d8b
 def _death(process):
@@ -205,7 +216,7 @@ def _death(process):
     remedy = 'See whether it plays, and whether memory is short.'
     return Failure(ReaderDied, f'the process that read it died ({how})', remedy)
 
-
+# %% ../nbs/02_pool.ipynb #c6be8fdc
 def _receive(worker):
     "Return the outcome that a worker sends, and whether the worker is still there."
     try: return pickle.loads(worker.connection.recv_bytes()), True
@@ -246,43 +257,57 @@ class Crew:
     ):
         if workers < 0: raise BadArgument(f'workers={workers}', 'there are no such processes', 'Give 0 or more.')
         if workers: _findable(function)
-        self.function, self.prepare, self.begun = function, prepare, begun or (lambda item: None)
-        self.most, self.budget = workers, budget or Budget(None, None)
+        self.function = function
+        self.prepare = prepare
+        self.begun = begun or (lambda item: None)
+        self.most = workers
+        self.budget = budget or Budget(None, None)
         self.start = functools.partial(_Worker, function, prepare, workers < 2)
         self.prepares = prepare and (getattr(prepare, 'args', None) or ['what workers prepare'])[0]   # for messages
         self.keeps = False
-        self.waiting, self.workers = deque(), []
+        self.waiting = deque()
+        self.workers = []
 
-    def __enter__(self):
-        self.keeps = True
-        return self
 
-    def __exit__(self, *error):
-        for worker in self.workers: worker.end()
-        self.workers.clear()
+@patch
+def __enter__(self: Crew):
+    self.keeps = True
+    return self
 
-    def hire(self):
-        "Give groups that wait to idle workers, and start workers for the others."
-        for worker in list(self.workers):
-            if self.waiting and worker.ready and not worker.items: self.go_on(worker)
-        due = sum(not worker.ready for worker in self.workers)
-        while len(self.workers) < self.most and due < len(self.waiting):
-            self.workers.append(self.start())
-            due += 1
 
-    def dismiss(self, worker):
-        "End a worker; the items it has not begun go to others."
-        self.workers.remove(worker)
-        worker.end()
-        if worker.items: self.waiting.appendleft(list(worker.items))
+@patch
+def __exit__(self: Crew, *error):
+    for worker in self.workers: worker.end()
+    self.workers.clear()
 
-    def go_on(self, worker):
-        "Give a worker its next item, or let it go."
-        if not worker.items and self.waiting: worker.items.extend(self.waiting.popleft())
-        if worker.items:
-            self.begun(worker.items[0])
-            worker.begin()
-        elif not self.keeps: self.dismiss(worker)
+# %% ../nbs/02_pool.ipynb #390b8adf
+@patch
+def _hire(self: Crew):
+    "Give groups that wait to idle workers, and start workers for the others."
+    for worker in list(self.workers):
+        if self.waiting and worker.ready and not worker.items: self._go_on(worker)
+    due = sum(not worker.ready for worker in self.workers)
+    while len(self.workers) < self.most and due < len(self.waiting):
+        self.workers.append(self.start())
+        due += 1
+
+
+@patch
+def _dismiss(self: Crew, worker):
+    "End a worker; the items it has not begun go to others."
+    self.workers.remove(worker)
+    worker.end()
+    if worker.items: self.waiting.appendleft(list(worker.items))
+
+
+@patch
+def _go_on(self: Crew, worker):
+    "Give a worker its next item, or let it go."
+    if not worker.items and self.waiting: worker.items.extend(self.waiting.popleft())
+    if worker.items:
+        self.begun(worker.items[0])
+        worker.begin()
+    elif not self.keeps: self._dismiss(worker)
 
 # %% ../nbs/02_pool.ipynb #88abeb8f
 def _settle(crew, worker, outcome, stays):
@@ -291,8 +316,8 @@ def _settle(crew, worker, outcome, stays):
         if not outcome[0]: raise outcome[1].again(crew.prepares)
         worker.ready = True
     elif worker.items: yield worker.items.popleft(), outcome
-    if stays: crew.go_on(worker)
-    else: crew.dismiss(worker)
+    if stays: crew._go_on(worker)
+    else: crew._dismiss(worker)
 
 
 def _events(crew):
@@ -305,7 +330,7 @@ def _events(crew):
         elif (worker.items or not worker.ready) and (over := _over(worker, crew.budget)):
             yield worker, (False, over), False
 
-
+# %% ../nbs/02_pool.ipynb #561cd89b
 @patch
 def outcomes(self: Crew,
     items: list,        # arguments of the function, one per call
@@ -317,7 +342,7 @@ def outcomes(self: Crew,
     self.waiting.extend(items[i:i + together] for i in range(0, len(items), together))
     try:
         while self.waiting or any(worker.items for worker in self.workers):
-            self.hire()
+            self._hire()
             for event in _events(self): yield from _settle(self, *event)
     except BaseException:   # Ctrl-C, a caller that wants no more, a worker that cannot get ready
         self.waiting.clear()
@@ -325,7 +350,7 @@ def outcomes(self: Crew,
         raise
     if not self.keeps: self.__exit__()
 
-
+# %% ../nbs/02_pool.ipynb #260f33ac
 @patch
 def _here(self: Crew, items):
     "Yield (item, outcome) of items in this process."
@@ -334,11 +359,6 @@ def _here(self: Crew, items):
     for item in items:
         self.begun(item)
         yield item, attempt(self.function, item)
-
-
-def _of_disk(error):
-    "Tell whether an exception is about the place that results are written to, and would meet every item."
-    return isinstance(error, Unwritable) or getattr(error, 'errno', None) in (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 @patch
@@ -369,6 +389,11 @@ def _all_outcomes(function, items, workers, together, budget, prepare):
     if not isinstance(workers, int): return _by_executor(workers, function, items, together)
     processes = 0 if workers == 1 and budget is None else workers
     return Crew(function, processes, budget, prepare).outcomes(items, together)
+
+# %% ../nbs/02_pool.ipynb #5136f7fb
+def _of_disk(error):
+    "Tell whether an exception is about the place that results are written to, and would meet every item."
+    return isinstance(error, Unwritable) or getattr(error, 'errno', None) in (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 # %% ../nbs/02_pool.ipynb #b9549c7e
 def in_parallel(

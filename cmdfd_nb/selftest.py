@@ -8,7 +8,7 @@ __all__ = ['CONTAINERS', 'DAMAGE', 'stock', 'flip', 'cut', 'erase', 'splice', 'h
            'self_test', 'outcome_table']
 
 # %% ../nbs/885_selftest.ipynb #45a069bc
-import contextlib, functools, io, json, shutil, sys
+import contextlib, functools, io, json, re, shutil, sys
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -59,26 +59,42 @@ def stock(
     return {path.name: path.read_bytes() for path in sorted(folder.glob('good.*'))}
 
 # %% ../nbs/885_selftest.ipynb #448735ac
-def flip(rng, data, others):
+def flip(
+    rng,      # NumPy generator
+    data,     # bytes of a good file
+    others,   # of bytes of good files
+) -> bytes:
     "Flip up to 100 bits."
     found = bytearray(data)
     for i in rng.integers(0, len(data), rng.integers(1, 100)): found[i] ^= 1 << int(rng.integers(8))
     return bytes(found)
 
 
-def cut(rng, data, others):
+def cut(
+    rng,      # NumPy generator
+    data,     # bytes of a good file
+    others,   # of bytes of good files
+) -> bytes:
     "Cut the file short."
     return data[:int(rng.integers(1, len(data)))]
 
 
-def erase(rng, data, others):
+def erase(
+    rng,      # NumPy generator
+    data,     # bytes of a good file
+    others,   # of bytes of good files
+) -> bytes:
     "Fill a stretch with zeros."
     start = int(rng.integers(len(data)))
     stop = min(len(data), start + int(rng.integers(1, 20_000)))
     return data[:start] + bytes(stop - start) + data[stop:]
 
 
-def splice(rng, data, others):
+def splice(
+    rng,      # NumPy generator
+    data,     # bytes of a good file
+    others,   # of bytes of good files
+) -> bytes:
     "Put the end of another file behind the beginning of this one."
     other = others[int(rng.integers(len(others)))]
     return data[:int(rng.integers(1, len(data)))] + other[int(rng.integers(len(other))):]
@@ -89,14 +105,22 @@ _BOXES = (b'mvhd', b'tkhd', b'mdhd', b'elst', b'stsz', b'stts', b'stsc', b'stco'
 _CLAIMS = (b'\x7f\xff\xff\xff', b'\xff\xff\xff\xff', b'\0\0\0\0', b'\x80\0\0\0', b'\0\0\0\1')
 
 
-def header(rng, data, others):
+def header(
+    rng,      # NumPy generator
+    data,     # bytes of a good file
+    others,   # of bytes of good files
+) -> bytes:
     "Overwrite up to 8 of the first 1,000 bytes."
     start = int(rng.integers(min(1000, len(data))))
     size = int(rng.integers(1, 9))
     return (data[:start] + rng.bytes(size) + data[start + size:])[:len(data)]
 
 
-def claim_more(rng, data, others):
+def claim_more(
+    rng,      # NumPy generator
+    data,     # bytes of a good file
+    others,   # of bytes of good files
+) -> bytes:
     "Overwrite a number in a box of MP4, or near the beginning of another file."
     places = [data.find(box) for box in _BOXES if box in data] or [0]
     start = places[int(rng.integers(len(places)))] + int(rng.integers(-4, 60))
@@ -105,27 +129,44 @@ def claim_more(rng, data, others):
 
 # %% ../nbs/885_selftest.ipynb #decbdc19
 _TEXTS = ('#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\n{self}\n', '#EXTM3U\n#EXTINF:9,\nfile:///etc/passwd\n',
-          'ffconcat version 1.0\nfile /etc/passwd\n', "ffconcat version 1.0\nfile '{self}'\n", 'v=0\nm=video 9 RTP/AVP 96\n',
+          'ffconcat version 1.0\nfile /etc/passwd\n',
+          "ffconcat version 1.0\nfile '{self}'\n", 'v=0\nm=video 9 RTP/AVP 96\n',
           '<?xml version="1.0"?><MPD><BaseURL>http://127.0.0.1:9/</BaseURL></MPD>', 'path,split\na.mp4,train\n',
           '\x1b[2J\n', '[Script Info]\nTitle: x\n', '{}', 'RIFF', 'ID3', '\0\0\0\x18ftypmp42', 'P6\n99999 99999\n255\n')
 
 
-def text(rng, data, others):
+def text(
+    rng,      # NumPy generator
+    data,     # bytes of a good file
+    others,   # of bytes of good files
+) -> bytes:
     "Take a text instead: a playlist, a table, the first words of a format."
     return (_TEXTS[int(rng.integers(len(_TEXTS)))].replace('{self}', 'input.mp4') * int(rng.integers(1, 4))).encode()
 
 
-def empty(rng, data, others):
+def empty(
+    rng,      # NumPy generator
+    data,     # bytes of a good file
+    others,   # of bytes of good files
+) -> bytes:
     "Take nothing."
     return b''
 
 
-def noise(rng, data, others):
+def noise(
+    rng,      # NumPy generator
+    data,     # bytes of a good file
+    others,   # of bytes of good files
+) -> bytes:
     "Take random bytes."
     return rng.bytes(int(rng.integers(1, 20_000)))
 
 
-def untouched(rng, data, others):
+def untouched(
+    rng,      # NumPy generator
+    data,     # bytes of a good file
+    others,   # of bytes of good files
+) -> bytes:
     "Leave the file as it is; only its suffix may be wrong."
     return data
 
@@ -148,7 +189,11 @@ def _edited(rng, about):
     return about
 
 # %% ../nbs/885_selftest.ipynb #5adc3796
-def facts_of_weights(rng, data, others):
+def facts_of_weights(
+    rng,      # NumPy generator
+    data,     # bytes of a good file
+    others,   # of bytes of good files
+) -> bytes:
     "Edit the facts in the header of a weights file."
     size = int.from_bytes(data[:8], 'little')
     found = json.loads(data[8:8 + size])
@@ -157,7 +202,11 @@ def facts_of_weights(rng, data, others):
     return len(head).to_bytes(8, 'little') + head + data[8 + size:]
 
 
-def facts_of_table(rng, data, others):
+def facts_of_table(
+    rng,      # NumPy generator
+    data,     # bytes of a good file
+    others,   # of bytes of good files
+) -> bytes:
     "Edit the facts that a manifest carries."
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -186,12 +235,12 @@ class Hostile:
     suffix: str    # that its name gets
     data: bytes
 
-
+# %% ../nbs/885_selftest.ipynb #e658c032
 def _pick(rng, options): return options[int(rng.integers(len(options)))]
 
 
 def hostile_input(
-    seed: int,
+    seed: int,      # another seed, other inputs
     number: int,    # of the input
     good: dict,     # from `stock`
 ) -> Hostile:
@@ -208,7 +257,7 @@ def hostile_input(
 # %% ../nbs/885_selftest.ipynb #d83074d4
 @dataclass(frozen=True)
 class Outcome:
-    "What became of one input in one command."
+    "The end of one input in one command."
     number: int      # of the input
     damage: str      # e.g. 'video flip'
     command: str     # e.g. 'cmdfd_score'
@@ -216,7 +265,7 @@ class Outcome:
     explained: bool
     message: str = ''   # for one that is not: the end of what was printed
 
-
+# %% ../nbs/885_selftest.ipynb #1b31629c
 def _called(command, *args, **options):
     "Run a command; return its exit code, standard output and standard error."
     with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as err:
@@ -248,12 +297,11 @@ def _through_score(hostile, path):
 def _through_index(hostile, path, manifest, probe):
     "Index the folder above that of a video."
     from cmdfd_nb.cli import cmdfd_index
-    from cmdfd_nb.data.manifest import read_manifest
     code, _, err = _called(cmdfd_index, 'folder', path.parents[1], manifest, probe=probe, workers=0)
-    kinds = [p['type'] for p in read_manifest(manifest).problems] if code < 2 else []
+    kinds = re.findall(r'^ *\d+ ([A-Z]\w+):', err, re.MULTILINE)   # as `grouped` lists them
     return _judged(hostile, 'cmdfd_index' + ' --probe' * probe, code, kinds, err)
 
-
+# %% ../nbs/885_selftest.ipynb #0eb9c712
 def _through_preprocess(hostile, manifest, out):
     "Preprocess the video of a manifest."
     from cmdfd_nb.cli import cmdfd_preprocess
@@ -271,7 +319,7 @@ def _through_audit(hostile, manifest):
     unread = [f['found'] for f in found if f['check'] == 'unopened' and f['found'] != 'No file was opened.']
     return _judged(hostile, 'cmdfd_audit', code, ['unopened'] * bool(unread), err + str(unread))
 
-
+# %% ../nbs/885_selftest.ipynb #5244956e
 def _through_weights(hostile, path, video):
     "Score a good video with damaged weights, and convert them as if they were the authors'."
     from cmdfd_nb.cli import cmdfd_score, cmdfd_weights
@@ -303,7 +351,7 @@ def _place(work, seed, hostile):
 
 def try_hostile(
     work: str,     # folder with the good files in `good`
-    seed: int,
+    seed: int,     # another seed, other inputs
     number: int,   # of the input
 ) -> list:         # of `Outcome`
     "Make an input, run it through the commands, and remove it unless an outcome is unexplained."
@@ -325,9 +373,9 @@ def _lost_hostile(work, seed, number, failure):
 
 def self_test(
     hostile: int = 60,   # number of inputs
-    seed: int = 0,
+    seed: int = 0,       # another seed, other inputs
     workers: int = 1,    # processes
-    budget: Budget = Budget(120, 4),   # what an input may take in all commands together
+    budget: Budget | None = None,   # what an input may take in all commands together; None: 120 s and 4 GB
     work='selftest',     # folder for the inputs, which is empty in the end but for those with an unexplained outcome
 ) -> list:               # of `Outcome`
     "Run damaged inputs through the commands."
@@ -336,7 +384,7 @@ def self_test(
     stock(good)
     lost = functools.partial(_lost_hostile, str(work), seed)
     tried = functools.partial(try_hostile, str(work), seed)
-    done = in_parallel(tried, list(range(hostile)), workers, failed=lost, budget=budget)
+    done = in_parallel(tried, list(range(hostile)), workers, failed=lost, budget=budget or Budget(120, 4))
     try: return [outcome for found in tqdm(done, 'hostile', hostile, unit='input', file=sys.stderr) for outcome in found]
     finally: shutil.rmtree(good)
 

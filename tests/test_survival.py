@@ -47,7 +47,8 @@ def with_failure(item, failure): return item, failure
 
 
 def test_each_way_to_fail_is_told_and_costs_no_other():
-    bad = {'__import__("os").kill(__import__("os").getpid(), 11)': ReaderDied, '__import__("time").sleep(60)': OverBudget,
+    bad = {'__import__("os").kill(__import__("os").getpid(), 11)': ReaderDied,
+           '__import__("time").sleep(60)': OverBudget,
            '[bytearray(10**8) for _ in range(10**4)]': OverBudget, 'next(iter([]))': Unforeseen, '{}["a"]': Unforeseen,
            'lambda: 0': Unforeseen}   # the last one gives a result that cannot be sent
     good = [f'{i} + 1' for i in range(5)]
@@ -95,7 +96,7 @@ if __name__ == '__main__': list(in_parallel(busy, [sys.argv[1]] * 2, 2))
 def test_workers_end_with_their_parent(tmp_path, number):
     (tmp_path/'pids').mkdir()
     parent = started([*program(tmp_path, BUSY), str(tmp_path/'pids')])
-    while len(pids := [int(name) for name in os.listdir(tmp_path/'pids')]) < 2 and parent.poll() is None: time.sleep(.05)
+    while len(pids := [*map(int, os.listdir(tmp_path/'pids'))]) < 2 and parent.poll() is None: time.sleep(.05)
     assert len(pids) == 2, parent.communicate()
     parent.send_signal(number)
     parent.communicate()
@@ -209,8 +210,9 @@ def test_a_stop_is_one_line_and_leaves_no_process(tmp_path, number):
     os.killpg(run.pid, number) if number == signal.SIGINT else run.send_signal(number)
     _, err = run.communicate()
     assert run.returncode == 128 + number
-    assert err.splitlines()[0] == '[1/1] hang.mp4' and err.splitlines()[1].startswith('Stopped. The results of finished')
-    assert len(err.splitlines()) == 2 and gone([int(pid)]) == []
+    first, last = err.splitlines()
+    assert first == '[1/1] hang.mp4' and last.startswith('Stopped. The results of finished')
+    assert gone([int(pid)]) == []
 
 
 COMMAND = '''

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from fastcore.basics import patch
 
-from ..core import FPS, BadArgument, CmdfdError, UnreadableMedia, Unwritable
+from ..core import FPS, BadArgument, CmdfdError, Unwritable
 from ..store import alone_in, sweep
 from ..pool import Budget, in_parallel
 from ..media.faces import make_detector

@@ -179,6 +179,9 @@ def measured(
     return kept, [type(e)(path, e.cause, e.remedy) for path, e in sorted(errors.items())]
 
 
+
+
+# %% ../../nbs/data/44_index.ipynb #b56753a4
 def _columns(facts, *asked):
     "Name the columns to fill in: those of tracks only where there was a choice."
     chosen = any(found['several'] for found in facts.values()) or any(number is not None for number in asked)

@@ -15,7 +15,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
-from ..core import BadArgument, BadWeights, CmdfdError, pick_device
+from ..core import BadArgument, BadWeights, pick_device
 from ..store import alone_in, content_key
 from ..pool import attempt, in_parallel
 from ..media.clip import Clip

@@ -9,7 +9,7 @@ __all__ = ['ready_to_score', 'score_many']
 import functools
 from collections.abc import Iterator
 
-from ..core import BadWeights, CmdfdError, pick_device
+from ..core import CmdfdError, pick_device
 from ..pool import Budget, in_parallel
 from ..media.clip import PreprocessConfig
 from ..models.checkpoint import Weights
@@ -46,9 +46,9 @@ def score_many(
     device='auto',         # where to compute
     config: PreprocessConfig | None = None,   # how faces are found and cut; None: the weights' own
     workers: int = 1,      # processes; on a GPU, 1; 0: this process, which keeps no budget
-    budget: Budget | None = Budget(),   # what a video may take
+    budget: Budget | None = None,   # what a video may take; None: that of `Budget()`
 ) -> Iterator[tuple]:      # (path, `Result` or `CmdfdError`), in any order; raises `BadWeights`, `BadArgument`
     "Score many videos; none costs another its result."
     prepare = functools.partial(ready_to_score, weights, str(device))
     score = functools.partial(_score_one, weights, str(device), config)
-    return in_parallel(score, list(map(str, paths)), workers, failed=_unscored, budget=budget, prepare=prepare)
+    return in_parallel(score, list(map(str, paths)), workers, failed=_unscored, budget=budget or Budget(), prepare=prepare)

@@ -172,8 +172,10 @@ def _whole_tracks(pictures, gaps, least):
     for picture in pictures:
         shape = picture.shape
         n += 1
+    if shape is None: return []
+    height, width, _ = shape
     edges = [0, *(gap for gap in gaps if gap < n), n]
-    return [whole_frame_track(b - a, *shape[:2], a) for a, b in pairwise(edges) if shape and b - a >= least]
+    return [whole_frame_track(b - a, height, width, a) for a, b in pairwise(edges) if b - a >= least]
 
 def _tracks_of(pictures, config, gaps, detector):
     "Return the smoothed tracks through some pictures."
