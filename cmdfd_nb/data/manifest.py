@@ -205,7 +205,7 @@ _FACT_RULES: dict = dict(
     problems=(_are_problems, 'a list of records of file, type and message'),
     retime=(lambda x: isinstance(x, str), 'a text'))   # fact: what it must be
 
-
+# %% ../../nbs/data/40_manifest.ipynb #0a8d1676
 def _facts_in(path, raw):
     "Return the facts in the metadata of an Arrow table; raise `BadManifest`."
     try: about = dict(root='.') | json_object((raw.schema.metadata or {}).get(b'cmdfd', b'{}'))
@@ -237,6 +237,7 @@ def _read(path, kind_of_table, schema, key):
     facts['root'] = Path(path).resolve().parent/facts['root']
     return kind_of_table(_typed_rows(frame_in(path, raw), path, schema, key), **facts, about=about)
 
+# %% ../../nbs/data/40_manifest.ipynb #578e4261
 def read_manifest(
     path,       # .parquet file, from `write_manifest` or from any other library
 ) -> Manifest:  # raises `BadManifest`

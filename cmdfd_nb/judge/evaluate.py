@@ -230,7 +230,7 @@ def _p_fake(threshold):
     if 0 <= threshold <= 1: return threshold
     raise BadArgument(f'threshold={threshold}', 'this is no p_fake', 'Give a number from 0 to 1.')
 
-
+# %% ../../nbs/judge/64_evaluate.ipynb #c29f10f8
 def evaluation_report(
     scores: Scores,            # a row per clip
     split: str | None = 'test',   # 'train', 'val' or 'test'; None: all

@@ -136,11 +136,12 @@ def _check_numbers(path, rows):
         cause = f'{name} is {values[wrong.argmax()]} in row {wrong.argmax()} ({wrong.sum()} such rows)'
         raise BadManifest(path, cause, 'Score the clips again.')
 
-
+# %% ../../nbs/judge/63_scores.ipynb #e2c9c15d
 def _about_scores(path, arrow):
     "Return curves, problems and warnings in the metadata of a file of scores; raise `BadManifest`."
     try: about = json_object((arrow.schema.metadata or {}).get(b'cmdfd', b'{}'))
-    except ValueError as e: raise BadManifest(path, f'its metadata cmdfd is damaged ({e})', 'Score the clips again.') from e
+    except ValueError as e:
+        raise BadManifest(path, f'its metadata cmdfd is damaged ({e})', 'Score the clips again.') from e
     about = dict(curves=[], problems=[], warnings=[]) | about
     kinds = dict(curves=str, problems=dict, warnings=str)
     for name, kind in kinds.items():

@@ -29,7 +29,8 @@ from .agreement import TEACHER_VIEWS
 # %% ../../nbs/models/36_checkpoint.ipynb #d6aa5acc
 def _number(value, low=-math.inf, high=math.inf):
     "Tell whether a value is a finite number inside bounds."
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) and low <= value <= high
+    if isinstance(value, bool) or not isinstance(value, (int, float)): return False
+    return math.isfinite(value) and low <= value <= high
 
 
 def _are_bands(value):
@@ -37,7 +38,7 @@ def _are_bands(value):
     if not isinstance(value, (list, tuple)) or len(value) not in (0, 4): return False
     return all(_number(one, 0, 1) for one in value) and list(value) == sorted(value)
 
-
+# %% ../../nbs/models/36_checkpoint.ipynb #467f79ae
 _NUMBERS: dict[str, tuple[Callable, str]] = dict(
     scale=(lambda x: _number(x, 1e-9, 1e9), 'a number above 0'),
     temperature=(lambda x: _number(x, 1e-9, 1e9), 'a number above 0'),
@@ -89,7 +90,7 @@ class Weights:
         parts = dict(detector=self.detector, asr=self.asr, vsr=self.vsr, lips=self.lips)
         return {k: v for k, v in parts.items() if v is not None}
 
-
+# %% ../../nbs/models/36_checkpoint.ipynb #7264651d
 def _check_teachers(weights):
     "Raise `BadWeights` if the detector decides by Cont and a teacher is missing."
     if not weights.detector or 'cont' not in weights.detector.needs or weights.has_teachers: return
@@ -204,7 +205,8 @@ def save_weights(
 _HEADER = 2 ** 24   # bytes; that of the paper's networks has 2 ** 17
 _FOREIGN = 'Convert foreign checkpoints with cmdfd_weights.'
 _DAMAGED = 'Fetch the file again; it is damaged or from another version.'
-_BITS = {name: int(name.lstrip('UFIB')) for name in 'F64 F32 F16 BF16 I64 I32 I16 I8 U64 U32 U16 U8'.split()} | dict(BOOL=8)
+_TYPES = 'F64 F32 F16 BF16 I64 I32 I16 I8 U64 U32 U16 U8'.split()
+_BITS = {name: int(name.lstrip('UFIB')) for name in _TYPES} | dict(BOOL=8)
 
 
 def _header_of(path):
@@ -229,13 +231,13 @@ def _extent(entry):
     bits = _BITS.get(dtype) if isinstance(dtype, str) else None
     return extent if bits and len(extent) == 2 and 8 * (extent[1] - extent[0]) == bits * math.prod(shape) else None
 
-
+# %% ../../nbs/models/36_checkpoint.ipynb #c387e687
 def _check_entries(path, entries, rest):
     "Raise `BadWeights` unless the tensors of a header fill the bytes behind it one by one."
     extents = {}
     for name, entry in entries.items():
         if extent := _extent(entry): extents[name] = extent
-        else: raise BadWeights(path, f'type, shape and bytes of its entry {name!r:.80} do not fit ({entry!r:.120})', _DAMAGED)
+        else: raise BadWeights(path, f'type, shape and bytes of {name!r:.80} do not fit ({entry!r:.120})', _DAMAGED)
     end = 0
     for name, (first, last) in sorted(extents.items(), key=lambda pair: pair[1]):
         if first != end: raise BadWeights(path, f'its entry {name!r:.80} begins at byte {first}, not {end}', _DAMAGED)
@@ -265,7 +267,7 @@ _FACTS: dict[str, tuple[Callable, str]] = _NUMBERS | dict(
     calibrated=(_is(bool), 'true or false'), provenance=(_is(dict), 'an object'))   # entry: what it must be
 
 # %% ../../nbs/models/36_checkpoint.ipynb #dd6e1215
-_OLDER = ('kind', 'temperature')   # what files of earlier versions lack, or have; they lack what is fitted beside a scale, too
+_OLDER = ('kind', 'temperature')   # files of earlier versions lack the first, or have the second for a scale
 
 
 def _due(about):
@@ -299,12 +301,13 @@ def _read_header(path):
     except (KeyError, TypeError, ValueError) as e:
         raise BadWeights(path, f'it is not a weights file of this kit (cmdfd in its metadata: {e})', _FOREIGN) from e
     version = about.get('format')
-    if version != 1 or isinstance(version, bool): raise BadWeights(path, f'its format is {version!r:.60}', 'Update cmdfd_nb.')
+    if version != 1 or isinstance(version, bool):
+        raise BadWeights(path, f'its format is {version!r:.60}', 'Update cmdfd_nb.')
     _check_facts(path, about)
     _check_entries(path, entries, rest)
     return entries, about
 
-
+# %% ../../nbs/models/36_checkpoint.ipynb #999f06ff
 def read_about(
     path,      # a *.safetensors file
 ) -> dict:     # the JSON beside the tensors; raises `BadWeights` if it is not one of our files
@@ -339,7 +342,7 @@ def _configs(about, file):
     own = about['detector'] and cls.config_class.from_dict(about['detector'], file)
     return cls, own, about['teacher'] and TeacherConfig.from_dict(about['teacher'], file)
 
-
+# %% ../../nbs/models/36_checkpoint.ipynb #dc6e681b
 def build_modules(
     about: dict,   # the JSON of a weights file
     file='',       # where it came from, for messages
@@ -391,7 +394,7 @@ def _cut_of(about, path):
         raise BadWeights(path, cause, _DAMAGED)
     return cut
 
-
+# %% ../../nbs/models/36_checkpoint.ipynb #7713a998
 def _filled(parts, tensors, path):
     "Fill networks with the tensors of a file, after checking them."
     expected = {f'{part}.{k}': v for part, m in parts.items() for k, v in m.state_dict().items()}

@@ -92,6 +92,7 @@ def _attempt(
     except CmdfdError as error: return shot, error
     return shot, None
 
+# %% ../../nbs/world/28_build.ipynb #7512f9d4
 def _made(
     root,           # folder of the data set
 ) -> list[Shot]:    # by path
