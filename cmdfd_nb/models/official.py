@@ -114,7 +114,8 @@ def check_magic(
     raise BadWeights(path, f'it is not a PyTorch file, it begins with {first!r}', remedy)
 
 # %% ../../nbs/models/37_official.ipynb #887d23c7
-_HARMLESS = {('collections', 'OrderedDict'), ('torch._utils', '_rebuild_parameter'), ('torch._utils', '_rebuild_tensor'),
+_HARMLESS = {('collections', 'OrderedDict'), ('torch._utils', '_rebuild_parameter'),
+             ('torch._utils', '_rebuild_tensor'),
              ('torch._utils', '_rebuild_tensor_v2'), ('torch.serialization', '_get_layout'), ('torch', 'Size'),
              ('torch', 'device')}   # what a pickle of tensors may name, beside types of storage and of numbers
 
