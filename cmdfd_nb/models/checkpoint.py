@@ -9,7 +9,6 @@ __all__ = ['FORCES', 'CALIBRATION', 'PLAIN', 'Weights', 'worst_domain', 'check_t
 # %% ../../nbs/models/36_checkpoint.ipynb #aaceb6c7
 import contextlib, json, math, threading
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from fastcore.basics import patch
