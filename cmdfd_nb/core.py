@@ -127,7 +127,7 @@ def _check_bounds(name, value, bounds):
         if one is None or low <= one <= high: continue
         raise BadArgument(f'{name}={one!r}', 'this is out of bounds', f'Give a value from {low:g} to {high:g}.')
 
-
+# %% ../nbs/00_core.ipynb #97e1d303
 def _is_of(value, kind):
     "Tell whether a value of JSON fits an annotation; ones we do not know take anything."
     if isinstance(kind, UnionType): return any(_is_of(value, one) for one in get_args(kind))
@@ -146,7 +146,7 @@ def _fits_field(value, f):
     kind = float if isinstance(f.default[0], float) else type(f.default[0])
     return all(_is_of(one, kind) for one in value)
 
-
+# %% ../nbs/00_core.ipynb #633a14c7
 def _check_kind(f, value, file):
     "Raise `BadArgument` if a value does not fit a field of a dataclass."
     if _fits_field(value, f): return

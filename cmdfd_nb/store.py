@@ -45,7 +45,7 @@ def _flock(fd, wait):
         raise
     return True
 
-
+# %% ../nbs/01_store.ipynb #d8e1857b
 def _is_at(fd, path):
     "Tell whether an open file is still the one at a path."
     try: return os.path.samestat(os.fstat(fd), os.stat(path))
@@ -73,7 +73,7 @@ def _scratch(parent):
             if _is_at(fd, folder/_ALIVE): return folder, fd
             os.close(fd)
 
-
+# %% ../nbs/01_store.ipynb #226f0f0b
 def _is_dead(folder):
     "Tell whether the process that made an unfinished folder is gone."
     try: fd = os.open(folder/_ALIVE, os.O_RDWR)
@@ -113,7 +113,7 @@ def _number(error):
     told = re.search(r'os error (\d+)', str(error))
     return getattr(error, 'errno', None) or (int(told[1]) if told else None)
 
-
+# %% ../nbs/01_store.ipynb #70252e3c
 def _cause_of(error, scratch):
     "Return the number of the system's error for which a file could not be written; None for any other failure."
     elsewhere = isinstance(error, OSError) and error.filename and str(scratch) not in os.fsdecode(error.filename)
@@ -149,7 +149,7 @@ def _part(scratch, path):
     os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
     return part, (path if path.exists() else part).stat().st_mode & 0o7777
 
-
+# %% ../nbs/01_store.ipynb #2c9bd385
 def _put(part, path, mode):
     "Bring a complete file to its place."
     if path.exists() and not path.is_file():
@@ -173,7 +173,7 @@ def _made_folders(folder):
     _SWEPT.add(folder)
     return missing
 
-
+# %% ../nbs/01_store.ipynb #7045c277
 @contextlib.contextmanager
 def _scratch_for(path):
     "Yield an unfinished folder beside a file, and remove it; after an error also the folders made for it."
@@ -221,7 +221,7 @@ def _opened_lock(lock):
         elif held is None or _is_at(fd, lock): return fd
         os.close(fd)
 
-
+# %% ../nbs/01_store.ipynb #5eebd35b
 @contextlib.contextmanager
 def alone_in(
     folder,                 # of results; made if it is missing

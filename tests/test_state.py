@@ -1,14 +1,13 @@
 "Weights, saved state and results: damaged ones are refused or made anew, killed runs leave nothing, and disks fill up."
-import contextlib, copy, errno, json, math, os, random, resource, signal, subprocess, sys, time
+import copy, json, math, os, random, resource, signal, subprocess, sys, time
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from cmdfd_nb.core import BadArgument, BadManifest, BadWeights, CmdfdError, Unwritable, UnreadableMedia
-from cmdfd_nb.models.checkpoint import Weights, load_weights, read_about
+from cmdfd_nb.core import BadArgument, BadManifest, BadWeights, UnreadableMedia, Unwritable
+from cmdfd_nb.models.checkpoint import load_weights, read_about
 from cmdfd_nb.models.weights import PRETRAINED, seeded_weights
 
 SHIPPED = Path(str(PRETRAINED)).read_bytes()
@@ -75,21 +74,23 @@ def alter_bytes(rng, data):
     way = rng.choice(['cut', 'longer', 'flip', 'length', 'twice', 'deep', 'empty'])
     if way == 'cut': data = data[:rng.choice([0, 7, 8, 9, size, size + 8, rng.randrange(len(data))])]
     if way == 'longer': data += bytes(rng.randrange(1, 99))
-    if way == 'length': data = rng.choice([0, 1, size - 1, size + 1, 2**31, 2**63, 2**64 - 1]).to_bytes(8, 'little') + data[8:]
+    if way == 'length':
+        data = rng.choice([0, 1, size - 1, size + 1, 2**31, 2**63, 2**64 - 1]).to_bytes(8, 'little') + data[8:]
     if way == 'flip':
         mutable = bytearray(data)
         for _ in range(rng.choice([1, 3, 30])): mutable[8 + rng.randrange(size)] = rng.randrange(256)
         data = bytes(mutable)
     if way in ('twice', 'deep', 'empty'):
-        text = dict(twice=data[8:8 + size - 1].rstrip() + b',"__metadata__":{"cmdfd":"{}"}}', deep=b'{"a":' + b'[' * 5000,
-                    empty=b'{}')[way]
+        text = dict(twice=data[8:8 + size - 1].rstrip() + b',"__metadata__":{"cmdfd":"{}"}}',
+                    deep=b'{"a":' + b'[' * 5000, empty=b'{}')[way]
         data = len(text).to_bytes(8, 'little') + text + data[8 + size:]
     return way, data
 
 
 def swap_types(rng, header):
     "Exchange fractions for integers of the same size."
-    name = rng.choice([name for name, entry in header.items() if name != '__metadata__' and entry['dtype'] in ('F32', 'I64')])
+    tensors = {name: entry for name, entry in header.items() if name != '__metadata__'}
+    name = rng.choice([name for name, entry in tensors.items() if entry['dtype'] in ('F32', 'I64')])
     header[name]['dtype'] = dict(F32='I32', I64='F64')[header[name]['dtype']]
     return f'type of {name}'
 
@@ -106,8 +107,8 @@ def altered(seed, source=SHIPPED):
     if way == 'types': said = swap_types(rng, header)
     if way == 'version': about['format'] = rng.choice([0, 2, 1.5, True, '1', None, [], -1])
     if way == 'json':
-        about = rng.choice(['', '{', '[]', 'null', '{"a":' * 5000, '[' * 100_000, json.dumps(about)[:-1] + ', "format": 1}',
-                            '{"format": 1}', '9' * 5000, '{"format": 1e999}', '\ud800' and '"x"'])
+        about = rng.choice(['', '{', '[]', 'null', '{"a":' * 5000, '[' * 100_000, '{"format": 1}',
+                            json.dumps(about)[:-1] + ', "format": 1}', '9' * 5000, '{"format": 1e999}', '"x"'])
         said = f'json {about[:30]}'
     return said, put_together(header, about, tensors)
 
@@ -141,7 +142,8 @@ def test_a_network_larger_than_its_file_takes_no_memory(tmp_path):
     header['detector.classify.weight']['shape'] = [2**31, 2**31]
     (tmp_path/'shape.safetensors').write_bytes(put_together(header, taken_apart(SHIPPED)[1], tensors))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    for name, says in dict(layers='layers=1000000000', header='a header of 10,000,000,000 bytes', shape='detector.classify').items():
+    said = dict(layers='layers=1000000000', header='a header of 10,000,000,000 bytes', shape='detector.classify')
+    for name, says in said.items():
         with pytest.raises(BadWeights, match=says): load_weights(tmp_path/f'{name}.safetensors')
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000   # kB
 
@@ -179,7 +181,7 @@ def test_code_is_named_where_there_is_code_and_never_run(tmp_path):
         torch.save(dict(a=Runs(tmp_path/'ran')), tmp_path/'trap.pt', pickle_protocol=protocol)
         with pytest.raises(BadWeights, match='could run code'): read_foreign(tmp_path/'trap.pt')
         torch.save(dict(a=torch.zeros(10)), tmp_path/'cut.pt', pickle_protocol=protocol)
-        for n in (3, 60, 300): 
+        for n in (3, 60, 300):
             (tmp_path/'bad.pt').write_bytes((tmp_path/'cut.pt').read_bytes()[:n])
             with pytest.raises(BadWeights, match='cannot be read as a checkpoint'): read_foreign(tmp_path/'bad.pt')
     assert not (tmp_path/'ran').exists()
@@ -187,9 +189,9 @@ def test_code_is_named_where_there_is_code_and_never_run(tmp_path):
 
 # Tables and clips
 
-ODD_FACTS = ['', '{', '[]', 'null', '7', '{"root": 7}', '{"root": null}', '{"root": "a\\u0000b"}', '{"domain": "guessed"}',
-             '{"problems": 1}', '{"problems": [7]}', '{"version": "1"}', '{"version": null}', '{"kind": []}', '[' * 99_999,
-             '{"kind": NaN}', '{"kind": "a", "kind": "b"}', '9' * 9999, b'\xff\xfe']
+ODD_FACTS = ['', '{', '[]', 'null', '7', '{"root": 7}', '{"root": null}', '{"root": "a\\u0000b"}',
+             '{"domain": "guessed"}', '{"problems": 1}', '{"problems": [7]}', '{"version": "1"}', '{"version": null}',
+             '{"kind": []}', '[' * 99_999, '{"kind": NaN}', '{"kind": "a", "kind": "b"}', '9' * 9999, b'\xff\xfe']
 
 
 @pytest.mark.parametrize('facts', ODD_FACTS, ids=range(len(ODD_FACTS)))
@@ -209,9 +211,9 @@ def clip_file(tmp_path_factory):
     from cmdfd_nb.core import sample
     from cmdfd_nb.media.clip import PreprocessConfig
     from cmdfd_nb.media.preprocess import preprocess
-    film = sample('lrs2/main/')
-    film = sorted(film.rglob('*.mp4'))[0]
-    return preprocess(film, tmp_path_factory.mktemp('clips'), PreprocessConfig(faces='whole', views=('faces', 'mfcc', 'audio')))[0]
+    film = sorted(sample('lrs2').rglob('*.mp4'))[0]
+    cut = PreprocessConfig(faces='whole', views=('faces', 'mfcc', 'audio'))
+    return preprocess(film, tmp_path_factory.mktemp('clips'), cut)[0]
 
 
 def alter_clip(rng, data):
@@ -274,8 +276,9 @@ def test_names_of_clips_do_not_lead_out_of_their_folder(tmp_path):
 
 # World, questions
 
-@pytest.mark.parametrize('text', ['', '{', '[]', 'null', '7', '{"kind": 7}', '{"kind": "moon"}', '{"seed": "1"}', '{"seed": null}',
-                                  '{"seconds": NaN}', '{"seconds": 1e9}', '{"surprise": 1}', '[' * 99_999])
+@pytest.mark.parametrize('text', ['', '{', '[]', 'null', '7', '{"kind": 7}', '{"kind": "moon"}', '{"seed": "1"}',
+                                  '{"seed": null}', '{"seconds": NaN}', '{"seconds": 1e9}', '{"surprise": 1}',
+                                  '[' * 99_999])
 def test_a_damaged_world_is_refused_by_name(tmp_path, text):
     from cmdfd_nb.world.build import build
     from cmdfd_nb.world.plan import World
@@ -304,12 +307,13 @@ WRITERS = dict(
     text='part.write_text("x" * 200_000)', torch='torch.save(torch.zeros(50_000), open(part, "wb"))',
     safetensors='save_file(dict(a=torch.zeros(50_000)), part)',
     parquet='pq.write_table(pa.table(dict(a=np.random.rand(50_000))), part)',
-    wave='wave.open(str(part), "wb").__enter__().setparams((1, 2, 16000, 0, "NONE", "")) or part.write_bytes(bytes(200_000))')
+    wave='write_wav(Path(sys.argv[1])/"deep"/"own.wav", np.zeros(200_000, np.float32))')
 LIMITED = """if True:
-    import resource, sys, wave, numpy as np, pyarrow as pa, pyarrow.parquet as pq, torch
+    import resource, sys, numpy as np, pyarrow as pa, pyarrow.parquet as pq, torch
     from pathlib import Path
     from safetensors.torch import save_file
     from cmdfd_nb.core import Unwritable
+    from cmdfd_nb.media.write import write_wav
     from cmdfd_nb.store import atomic_path
     writers = WRITERS
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
@@ -341,7 +345,8 @@ def test_full_and_read_only_disks(full_disk, clip_file):
     from cmdfd_nb.models.checkpoint import save_weights
     from cmdfd_nb.store import alone_in, atomic_path
     (full_disk/'w.safetensors').write_text('old')
-    for write in (lambda: save_weights(full_disk/'w.safetensors', seeded_weights()), lambda: save_clip(load_clip(clip_file), full_disk/'c')):
+    for write in (lambda: save_weights(full_disk/'w.safetensors', seeded_weights()),
+                  lambda: save_clip(load_clip(clip_file), full_disk/'c')):
         with pytest.raises(Unwritable, match='No space left on device') as e: write()
         assert 'Free space' in e.value.remedy
     assert {p.name: p.read_text() for p in full_disk.iterdir()} == {'w.safetensors': 'old'}
@@ -381,7 +386,7 @@ def test_permissions_links_and_long_names(tmp_path):
     assert (tmp_path/'new.txt').stat().st_mode & 0o777 == 0o604
     for name in ('n' * 250 + '.json', 'n' * 255, '.' + 's' * 250, os.fsdecode(b'caf\xe9.mp4'), 'a.b c', '\n.json'):
         with atomic_path(tmp_path/name) as part:
-            part.write_text(name)if name.isprintable() else part.touch()
+            part.write_text('x')
         assert (tmp_path/name).exists()
     with pytest.raises(Unwritable, match='File name too long'), atomic_path(tmp_path/('n' * 256)): pass
     assert len(list(tmp_path.iterdir())) == 9
@@ -442,7 +447,8 @@ def training(tmp_path_factory):
         from cmdfd_nb.data.clips import read_clips
         from cmdfd_nb.learn.config import train_config
         from cmdfd_nb.learn.loop import train
-        small = dict(visual_widths=(4, 4, 4, 8), visual_hidden=8, temporal_blocks=1, audio_filters=(8, 8, 8, 8), heads=2)
+        small = dict(visual_widths=(4, 4, 4, 8), visual_hidden=8, temporal_blocks=1, audio_filters=(8, 8, 8, 8))
+        small['heads'] = 2
         clips = read_clips({str(folder/'clips'/'clips.parquet')!r})
         clips = clips.where(clips.rows.assign(split=['val' if part else 'train' for part in clips.rows.part]))
         config = train_config('tiny', detector=small, terms=('classification',), epochs=3, budget=30)
@@ -457,7 +463,8 @@ def begin(training, out, stop=None):
     "Start a training process, which halts after some step."
     folder, command = training
     env = os.environ | dict(PYTHONPATH=str(Path(__file__).parents[1]), OMP_NUM_THREADS='1')
-    return subprocess.Popen([*command, str(folder/out), str(stop)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env)
+    return subprocess.Popen([*command, str(folder/out), str(stop)], env=env, text=True,
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
 def kept(folder): return {name: (folder/name).read_bytes() for name in ('best.safetensors', 'last.safetensors')}
@@ -472,13 +479,15 @@ def test_killed_and_second_runs_give_the_same_weights(training):
     while first.stdout.readline() != 'step 2\n': assert first.poll() is None, first.stderr.read()
     second = begin(training, 'cut')   # into the same folder, at the same time
     line = ''
-    while 'waiting until it ends' not in line: line = second.stderr.readline(); assert second.poll() is None, line
+    while 'waiting until it ends' not in line:
+        line = second.stderr.readline()
+        assert second.poll() is None, line
     first.kill()
     out, err = second.communicate(120)
     assert second.returncode == 0, err
     assert 'step 3' in out and 'step 1' not in out, out    # it went on, and did not begin anew
     assert kept(folder/'cut') == kept(folder/'whole')
-    assert not [p for p in (folder/'cut').rglob('.*')]
+    assert not list((folder/'cut').rglob('.*'))
     record, again = (json.loads((folder/name/'record.json').read_text()) for name in ('whole', 'cut'))
     assert record['history'] == again['history']
 
@@ -493,9 +502,15 @@ def alter_state(rng, path):
         mutable = bytearray(data)
         for _ in range(50): mutable[rng.randrange(len(data))] = rng.randrange(256)
         return path.write_bytes(bytes(mutable))
-    if way == 'progress': state['progress'][rng.choice(list(state['progress']))] = rng.choice([None, -1, 'x', math.nan, [7], {'a': 'b'}, 10**30])
-    if way == 'model': state['model'][rng.choice(list(state['model']))] = rng.choice([torch.zeros(7, 7), torch.tensor(math.nan), None, 'x'])
-    if way == 'optimizer': state['optimizer'] = rng.choice([None, {}, dict(state={0: dict(exp_avg=torch.zeros(3))}, param_groups=state['optimizer']['param_groups'])])
+    if way == 'progress':
+        odd = rng.choice([None, -1, 'x', math.nan, [7], {'a': 'b'}, 10**30])
+        state['progress'][rng.choice(list(state['progress']))] = odd
+    if way == 'model':
+        odd = rng.choice([torch.zeros(7, 7), torch.tensor(math.nan), None, 'x'])
+        state['model'][rng.choice(list(state['model']))] = odd
+    if way == 'optimizer':
+        moments = {0: dict(exp_avg=torch.zeros(3))}
+        state['optimizer'] = rng.choice([None, {}, state['optimizer'] | dict(state=moments)])
     if way == 'other': state = rng.choice([[], 7, None, {}, dict(state, progress=None)])
     torch.save(state, path)
 

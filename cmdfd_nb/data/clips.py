@@ -35,6 +35,7 @@ class ClipTable(_Table):
         "Return the paths of the clip files."
         return [clip_path(self.root, name) for name in self.rows['clip']]
 
+# %% ../../nbs/data/41_clips.ipynb #4e75b97a
 def _check_clips(path, rows):
     "Raise `BadManifest` for clips without frames, and for names that lead out of the folder."
     names = rows['clip'].map(lambda name: name != Path(name).name or '\0' in name).astype(bool)

@@ -10,7 +10,6 @@ import contextlib
 import json
 import sys
 import time
-from functools import partial
 from pathlib import Path
 
 import torch
@@ -109,7 +108,7 @@ def _claim(self: Run):
     "Write down what the folder is for, or check it; raises `BadArgument`."
     claim(self.out, 'run.json', self.identity, 'Name another folder with --out, or delete this one.')
 
-
+# %% ../../nbs/learn/54_loop.ipynb #743c0311
 @patch
 def alone(self: Run):   # a context; raises `BadArgument` if the folder holds another run
     "Hold the folder, so that a second process that trains the same waits."
@@ -127,7 +126,7 @@ def _check_kept(self: Run, progress):
     if found == best or (isinstance(found, int) and found > progress.epoch): return
     raise ValueError(f'best.safetensors is of epoch {found}, not {best}')
 
-
+# %% ../../nbs/learn/54_loop.ipynb #aef2af7b
 @patch
 def enter(self: Run):   # raises `BadArgument` if the folder holds another run
     "Claim the folder and take up the saved state."
@@ -290,7 +289,7 @@ def keep(self: Run,
     self.save()
     self.accelerator.wait_for_everyone()
 
-
+# %% ../../nbs/learn/54_loop.ipynb #5bc7cdd5
 @patch
 def mend(self: Run,
     command: str,    # how the run was started
@@ -329,7 +328,7 @@ def all_epochs(self: Run, bar, save_every, watch, command):
         self.keep(about := self.judge(), command)
         if self.main: bar.write(_line_about(about, self.config.terms, p, self.epochs))
 
-
+# %% ../../nbs/learn/54_loop.ipynb #c800df16
 def train(
     clips: ClipTable,                # with splits, from `preprocess_all`
     out,                             # folder of the run; one that was interrupted goes on
@@ -346,7 +345,7 @@ def train(
         run.enter()
         run.mend(command)
         run.accelerator.init_trackers('tensorboard')
-        bar = partial(tqdm, total=run.steps, initial=run.progress.steps, unit='step', disable=None if run.main else True)
-        with bar() as shown: run.all_epochs(shown, save_every, watch, command)
+        how = dict(total=run.steps, initial=run.progress.steps, disable=None if run.main else True)
+        with tqdm(unit='step', **how) as bar: run.all_epochs(bar, save_every, watch, command)
         run.accelerator.end_training()
         return read_facts(run.out/'record.json', 'Start the run again.')

@@ -70,8 +70,10 @@ def _progress_of(values):
     if not isinstance(values, dict) or set(values) != names: raise ValueError(f'progress is {values!r:.60}')
     p = Progress(**values)
     counted = all(isinstance(getattr(p, name), int) and 0 <= getattr(p, name) < 2 ** 40 for name in _COUNTS)
-    if not counted or not _is_number(p.seconds) or p.seconds < 0 or p.step > p.steps: raise ValueError('its counts are none')
-    if not isinstance(p.sums, dict) or not all(map(_is_number, p.sums.values())): raise ValueError('its losses are no numbers')
+    if not counted or not _is_number(p.seconds) or p.seconds < 0 or p.step > p.steps:
+        raise ValueError('its counts are none')
+    if not isinstance(p.sums, dict) or not all(map(_is_number, p.sums.values())):
+        raise ValueError('its losses are no numbers')
     known = isinstance(p.history, list) and all(isinstance(e, dict) and _is_number(e.get('auc')) for e in p.history)
     if not known or len(p.history) != p.epoch: raise ValueError('its history does not fit its epochs')
     for about in p.history: check_numbers(about, 'its history')
@@ -85,10 +87,11 @@ def _check_moments(optimizer, state):
         raise ValueError('its optimiser has other parameters')
     for i, moments in state['state'].items():
         for name, value in moments.items():
-            if not isinstance(value, torch.Tensor) or not value.isfinite().all() or value.dim() and value.shape != params[i].shape:
+            fits = isinstance(value, torch.Tensor) and value.shape in (params[i].shape, ())
+            if not fits or not value.isfinite().all():
                 raise ValueError(f'{name} of its parameter {i} does not fit')
 
-
+# %% ../../nbs/learn/53_progress.ipynb #61f09863
 def _restore(state, accelerator, model, optimizer):
     "Fill model, optimiser and scaler from a saved state after checking it; return its `Progress`."
     progress = _progress_of(state['progress'])
@@ -108,13 +111,13 @@ _DAMAGED = (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError,
 
 def _accept(progress): "Take any progress."
 
-
+# %% ../../nbs/learn/53_progress.ipynb #8c9d24ac
 def load_state(
     path,             # from `save_state`
     accelerator,      # of accelerate
     model,            # prepared by it; filled in place
     optimizer,        # prepared by it; filled in place, or None
-    check=_accept,    # function of the `Progress` found; raises `ValueError` or `BadWeights` if the run cannot go on from it
+    check=_accept,    # of the `Progress` found; raises `ValueError` or `BadWeights` if the run cannot go on from it
 ) -> Progress:        # a new one if there is no file, or if it is damaged
     "Restore the state of a run."
     if not Path(path).exists(): return Progress()

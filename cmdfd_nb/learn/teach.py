@@ -34,7 +34,7 @@ class LessonConfig(Settings):
     read: int = 20              # epochs of the lip reader
     stretch: int = 40           # frames that the lip reader sees of a clip, every other time
     words: float = within(.3, 0, 1)   # weight of CTC in the loss of the lip reader; the rest is the ASR model's
-    common: tuple = within((.5, .75), 0, 100)   # of ASR and lip reader: how far what is common is discounted, see `emphasise`
+    common: tuple = within((.5, .75), 0, 100)   # of ASR and lip reader: discount of what is common, see `emphasise`
     temperature: float = within(.3, .001, 1000)   # of the lip reader's posterior; below 1 sharpens
     lr: float = within(2e-3, 0, 1000)   # the highest; it rises for three tenths of the steps and falls to nothing
     weight_decay: float = within(.01, 0, 1000)   # of AdamW

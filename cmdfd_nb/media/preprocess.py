@@ -88,7 +88,7 @@ def _not_a_clip(path, error):
 _BROKEN = (SafetensorError, OSError, LookupError, TypeError, ValueError, AttributeError, ArithmeticError, MemoryError,
            FFmpegError)
 
-
+# %% ../../nbs/media/19_preprocess.ipynb #b3956c86
 def _is_count(value): return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2 ** 31
 
 
@@ -100,7 +100,7 @@ def _check_header(about):
     for name, fits in rules.items():
         if not fits(about[name]): raise ValueError(f'{name} is {about[name]!r:.60}')
 
-
+# %% ../../nbs/media/19_preprocess.ipynb #c2e69bb9
 def clip_header(
     path,    # file that `save_clip` wrote
     file,    # the same, opened by `safe_open`
@@ -155,7 +155,7 @@ def _stored_view(file, name, settings, start=0, stop=None):
     if name == 'audio': return _read_sound(file)[_rows(name, start, stop)]
     return _derive(name, _read_sound(file), settings)[_rows(name, start, stop)]
 
-
+# %% ../../nbs/media/19_preprocess.ipynb #f4ec06a0
 def _frames_of(file):
     "Return how many frames an open clip has; raise `ValueError` for boxes of another shape."
     frames, *four = file.get_slice('boxes').get_shape()
@@ -164,7 +164,7 @@ def _frames_of(file):
 
 
 def _read_view(file, name, settings, start=0, stop=None):
-    "Return the rows of a view that belong to a stretch of frames; raise `ValueError` if they do not fit or are no numbers."
+    "Return the rows of a view that belong to a stretch of frames; raise `ValueError` if they do not fit."
     array = _stored_view(file, name, settings, start, stop)
     frames = len(range(*slice(start, stop).indices(_frames_of(file))))
     shape, dtype = expected(name, frames)

@@ -114,11 +114,12 @@ def check_magic(
     raise BadWeights(path, f'it is not a PyTorch file, it begins with {first!r}', remedy)
 
 # %% ../../nbs/models/37_official.ipynb #887d23c7
-_HARMLESS = {('collections', 'OrderedDict'), ('torch._utils', '_rebuild_parameter'), ('torch._utils', '_rebuild_tensor'),
+_HARMLESS = {('collections', 'OrderedDict'), ('torch._utils', '_rebuild_parameter'),
+             ('torch._utils', '_rebuild_tensor'),
              ('torch._utils', '_rebuild_tensor_v2'), ('torch.serialization', '_get_layout'), ('torch', 'Size'),
              ('torch', 'device')}   # what a pickle of tensors may name, beside types of storage and of numbers
 
-
+# %% ../../nbs/models/37_official.ipynb #06cf3663
 class _NotHarmless(pickle.UnpicklingError): "A pickle that names something that could run code."
 
 
@@ -133,7 +134,7 @@ class _TensorsOnly(pickle.Unpickler):
 def _load(file, **how): return _TensorsOnly(file, **how).load()
 
 
-_PICKLE = SimpleNamespace(Unpickler=_TensorsOnly, load=_load, __name__='pickle')   # what `torch.load` takes for a pickle module
+_PICKLE = SimpleNamespace(Unpickler=_TensorsOnly, load=_load, __name__='pickle')   # for `torch.load`
 
 
 def _unpickled(path):
@@ -169,8 +170,8 @@ def read_foreign(
     if not isinstance(tensors, dict) or not all(isinstance(v, torch.Tensor) for v in tensors.values()):
         raise BadWeights(path, 'it is not a state dict', 'Save model.state_dict() and nothing else.')
     named = {re.sub(r'^((module|_orig_mod)\.)+', '', str(k)): v for k, v in tensors.items()}
-    if len(named) < len(tensors): raise BadWeights(path, 'some of its names differ only by module.', 'Save one model alone.')
-    return named
+    if len(named) == len(tensors): return named
+    raise BadWeights(path, 'some of its names differ only by module.', 'Save one model alone.')
 
 # %% ../../nbs/models/37_official.ipynb #9b2621ec
 def _everything(name): return True

@@ -59,7 +59,8 @@ class TeacherConfig(Settings):
     def __post_init__(self):
         super().__post_init__()
         check_region(self.region)
-        if self.size % 2: raise BadArgument(f'size={self.size}', 'sine and cosine come in pairs', 'Give an even number.')
+        if not self.size % 2: return
+        raise BadArgument(f'size={self.size}', 'sine and cosine come in pairs', 'Give an even number.')
 
 # %% ../../nbs/models/34_teachers.ipynb #1db9f838
 _TINY = dict(size=64, heads=4, layers=1, feedforward=128, lip_widths=(16, 24, 32, 64), local=4, places=False,

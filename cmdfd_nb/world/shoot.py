@@ -235,7 +235,7 @@ def _truth_in(path):
     facts['phonemes'] = tuple(Phoneme(*p) for p in facts['phonemes'])
     return Truth(**facts, opening=tensors['opening'], landmarks=tensors['landmarks'].astype(np.float32))
 
-
+# %% ../../nbs/world/27_shoot.ipynb #5e81353a
 def load_truth(
     path,          # file of `truth_path`
 ) -> Truth:        # landmarks to an eighth of a pixel; raises `UnreadableMedia`
