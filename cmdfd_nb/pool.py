@@ -135,9 +135,11 @@ def _sendable(outcome):
 
 def _work(connection, function, prepare, parent, by_kernel, alone):
     "Serve a parent process."
+    from tqdm import tqdm
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _end_with(parent, by_kernel)
     if not alone: one_thread()
+    tqdm.set_lock(threading.RLock())   # its own is for several processes, and stays on the system if this one is killed
     with contextlib.suppress(EOFError, OSError):   # the parent has gone or wants no more
         connection.send_bytes(_sendable(attempt(lambda _: prepare and prepare() and None, None)))
         while True: connection.send_bytes(_sendable(attempt(function, connection.recv())))
@@ -178,10 +180,12 @@ class _Worker:
         with contextlib.suppress(OSError): self.connection.send(self.items[0])   # if it died, `receive` will tell
 
     def end(self):
-        "End the process, whatever it does."
+        "End the process: at once in the middle of an item, else by closing the connection."
+        if self.items or not self.ready: self.process.kill()
+        self.connection.close()
+        self.process.join(5)
         if self.process.is_alive(): self.process.kill()
         self.process.join()
-        self.connection.close()
         _alive.discard(self)
 
 
@@ -309,6 +313,7 @@ def outcomes(self: Crew,
 ):                      # iterator of (item, (True, result) or (False, `Failure`)), in any order
     "Apply the function to items."
     if self.most == 0: return (yield from self._here(items))
+    if self.waiting or any(worker.items for worker in self.workers): raise RuntimeError('this crew is at work')
     self.waiting.extend(items[i:i + together] for i in range(0, len(items), together))
     try:
         while self.waiting or any(worker.items for worker in self.workers):

@@ -8,15 +8,14 @@ __all__ = ['CONTAINERS', 'DAMAGE', 'stock', 'flip', 'cut', 'erase', 'splice', 'h
            'self_test', 'outcome_table']
 
 # %% ../nbs/885_selftest.ipynb #45a069bc
-import contextlib, functools, io, json, shutil, sys, tempfile
-from collections.abc import Callable
+import contextlib, functools, io, json, shutil, sys
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
-from .core import CmdfdError, sample
+from .core import sample
 from .store import atomic_path
 from .pool import Budget, in_parallel
 
@@ -39,7 +38,7 @@ def _videos(folder):
     "Write a second of the speaker in every container."
     from cmdfd_nb.media.lockstep import lockstep
     from cmdfd_nb.media.write import write_video
-    pictures, sound = zip(*islice(lockstep(sample('speaker.mp4')), 30))
+    pictures, sound = zip(*islice(lockstep(sample('speaker.mp4')), 27))
     write_video(folder/'good.mp4', [picture[::2, ::2] for picture in pictures], np.concatenate(sound))
     for suffix in CONTAINERS[1:]: _copied(folder/'good.mp4', folder/f'good{suffix}')
 
@@ -319,7 +318,7 @@ def try_hostile(
 def _lost_hostile(work, seed, number, failure):
     "Return the outcome of an input that ended its worker or took too much, or at which this test itself failed."
     hostile = hostile_input(seed, number, stock(Path(work)/'good'))
-    if failure.trace: _place(work, seed, hostile).parent.mkdir(parents=True, exist_ok=True)
+    if not failure.trace: shutil.rmtree(Path(work)/f'{seed}-{number}', ignore_errors=True)
     kind = failure.kind.__name__
     return [Outcome(number, f'{hostile.about} {hostile.damage}', 'all', kind, not failure.trace, failure.trace[-2000:])]
 
@@ -329,17 +328,17 @@ def self_test(
     seed: int = 0,
     workers: int = 1,    # processes
     budget: Budget = Budget(120, 4),   # what an input may take in all commands together
-    work=None,           # folder for the inputs; those with an unexplained outcome stay there
+    work='selftest',     # folder for the inputs, which is empty in the end but for those with an unexplained outcome
 ) -> list:               # of `Outcome`
     "Run damaged inputs through the commands."
     from tqdm import tqdm
-    with tempfile.TemporaryDirectory() as own:
-        work = str(work or own)
-        stock(Path(work)/'good')
-        lost = functools.partial(_lost_hostile, work, seed)
-        tried = functools.partial(try_hostile, work, seed)
-        done = in_parallel(tried, list(range(hostile)), workers, failed=lost, budget=budget)
-        return [outcome for found in tqdm(done, 'hostile', hostile, unit='input', file=sys.stderr) for outcome in found]
+    good = Path(work)/'good'
+    stock(good)
+    lost = functools.partial(_lost_hostile, str(work), seed)
+    tried = functools.partial(try_hostile, str(work), seed)
+    done = in_parallel(tried, list(range(hostile)), workers, failed=lost, budget=budget)
+    try: return [outcome for found in tqdm(done, 'hostile', hostile, unit='input', file=sys.stderr) for outcome in found]
+    finally: shutil.rmtree(good)
 
 # %% ../nbs/885_selftest.ipynb #96866cb7
 def outcome_table(

@@ -265,6 +265,32 @@ def test_ordinary_channels_are_mixed_without_a_note(tmp_path, layout, gains):
     assert notes == []
 
 
+def test_channels_in_an_order_without_a_name(tmp_path):
+    "L C R Ls Rs LFE, as QuickTime may store them: PyAV frees their list twice."
+    x = np.repeat(beep(1, .2)[:, None], 6, 1)
+    path = film(tmp_path/'a.mov', [dict(n=25)], [dict(x=x, codec='pcm_s16le', layout='5.1')])
+    data = bytearray(path.read_bytes())
+    at = data.index(b'chan') + 8
+    data[at:at + 4] = (123 << 16 | 6).to_bytes(4, 'big')
+    path.write_bytes(data)
+    script = f"""
+from cmdfd_nb.media.sound import read_audio
+from cmdfd_nb.media.read import probe
+for _ in range(2): print(probe({str(path)!r}).audio_channels, abs(read_audio({str(path)!r})).max())
+"""
+    done = subprocess.run([sys.executable, '-c', script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    channels, peak = done.stdout.splitlines()[-1].split()
+    assert channels == '6' and float(peak) == pytest.approx(.5, rel=.02)
+
+
+@pytest.mark.parametrize('layout', ['FL+LFE', 'FL+FC+LFE+BC', 'FC+BC+TC'])
+def test_layouts_without_a_mix(tmp_path, layout):
+    x = np.repeat(beep(1, .2)[:, None], layout.count('+') + 1, 1)
+    path = film(tmp_path/'a.wav', sounds=[dict(x=x, codec='pcm_s16le', layout=layout)])
+    assert np.abs(read_audio(path)).max() == pytest.approx(.5, rel=.02)
+
+
 # Rates, formats and numbers of channels
 
 def tone(rate, channels, codec, path, sample_format=None):

@@ -13,7 +13,8 @@ from pathlib import Path
 from ..core import (BadArgument, BadManifest, CmdfdError, NoVideoStream, one_of, printable, without_name)
 from ..store import sha256_of
 from ..pool import Budget, in_parallel
-from ..media.read import _track, opened, probe
+from ..media.opening import _track, opened
+from ..media.read import probe
 from .manifest import Manifest, typed
 from .clips import media_of, problem
 from .layouts.files import LAYOUTS  # noqa: F401, complete once this module is imported
@@ -95,15 +96,21 @@ _ALIKE = .02     # share by which the stated rate may be off
 def _packets(container, stream):
     "Return how many packets of a stream are shown, and for how many seconds in all."
     n = ticks = unknown = 0
-    stamps = [0, 0]
+    first = 1 << 63
+    last = -first
     for packet in container.demux(stream):
         if not packet.size or packet.is_discard: continue
         n += 1
         ticks += packet.duration or 0
         unknown += not packet.duration
-        if packet.pts is not None: stamps = [min(stamps[0], packet.pts) if n > 1 else packet.pts, max(stamps[1], packet.pts)]
-    return n, float((stamps[1] - stamps[0] if unknown else ticks) * stream.time_base)
+        if packet.pts is not None:
+            first = min(first, packet.pts)
+            last = max(last, packet.pts)
+    return n, float((last - first if unknown and last > first else ticks) * stream.time_base)
 
+
+
+# %% ../../nbs/data/44_index.ipynb #c9fd4c6f
 def _pictures(path, track):
     "Return the number of pictures that a track shows, and their rate."
     with opened(path) as container:
@@ -122,8 +129,6 @@ def _sound_s(path, track):
     return claimed if abs(claimed - seconds) <= _ALIKE_S else seconds
 
 # %% ../../nbs/data/44_index.ipynb #25056e78
-MEASURED = ('frames', 'rate', 'audio_s', 'has_audio', 'sha256')
-
 def _tracks_in(video, sound, video_track=None, audio_track=None):
     "Return the numbers of the tracks that are meant, None where there is no sound, and whether there was a choice."
     info = probe(video, video_track, None if sound else audio_track)
@@ -131,6 +136,10 @@ def _tracks_in(video, sound, video_track=None, audio_track=None):
     about = probe(sound, None, audio_track) if sound else info
     several = info.n_video_tracks > 1 or about.n_audio_tracks > 1
     return info.video_track, about.audio_track if about.n_audio_tracks else None, several
+
+# %% ../../nbs/data/44_index.ipynb #2204b42d
+MEASURED = ('frames', 'rate', 'audio_s', 'has_audio', 'sha256')
+
 
 def measure(
     job: tuple,   # name, path of the video, path of the sound or None; and, if asked for, `video_track`, `audio_track`

@@ -17,7 +17,7 @@ from ..models.weights import find_weights
 from .score import score_video
 
 # %% ../../nbs/judge/605_many.ipynb #332482b4
-_found = functools.lru_cache(maxsize=1)(find_weights)
+_found = functools.lru_cache(maxsize=4)(find_weights)
 
 
 def ready_to_score(

@@ -16,8 +16,9 @@ from av.audio.plane import AudioPlane
 from av.filter import Graph
 
 from ..core import SAMPLE_RATE, SAMPLES_PER_FRAME, UnreadableMedia
-from .guard import MAX_HELD_S
-from .read import SLACK, _decoded, _track, choose_track, opened, own_timeline, probe, stretches_of
+from .guard import MAX_HELD_S, check_sound_format
+from .opening import _track, choose_track, opened
+from .read import SLACK, _decoded, own_timeline, probe, stretches_of
 from .streams import told
 from .timeline import Timeline, by_stretch, stretch_at, taken, timeline_of
 
@@ -80,8 +81,9 @@ def _planes(frame, dtype):
     for i in range(planes): yield np.frombuffer(AudioPlane(frame, i), dtype, frame.samples * each)
 
 def _finite(frames, path):
-    "Yield the frames; raise `UnreadableMedia` for samples that are not numbers."
+    "Yield the frames; raise `UnreadableMedia` for samples that are not numbers, and for rates out of bounds."
     for frame in frames:
+        check_sound_format(path, frame.sample_rate, frame.layout.nb_channels)
         dtype = dict(flt='f4', dbl='f8').get(frame.format.name.removesuffix('p'))
         if dtype and not all(np.isfinite(x).all() for x in _planes(frame, dtype)):
             raise UnreadableMedia(path, 'its sound holds samples that are not numbers', 'Export it again.')
@@ -100,13 +102,14 @@ _SURVEYED_S = 300   # seconds of sound that decide how channels are mixed
 
 @lru_cache(maxsize=64)
 def _weights(layout):
-    "Return (channels,) float, the weights of FFmpeg's mix to one channel; equal ones where channels have no places."
+    "Return (channels,) float, the weights of FFmpeg's mix to one channel; None where it has none."
+    if ' channels' in layout: return None   # they have no places
     n = av.AudioLayout(layout).nb_channels
-    if layout == f'{n} channels': return np.full(n, 1 / n)
     frame = av.AudioFrame.from_ndarray(np.repeat(np.eye(n, dtype=np.float32) / 2, 480, 0).reshape(1, -1), 'flt', layout)
     frame.sample_rate = SAMPLE_RATE
     resampler = av.AudioResampler('s32p', 'mono', SAMPLE_RATE)
-    x = np.concatenate([block.to_ndarray()[0] for f in (frame, None) for block in resampler.resample(f)])
+    try: x = np.concatenate([block.to_ndarray()[0] for f in (frame, None) for block in resampler.resample(f)])
+    except av.FFmpegError: return None
     return x.reshape(n, 480)[:, 240] / 2.**30
 
 def _beginning(frames, seconds):
@@ -135,6 +138,7 @@ def _best_channel(layout, covariance):
     names = [channel.name for channel in av.AudioLayout(layout).channels]
     levels = np.sqrt(np.maximum(np.diag(covariance), 0)) * [name != 'LFE' for name in names]
     weights = _weights(layout)
+    if weights is None: weights = np.full(len(levels), 1 / len(levels))
     mixed = np.sqrt(max(0., weights @ covariance @ weights))
     best = int(levels.argmax())
     return best if levels[best] > _AUDIBLE and mixed < _LOST * levels[best] else None
@@ -147,7 +151,7 @@ def _pan_of(layout, covariance, notes):
         told(notes, f'Its {n} channels of sound do not add up (they cancel each other, or one has it all): '
                     f'channel {best}, the loudest, was taken alone.')
         return f'mono|c0=c{best}'
-    return 'mono|c0=' + '+'.join(f'{1 / n:.9f}*c{i}' for i in range(n)) if layout == f'{n} channels' else None
+    return 'mono|c0=' + '+'.join(f'{1 / n:.9f}*c{i}' for i in range(n)) if _weights(layout) is None else None
 
 def _pans(path, audio_track, notes):
     "Survey a track: return the options of `pan` by layout."

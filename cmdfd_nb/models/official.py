@@ -9,6 +9,7 @@ __all__ = ['OFFICIAL_NAMES', 'FRONTEND_UNUSED', 'OFFICIAL_UNUSED', 'TALKNET_UNUS
 # %% ../../nbs/models/37_official.ipynb #17e0d494
 import pickle
 import re
+import warnings
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -137,8 +138,10 @@ _PICKLE = SimpleNamespace(Unpickler=_TensorsOnly, load=_load, __name__='pickle')
 
 def _unpickled(path):
     "Return what a PyTorch file holds, of any pickle protocol; nothing but tensors and containers is made."
-    try: return torch.load(path, 'cpu', weights_only=True)
-    except pickle.UnpicklingError: return torch.load(path, 'cpu', pickle_module=_PICKLE, weights_only=False)
+    with warnings.catch_warnings():
+        warnings.filterwarnings('ignore', 'Detected pickle protocol')   # that is what the second reader is for
+        try: return torch.load(path, 'cpu', weights_only=True)
+        except pickle.UnpicklingError: return torch.load(path, 'cpu', pickle_module=_PICKLE, weights_only=False)
 
 # %% ../../nbs/models/37_official.ipynb #199c4314
 _NO_CHECKPOINT = (SafetensorError, RuntimeError, EOFError, ValueError, OSError, LookupError, AttributeError, TypeError,
