@@ -7,7 +7,6 @@ __all__ = ['Run', 'train']
 
 # %% ../../nbs/learn/54_loop.ipynb #eb34e4f7
 import contextlib
-import json
 import sys
 import time
 from pathlib import Path
@@ -17,6 +16,7 @@ from fastcore.basics import patch
 
 from ..core import REAL, BadArgument, CmdfdError
 from ..store import alone_in, atomic_path, claim, read_facts, sweep
+from ..command import json_text
 from ..media.preprocess import read_part
 from ..models.agreement import kept_cont
 from ..models.checkpoint import Weights, check_teachers, load_weights, save_weights
@@ -285,7 +285,7 @@ def keep(self: Run,
         save_weights(self.out/'last.safetensors', weights)
         if about is self.best: save_weights(self.out/'best.safetensors', weights)
         detector.train()
-        with atomic_path(self.out/'record.json') as part: part.write_text(json.dumps(self.record(command), indent=1))
+        with atomic_path(self.out/'record.json') as part: part.write_text(json_text(self.record(command)))
     self.save()
     self.accelerator.wait_for_everyone()
 
