@@ -58,11 +58,6 @@ def _one_thread(stream):
     stream.codec_context.thread_count = 1
     stream.codec_context.copy_opaque = True     # frames carry what their packets carried
 
-def _check_readable(packet, path):
-    "Raise `UnreadableMedia` for the packet of an encrypted stream."
-    if packet.has_sidedata('encryption_info'):
-        _refuse(packet.stream, path, 'is encrypted', 'Give a copy without copy protection.')
-
 def _numbered(packets, stretches):
     "Yield the packets; each, and the frames decoded from it, carries the number of the packet that begins its epoch."
     begins = {stretch.first for stretch in stretches}
@@ -76,7 +71,7 @@ def _numbered(packets, stretches):
 def _told_damage(stream, seen):
     "Return the sentence about the damage that was met in a track, or None."
     bad = seen['failed'] + seen['corrupt']
-    what = dict(video='pictures', audio='blocks of sound')[stream.type]
+    what = 'pictures' if stream.type == 'video' else 'blocks of sound'
     return bad and f'{bad} of its {seen["packets"]} {what} were damaged, and are shown as the decoder mends them.'
 
 def _frames_of(packet, seen):
@@ -92,7 +87,7 @@ def _decoded(container, stream, path, stretches=(), notes=None):
     seen = Counter()
     end = 0
     for packet in _numbered(container.demux(stream), stretches):
-        _check_readable(packet, path)
+        if packet.has_sidedata('encryption_info'): _refuse(stream, path, 'is encrypted', 'Give a copy without protection.')
         for frame in _frames_of(packet, seen):
             end = max(end, (frame.pts or 0) + frame.duration)
             seen['corrupt'] += frame.is_corrupt
@@ -329,10 +324,6 @@ def _not_empty(pictures, path):
     if shown is None: raise TooShort(path, cause, 'Give a video whose pictures last.')
 
 # %% ../../nbs/media/10_read.ipynb #a9d5a6ba
-def _moved(pictures, start):
-    "Yield pictures with times that count from another second."
-    for time, duration, picture in pictures: yield time - start, duration, picture
-
 def _piecewise(path, timeline, video_track, notes):
     "Yield the pictures of the pieces of a file; raise `UnreadableMedia` where one cannot be decoded."
     pieces = {v: list(some) for v, some in itertools.groupby(timeline.pieces, lambda piece: piece.video)}
@@ -340,7 +331,9 @@ def _piecewise(path, timeline, video_track, notes):
     pictures = _pictures(path, 0., video_track, timeline.video, notes)
     for number, group in by_stretch(pictures, number_of, pieces):
         n = sum(piece.frames for piece in pieces[number])
-        for picture in taken(_on_grid(_moved(group, pieces[number][0].start)), pieces[number]):
+        start = pieces[number][0].start
+        timed = ((time - start, duration, picture) for time, duration, picture in group)
+        for picture in taken(_on_grid(timed), pieces[number]):
             n -= 1
             yield picture
         cause = f'its video cannot be decoded from {timeline.video[number].start:.1f} s on'
