@@ -35,6 +35,7 @@ def on_screen(
 
 # %% ../../nbs/media/10_read.ipynb #d458682e
 _MAX_DAMAGED = .05  # share of packets that may fail to decode
+_DAMAGED = dict(video='pictures', audio='blocks of sound')
 _MAX_MISSING = 1.   # seconds that may be missing at the end
 _EXACT = {'mov,mp4,m4a,3gp,3g2,mj2', 'avi', 'wav', 'w64', 'flac', 'aiff', 'caf'}   # formats with a length per stream
 
@@ -71,8 +72,7 @@ def _numbered(packets, stretches):
 def _told_damage(stream, seen):
     "Return the sentence about the damage that was met in a track, or None."
     bad = seen['failed'] + seen['corrupt']
-    what = 'pictures' if stream.type == 'video' else 'blocks of sound'
-    return bad and f'{bad} of its {seen["packets"]} {what} were damaged, and are shown as the decoder mends them.'
+    return bad and f'{bad} of its {seen["packets"]} {_DAMAGED[stream.type]} were damaged, and mended by the decoder.'
 
 def _frames_of(packet, seen):
     "Return the frames that decoding a packet yields; count it if it fails."
@@ -87,7 +87,7 @@ def _decoded(container, stream, path, stretches=(), notes=None):
     seen = Counter()
     end = 0
     for packet in _numbered(container.demux(stream), stretches):
-        if packet.has_sidedata('encryption_info'): _refuse(stream, path, 'is encrypted', 'Give a copy without protection.')
+        if packet.has_sidedata('encryption_info'): _refuse(stream, path, 'is encrypted', 'Give a free copy.')
         for frame in _frames_of(packet, seen):
             end = max(end, (frame.pts or 0) + frame.duration)
             seen['corrupt'] += frame.is_corrupt
@@ -231,8 +231,7 @@ def _stretches(path, _version, tracks):
         streams = {kind: _track(container, path, kind, index) for kind, index in tracks}
         found = _scan(container, list(streams.values()))
     jumps = max(map(len, found.values()))
-    cause = f'its time stamps jump {jumps:,} times'
-    if jumps > _MAX_STRETCHES: raise UnreadableMedia(path, cause, 'Write it anew with another program.')
+    if jumps > _MAX_STRETCHES: raise UnreadableMedia(path, f'its clock jumps {jumps:,} times', 'Write it anew.')
     return {kind: found[stream] for kind, stream in zip(streams, found)}
 
 # %% ../../nbs/media/10_read.ipynb #65687c08
@@ -252,8 +251,7 @@ def own_timeline(
 ) -> Timeline:          # raises `UnreadableMedia`, `NoVideoStream`, `NoAudioStream`
     "Return what is kept of a video beside its own sound, or of a video without."
     info = probe(path, video_track, audio_track)
-    sound = dict(audio=info.audio_track) if info.n_audio_tracks else {}
-    found = stretches_of(path, video=info.video_track, **sound)
+    found = stretches_of(path, video=info.video_track, **dict(audio=info.audio_track) if info.n_audio_tracks else {})
     return timeline_of(found['video'], found.get('audio'))
 
 # %% ../../nbs/media/10_read.ipynb #4143a929
@@ -349,10 +347,9 @@ def shown(
 ):         # iterator of (H, W, 3) uint8 RGB; raises `UnreadableMedia`, `NoVideoStream`, `TooShort`
     "Yield the pictures of a video on the grid, cut as a timeline says."
     for sentence in seams(timeline): told(notes, sentence)
-    start = 0. if seconds is not None or timeline.pieces is not None else probe(path, video_track).start_s
     if timeline.pieces is not None and seconds is None: ticks = _piecewise(path, timeline, video_track, notes)
     else:
-        pictures = _pictures(path, start, video_track, notes=notes)
+        pictures = _pictures(path, probe(path, video_track).start_s, video_track, notes=notes)
         even = seconds is not None and _evenly(pictures, seconds, _count_pictures(path, video_track))
         ticks = _on_grid(even or pictures)
     return _not_empty(map(_rgb, ticks), path)
