@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from av.bitstream import BitStreamFilterContext
 
-from cmdfd_nb.core import CmdfdError, NoFace, TooShort, UnreadableMedia, sample
+from cmdfd_nb.core import CmdfdError, TooShort, UnreadableMedia, sample
 from cmdfd_nb.judge.score import score_video
 from cmdfd_nb.media.clip import PreprocessConfig, clips
 from cmdfd_nb.media.lockstep import lockstep
 from cmdfd_nb.media.preprocess import load_clip, preprocess
-from cmdfd_nb.media.read import frames, probe
+from cmdfd_nb.media.read import frames
 from cmdfd_nb.media.sound import read_audio
 from cmdfd_nb.models.weights import find_weights
 
@@ -33,14 +33,14 @@ def beeps(seconds):
     return (.5 * np.sin(2000 * np.pi * t) * ((t % 1 < .04) & (t >= .5))).astype(np.float32)
 
 
-def film(path, seconds=2.6, shift=0., sound_shift=0., sound=True, codec='libx264', size=(64, 48), times=None, mark=picture,
-         options={}, output={}):
+def film(path, seconds=2.6, shift=0., sound_shift=0., sound=True, codec='libx264', size=(64, 48), times=None,
+         mark=picture, options=None, output=None):
     "Write flashes and beeps, all stamps shifted by some seconds, those of the sound by more."
     audio = 'libopus' if str(path).endswith('webm') else 'aac'
     times = np.arange(round(seconds * 25)) / 25 if times is None else times
-    with av.open(str(path), 'w', options=output) as out:
+    with av.open(str(path), 'w', options=output or {}) as out:
         fast = dict(deadline='realtime', **{'cpu-used': '8'}) if codec == 'libvpx' else {}
-        video = out.add_stream(codec, rate=25, options=fast | options)
+        video = out.add_stream(codec, rate=25, options=fast | (options or {}))
         video.width, video.height = size
         video.pix_fmt = 'yuv420p'
         video.codec_context.time_base = Fraction(1, 1000)

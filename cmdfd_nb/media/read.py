@@ -20,8 +20,8 @@ from av.error import FFmpegError
 from ..core import FPS, TooShort, UnreadableMedia
 from .streams import told
 from .placing import _AS_STORED, _display_matrix, _Place, _rotation, upright
-from .timeline import LIMIT, Scan, Timeline, by_stretch, seams, stretch_at, taken, timeline_of
 from .opening import _ours, _track, _tracks, choose_track, opened
+from .timeline import LIMIT, Scan, Timeline, by_stretch, seams, stretch_at, taken, timeline_of
 
 # %% ../../nbs/media/10_read.ipynb #3ea26ed5
 SLACK = .75e-3  # seconds; more than half of Matroska's millisecond
@@ -35,6 +35,7 @@ def on_screen(
 
 # %% ../../nbs/media/10_read.ipynb #d458682e
 _MAX_DAMAGED = .05  # share of packets that may fail to decode
+_DAMAGED = dict(video='pictures', audio='blocks of sound')
 _MAX_MISSING = 1.   # seconds that may be missing at the end
 _EXACT = {'mov,mp4,m4a,3gp,3g2,mj2', 'avi', 'wav', 'w64', 'flac', 'aiff', 'caf'}   # formats with a length per stream
 
@@ -58,11 +59,6 @@ def _one_thread(stream):
     stream.codec_context.thread_count = 1
     stream.codec_context.copy_opaque = True     # frames carry what their packets carried
 
-def _check_readable(packet, path):
-    "Raise `UnreadableMedia` for the packet of an encrypted stream."
-    if packet.has_sidedata('encryption_info'):
-        _refuse(packet.stream, path, 'is encrypted', 'Give a copy without copy protection.')
-
 def _numbered(packets, stretches):
     "Yield the packets; each, and the frames decoded from it, carries the number of the packet that begins its epoch."
     begins = {stretch.first for stretch in stretches}
@@ -76,8 +72,7 @@ def _numbered(packets, stretches):
 def _told_damage(stream, seen):
     "Return the sentence about the damage that was met in a track, or None."
     bad = seen['failed'] + seen['corrupt']
-    what = dict(video='pictures', audio='blocks of sound')[stream.type]
-    return bad and f'{bad} of its {seen["packets"]} {what} were damaged, and are shown as the decoder mends them.'
+    return bad and f'{bad} of its {seen["packets"]} {_DAMAGED[stream.type]} were damaged, and mended by the decoder.'
 
 def _frames_of(packet, seen):
     "Return the frames that decoding a packet yields; count it if it fails."
@@ -92,7 +87,7 @@ def _decoded(container, stream, path, stretches=(), notes=None):
     seen = Counter()
     end = 0
     for packet in _numbered(container.demux(stream), stretches):
-        _check_readable(packet, path)
+        if packet.has_sidedata('encryption_info'): _refuse(stream, path, 'is encrypted', 'Give a free copy.')
         for frame in _frames_of(packet, seen):
             end = max(end, (frame.pts or 0) + frame.duration)
             seen['corrupt'] += frame.is_corrupt
@@ -236,8 +231,7 @@ def _stretches(path, _version, tracks):
         streams = {kind: _track(container, path, kind, index) for kind, index in tracks}
         found = _scan(container, list(streams.values()))
     jumps = max(map(len, found.values()))
-    cause = f'its time stamps jump {jumps:,} times'
-    if jumps > _MAX_STRETCHES: raise UnreadableMedia(path, cause, 'Write it anew with another program.')
+    if jumps > _MAX_STRETCHES: raise UnreadableMedia(path, f'its clock jumps {jumps:,} times', 'Write it anew.')
     return {kind: found[stream] for kind, stream in zip(streams, found)}
 
 # %% ../../nbs/media/10_read.ipynb #65687c08
@@ -257,8 +251,7 @@ def own_timeline(
 ) -> Timeline:          # raises `UnreadableMedia`, `NoVideoStream`, `NoAudioStream`
     "Return what is kept of a video beside its own sound, or of a video without."
     info = probe(path, video_track, audio_track)
-    sound = dict(audio=info.audio_track) if info.n_audio_tracks else {}
-    found = stretches_of(path, video=info.video_track, **sound)
+    found = stretches_of(path, video=info.video_track, **dict(audio=info.audio_track) if info.n_audio_tracks else {})
     return timeline_of(found['video'], found.get('audio'))
 
 # %% ../../nbs/media/10_read.ipynb #4143a929
@@ -329,10 +322,6 @@ def _not_empty(pictures, path):
     if shown is None: raise TooShort(path, cause, 'Give a video whose pictures last.')
 
 # %% ../../nbs/media/10_read.ipynb #a9d5a6ba
-def _moved(pictures, start):
-    "Yield pictures with times that count from another second."
-    for time, duration, picture in pictures: yield time - start, duration, picture
-
 def _piecewise(path, timeline, video_track, notes):
     "Yield the pictures of the pieces of a file; raise `UnreadableMedia` where one cannot be decoded."
     pieces = {v: list(some) for v, some in itertools.groupby(timeline.pieces, lambda piece: piece.video)}
@@ -340,7 +329,9 @@ def _piecewise(path, timeline, video_track, notes):
     pictures = _pictures(path, 0., video_track, timeline.video, notes)
     for number, group in by_stretch(pictures, number_of, pieces):
         n = sum(piece.frames for piece in pieces[number])
-        for picture in taken(_on_grid(_moved(group, pieces[number][0].start)), pieces[number]):
+        start = pieces[number][0].start
+        timed = ((time - start, duration, picture) for time, duration, picture in group)
+        for picture in taken(_on_grid(timed), pieces[number]):
             n -= 1
             yield picture
         cause = f'its video cannot be decoded from {timeline.video[number].start:.1f} s on'
@@ -356,10 +347,9 @@ def shown(
 ):         # iterator of (H, W, 3) uint8 RGB; raises `UnreadableMedia`, `NoVideoStream`, `TooShort`
     "Yield the pictures of a video on the grid, cut as a timeline says."
     for sentence in seams(timeline): told(notes, sentence)
-    start = 0. if seconds is not None or timeline.pieces is not None else probe(path, video_track).start_s
     if timeline.pieces is not None and seconds is None: ticks = _piecewise(path, timeline, video_track, notes)
     else:
-        pictures = _pictures(path, start, video_track, notes=notes)
+        pictures = _pictures(path, probe(path, video_track).start_s, video_track, notes=notes)
         even = seconds is not None and _evenly(pictures, seconds, _count_pictures(path, video_track))
         ticks = _on_grid(even or pictures)
     return _not_empty(map(_rgb, ticks), path)
