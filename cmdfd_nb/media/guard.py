@@ -127,7 +127,7 @@ def check_container(
 def _nameable_layout(codec):
     "Replace a layout without a name by the number of its channels."
     layout = codec.layout   # asked for once: a second copy of a layout without a name is freed twice
-    if ' channels' in layout.name: codec.layout = f'{layout.nb_channels} channels'
+    if layout.nb_channels and ' channels' in layout.name: codec.layout = f'{layout.nb_channels} channels'
 
 def limited(
     stream: Any,   # PyAV's, of pictures or sound, not yet decoded
