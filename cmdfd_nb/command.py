@@ -17,7 +17,7 @@ from pathlib import Path
 from fastcore.script import Param, call_parse, store_true
 
 from .core import BadArgument, CmdfdError, printable
-from .pool import Budget, note_bug
+from .budget import Budget, note_bug
 
 # %% ../nbs/03_command.ipynb #61a1714b
 def exit_code(
@@ -168,7 +168,7 @@ OUTSIDE = Param('Follow links and paths that lead out of the folder of the data 
 MAX_SECONDS = Param('Seconds that a file may take (default: 1800; it fails alone)', float)
 MAX_MEMORY = Param('GB of memory that a file may take (default: 8; it fails alone)', float)
 
-
+# %% ../nbs/03_command.ipynb #aa389b8c
 def worker_count(
     workers: int = None,   # as given with --workers; None: not given
 ) -> int:                  # number of processes; raises `BadArgument`

@@ -154,17 +154,31 @@ def _check_kind(f, value, file):
     raise BadArgument(file, f'{f.name} is {value!r:.60}', f'It must be of the kind {kind}, e.g. {f.default!r}.')
 
 # %% ../nbs/00_core.ipynb #84285ddf
+def _check_fields(known, values, name, file):
+    "Raise `BadArgument` for values that no field takes, and for fields without a value."
+    unknown = ', '.join(sorted(set(values) - set(known)))
+    listed = f'Fields are: {", ".join(sorted(known))}.'
+    if unknown: raise BadArgument(file, f'{name} has no field {unknown}', listed)
+    for field_name, value in values.items(): _check_kind(known[field_name], value, file)
+    lacks = [one for one, f in known.items() if one not in values and f.default is f.default_factory is MISSING]
+    if lacks: raise BadArgument(file, f'it has no {", ".join(lacks)}', listed)
+
+
+def _fitting(f, value):
+    "Return a value as a field keeps it; raise `BadArgument` if it is none of its choices or out of its bounds."
+    if isinstance(f.default, tuple) and isinstance(value, list): value = tuple(value)
+    if known := f.metadata.get('choices'):
+        for one in value if isinstance(f.default, tuple) else [value]: one_of(f.name, one, known)
+    if bounds := f.metadata.get('bounds'): _check_bounds(f.name, value, bounds)
+    return value
+
+# %% ../nbs/00_core.ipynb #cedf02e8
 class Settings:
     "Base of the flat dataclasses that are written to JSON and read back."
     __dataclass_fields__: ClassVar[dict[str, Field]]   # of the dataclass that inherits
 
     def __post_init__(self):
-        for f in fields(self):
-            value = getattr(self, f.name)
-            if isinstance(f.default, tuple) and isinstance(value, list): object.__setattr__(self, f.name, tuple(value))
-            if known := f.metadata.get('choices'):
-                for one in value if isinstance(f.default, tuple) else [value]: one_of(f.name, one, known)
-            if bounds := f.metadata.get('bounds'): _check_bounds(f.name, value, bounds)
+        for f in fields(self): object.__setattr__(self, f.name, _fitting(f, getattr(self, f.name)))
 
     def to_dict(self) -> dict:  # field name to value
         "Return the settings as plain data."
@@ -178,12 +192,7 @@ class Settings:
         "Build settings from these values, with defaults for the others."
         known = {f.name: f for f in fields(cls)}
         if not isinstance(values, dict): raise BadArgument(file, f'{cls.__name__} is {values!r:.60}', 'Give an object.')
-        unknown = ', '.join(sorted(set(values) - set(known)))
-        listed = f'Fields are: {", ".join(sorted(known))}.'
-        if unknown: raise BadArgument(file, f'{cls.__name__} has no field {unknown}', listed)
-        for name, value in values.items(): _check_kind(known[name], value, file)
-        lacks = [name for name, f in known.items() if name not in values and f.default is f.default_factory is MISSING]
-        if lacks: raise BadArgument(file, f'it has no {", ".join(lacks)}', listed)
+        _check_fields(known, values, cls.__name__, file)
         return cls(**values)
 
 # %% ../nbs/00_core.ipynb #7fb0f599
