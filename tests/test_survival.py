@@ -4,11 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from cmdfd_nb import cli
+from cmdfd_nb.budget import Budget
 from cmdfd_nb.core import OverBudget, ReaderDied, Unforeseen, Unwritable, sample
 from cmdfd_nb.data import clips, index
 from cmdfd_nb.data.audit import report, shortcuts
 from cmdfd_nb.media.clip import PreprocessConfig
-from cmdfd_nb.pool import Budget, Crew, in_parallel
+from cmdfd_nb.pool import Crew, in_parallel
 from cmdfd_nb.selftest import outcome_table, self_test
 
 ROOT = Path(__file__).parents[1]
@@ -255,8 +257,11 @@ def test_output_that_cannot_be_written_is_one_line(tmp_path):
 
 # Hostile inputs
 
+COMMANDS = {name: getattr(cli, name) for name in cli.__all__}
+
+
 def test_hostile(tmp_path):
-    found = self_test(60, 1, work=tmp_path/'work')
+    found = self_test(COMMANDS, 60, 1, work=tmp_path/'work')
     assert {outcome.number for outcome in found} == set(range(60))
     assert [o for o in found if not o.explained] == [], outcome_table(found)
     assert {'result', 'UnreadableMedia', 'refused'} <= {outcome.said for outcome in found}
