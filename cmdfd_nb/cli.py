@@ -45,7 +45,7 @@ def _judge(weights, device, faces=None, video_track=None, audio_track=None):
     from cmdfd_nb.judge.many import ready_to_score
     loaded, device = ready_to_score(weights, device)
     tracks = dict(video_track=video_track, audio_track=audio_track)
-    return loaded, device, replace(loaded.preprocess, faces=faces or loaded.preprocess.faces, **tracks)
+    return loaded, str(device), replace(loaded.preprocess, faces=faces or loaded.preprocess.faces, **tracks)
 
 # %% ../nbs/90_cli.ipynb #a8bb350e
 def _get_ready(*how):
@@ -57,7 +57,7 @@ def _get_ready(*how):
 
 
 def _score_file(how, again, path):
-    "Score and save a video, or take its result that is there: record, whether it was there, error of saving it or None."
+    "Score and save a video, or take its result: the record, whether it was there, error of saving it or None."
     from cmdfd_nb.judge.score import score_or_error
     from cmdfd_nb.show.records import asked_of, score_places, scored_files
     *judge, places = how
@@ -94,7 +94,8 @@ def _teller(paths):
     number = {path: i for i, path in enumerate(paths, 1)}
     def tell(job):
         path = job.args[-1]
-        if job.func is _score_file: print(f'[{number[path]}/{len(paths)}] {printable(path)}', file=sys.stderr, flush=True)
+        said = f'[{number[path]}/{len(paths)}] {printable(path)}'
+        if job.func is _score_file: print(said, file=sys.stderr, flush=True)
     return tell
 
 # %% ../nbs/90_cli.ipynb #a4c0de08
@@ -181,9 +182,12 @@ def cmdfd_report(
     how = video, out, weights, device, faces, video_track, audio_track
     crew = Crew(_run, workers, budget_of(max_seconds, max_memory), partial(_report_place, *how))
     (_, (good, found)), = crew.outcomes([partial(_report_file, span, *how)])
-    if good: return print(f'Wrote {printable(found)}')
-    print(found.of(video), file=sys.stderr)
-    return [found.of(video).record()]
+    if good:
+        print(f'Wrote {printable(found)}')
+        return []
+    error = found.of(video)
+    print(error, file=sys.stderr)
+    return [error.record()]
 
 # %% ../nbs/90_cli.ipynb #d356bb2f
 def _convert(checkpoint, out, lips, score_by):
@@ -333,7 +337,7 @@ def _met_by_files():
     met = cmdfd_score, cmdfd_index, cmdfd_preprocess, cmdfd_audit, cmdfd_weights
     return {one.__name__: one for one in met}
 
-
+# %% ../nbs/90_cli.ipynb #2ae62d79
 @command
 def cmdfd_selftest(
     hostile: Param('Damaged inputs to make', int) = 60,

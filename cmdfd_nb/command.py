@@ -13,6 +13,7 @@ from copy import copy
 from functools import partial, wraps
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from fastcore.script import Param, call_parse, store_true
 
@@ -109,7 +110,8 @@ def command(
     body.__annotations__ = {name: copy(note) for name, note in body.__annotations__.items()}
     @wraps(body)
     def run(*args, **kwargs):
-        with contextlib.redirect_stdout(_Printer(sys.stdout)):
+        printer: Any = _Printer(sys.stdout)
+        with contextlib.redirect_stdout(printer):
             return _ended(lambda: exit_code(body(*args, **kwargs)), kept)
     return call_parse(run)
 

@@ -172,17 +172,13 @@ class Crew:
         self.waiting = deque()
         self.workers = []
 
-# %% ../nbs/02_pool.ipynb #373b055f
-@patch
-def __enter__(self: Crew):
-    self.keeps = True
-    return self
+    def __enter__(self):
+        self.keeps = True
+        return self
 
-
-@patch
-def __exit__(self: Crew, *error):
-    for worker in self.workers: worker.end()
-    self.workers.clear()
+    def __exit__(self, *error):
+        for worker in self.workers: worker.end()
+        self.workers.clear()
 
 # %% ../nbs/02_pool.ipynb #390b8adf
 @patch

@@ -45,9 +45,8 @@ def in_browser(
     **options,            # of Playwright's `new_page`: viewport, color_scheme, device_scale_factor
 ):                        # what the function returns; raises `BadArgument`
     "Open a page without a network and call a function with it."
-    executable = chromium()
     with ThreadPoolExecutor(1) as alone:
-        return alone.submit(_visit, function, path, executable, options).result()
+        return alone.submit(_visit, function, path, chromium(), options).result()
 
 # %% ../../nbs/show/855_browser.ipynb #b3b34ebe
 _SHOW = """async frame => {

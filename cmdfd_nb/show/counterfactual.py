@@ -163,8 +163,8 @@ def sweep_figure(
         for name in names:
             line = dict(color=drawn[name].colour, dash=','.join(f'{n}px' for n in drawn[name].dash) or 'solid')
             label = described(name, found.calibrated).label
-            fig.add_scatter(x=x, y=found.rows[name], name=label, mode='lines+markers', marker_size=6, line=line,
-                            row=row, col=1)
+            look: dict[str, Any] = dict(name=label, mode='lines+markers', marker_size=6, line=line)
+            fig.add_scatter(x=x, y=found.rows[name], row=row, col=1, **look)
         fig.update_yaxes(title='mean over the clip', range=span, row=row, col=1)
     fig.update_xaxes(type='category').update_xaxes(title=says, row=len(panels), col=1)
     size: dict[str, Any] = dict(height=110 + 250 * len(panels), margin=dict(t=30, b=50))

@@ -78,13 +78,9 @@ def draw(self: OverviewPanel):
 
 
 @patch
-def clicked(self: OverviewPanel,
-    trace,    # of the map
-    points,   # plotly's record of the click
-    _,        # plotly's record of keys and buttons
-):
-    "Open the clip whose point was clicked."
-    if points.point_inds: self.clip.value = int(trace.customdata[points.point_inds[0]])
+def fill(self: OverviewPanel):
+    "Write the table."
+    self.batch.value = batch_table(self.seen, self.order.value, chosen=self.row)
 
 
 @patch
@@ -95,6 +91,16 @@ def mark(self: OverviewPanel):
 
 # %% ../../nbs/show/88_overview.ipynb #88b6ce92
 @patch
+def clicked(self: OverviewPanel,
+    trace,    # of the map
+    points,   # plotly's record of the click
+    _,        # plotly's record of keys and buttons
+):
+    "Open the clip whose point was clicked."
+    if points.point_inds: self.clip.value = int(trace.customdata[points.point_inds[0]])
+
+
+@patch
 def listen(self: OverviewPanel):
     "Draw everything, and follow what is chosen."
     self.clip.observe(lambda change: self.open_clip(change['new']), 'value')
@@ -104,12 +110,6 @@ def listen(self: OverviewPanel):
     self.fill()
     put_widget(self.spread, live(distribution_figure(self.seen.scores)))
     self.tell(' '.join(['Click a point, or choose a clip.', *self.seen.notes]))
-
-
-@patch
-def fill(self: OverviewPanel):
-    "Write the table."
-    self.batch.value = batch_table(self.seen, self.order.value, chosen=self.row)
 
 # %% ../../nbs/show/88_overview.ipynb #00c76992
 @patch

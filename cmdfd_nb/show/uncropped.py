@@ -88,6 +88,7 @@ def _pairs(path, config):
     "Yield picture and sound of a video as the settings have it."
     return lockstep(path, config.audio_track, None, config.retime, config.video_track)
 
+# %% ../../nbs/show/858_uncropped.ipynb #41e58068
 def footage_of(
     path,              # video with sound
     config: PreprocessConfig = PreprocessConfig(),   # how the face is found and will be cropped

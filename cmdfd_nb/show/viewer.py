@@ -242,12 +242,11 @@ def attended() -> bool:   # False under papermill and nbconvert
 # %% ../../nbs/show/84_viewer.ipynb #f6718a57
 STATIC = Path(cmdfd_nb.__file__).parent/'static'   # viewer.js, viewer.css and the parts of a report
 
-
+# %% ../../nbs/show/84_viewer.ipynb #d9b74ecf
 @cache
 def scrubber():  # the class `Scrubber`
     "Return the widget class, which is defined on the first call."
-    import anywidget
-    import traitlets
+    import anywidget, traitlets
 
     class Scrubber(anywidget.AnyWidget):
         "A viewer of one clip or two, with the traits `views` and `frame`."
@@ -314,7 +313,7 @@ _PAINT = """async positions => {
   return times;
 }"""
 
-
+# %% ../../nbs/show/84_viewer.ipynb #ec72c411
 def paint_times(
     page,             # of Playwright, with one viewer in it
     positions,        # (n,) frames counted from the first one shown, no two neighbours equal
