@@ -11,6 +11,7 @@ __all__ = ['cmdfd_doctor', 'cmdfd_score', 'cmdfd_report', 'cmdfd_weights', 'cmdf
 import os, sys, tempfile
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from fastcore.script import Param, store_true
 
@@ -39,13 +40,13 @@ _VIDEO_TRACK = Param('Number of the picture track, from 0 (default: one that mov
 _AUDIO_TRACK = Param('Number of the sound track, from 0 (default: one that is marked as default, the longest)', int)
 
 
-def _judge(weights, device, faces=None, video_track=None, audio_track=None):
+def _judge(weights, device, faces=None, video_track=None, audio_track=None) -> tuple[Any, Any, Any]:
     "Return the weights, the device and the preprocessing that options ask for; weights are loaded once in a process."
     from dataclasses import replace
     from cmdfd_nb.judge.many import ready_to_score
     loaded, device = ready_to_score(weights, device)
     tracks = dict(video_track=video_track, audio_track=audio_track)
-    return loaded, str(device), replace(loaded.preprocess, faces=faces or loaded.preprocess.faces, **tracks)
+    return loaded, device, replace(loaded.preprocess, faces=faces or loaded.preprocess.faces, **tracks)
 
 # %% ../nbs/90_cli.ipynb #a8bb350e
 def _get_ready(*how):
