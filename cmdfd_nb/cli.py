@@ -73,7 +73,8 @@ def _save_failure(how, record):
     from cmdfd_nb.show.records import asked_of, score_places, scored_files
     *judge, places = how
     asked = asked_of(*_judge(*judge)[::2])
-    (_, *found), = scored_files([record['file']], lambda paths: [(paths[0], record)], score_places(places)[0], asked, True)
+    folder = score_places(places)[0]
+    (_, *found), = scored_files([record['file']], lambda paths: [(paths[0], record)], folder, asked, True)
     return found
 
 

@@ -324,7 +324,7 @@ def self_test(
     seed: int = 0,       # another seed, other inputs
     workers: int = 1,    # processes
     budget: Budget | None = None,   # what an input may take in all commands together; None: 120 s and 4 GB
-    work: str | Path = 'selftest',   # folder for the inputs, which is empty in the end but for those with an unexplained outcome
+    work: str | Path = 'selftest',   # folder for inputs, empty in the end but for those with an unexplained outcome
 ) -> list:               # of `Outcome`
     "Run damaged inputs through the commands."
     from tqdm import tqdm
