@@ -96,8 +96,8 @@ def _teller(paths):
     number = {path: i for i, path in enumerate(paths, 1)}
     def tell(job):
         path = job.args[-1]
-        said = f'[{number[path]}/{len(paths)}] {printable(path)}'
-        if job.func is _score_file: print(said, file=sys.stderr, flush=True)
+        if job.func is not _score_file: return
+        print(f'[{number[path]}/{len(paths)}] {printable(path)}', file=sys.stderr, flush=True)
     return tell
 
 # %% ../nbs/90_cli.ipynb #a4c0de08
