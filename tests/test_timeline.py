@@ -144,7 +144,8 @@ def test_streams_that_never_meet_are_named(folder):
 def test_work_is_bounded_by_what_the_file_holds(broken_clocks):
     "Ten hours of jump: seconds, and no memory for silence that is not there."
     path, _ = broken_clocks['hours']
-    code = ('import sys, psutil\nfrom cmdfd_nb.media.lockstep import lockstep\nfrom cmdfd_nb.media.sound import read_audio\n'
+    code = ('import sys, psutil\n'
+            'from cmdfd_nb.media.lockstep import lockstep\nfrom cmdfd_nb.media.sound import read_audio\n'
             'before = psutil.Process().memory_info().rss\n'
             'n, m = sum(1 for _ in lockstep(sys.argv[1])), len(read_audio(sys.argv[1]))\n'
             'print(n, m, (psutil.Process().memory_info().rss - before) >> 20)')
@@ -261,8 +262,9 @@ def test_a_picture_that_is_turned_in_the_middle_keeps_its_shape(folder):
         y, x = np.mgrid[:size[1], :size[0]]
         inside = np.hypot(x - size[0] / 2, y - size[1] / 2) < 40
         return np.repeat(np.where(inside, 220, 60)[..., None], 3, 2).astype(np.uint8)
-    parts = [film(folder/f'{w}.webm', 1, sound=False, codec='libvpx', size=(w, h), mark=lambda k, size: ball(size))
-             for w, h in ((320, 180), (180, 320))]
+    slow = np.arange(13) * .08
+    parts = [film(folder/f'{w}.webm', 1, sound=False, codec='libvpx', size=(w, h), times=slow,
+                  mark=lambda k, size: ball(size)) for w, h in ((320, 180), (180, 320))]
     path = folder/'turned.webm'
     with av.open(str(parts[0])) as first, av.open(str(path), 'w') as out:
         copy = out.add_stream_from_template(first.streams.video[0])
