@@ -14,6 +14,7 @@ from itertools import count, islice, pairwise
 from pathlib import Path
 
 import numpy as np
+from fastcore.basics import patch
 
 from ..core import FPS, BadArgument, NoFace, Settings, TooShort, choice, one_of
 from ..store import sha256_of
@@ -208,7 +209,7 @@ def _swapped_gray(picture): return gray(picture[..., ::-1])
 
 _LOOKS = dict(gray=gray, swapped=_swapped_gray, rgb=np.asarray)   # what is done to a frame before it is cropped
 
-
+# %% ../../nbs/media/18_clip.ipynb #ce3d0715
 @dataclass(eq=False)
 class _Open:
     "A part that is being filled."
@@ -227,10 +228,12 @@ class _Open:
     @property
     def full(self): return len(self.sounds) == len(self.part.boxes)
 
-    def material(self):
-        "Hand the crops over, and keep none."
-        crops, self.crops = self.crops, {}
-        return crops | dict(sound=np.concatenate(self.sounds))
+# %% ../../nbs/media/18_clip.ipynb #c8cf9c18
+@patch
+def material(self: _Open):
+    "Hand the crops over, and keep none."
+    crops, self.crops = self.crops, {}
+    return crops | dict(sound=np.concatenate(self.sounds))
 
 # %% ../../nbs/media/18_clip.ipynb #2b26ef71
 def _start(parts, i, kinds):

@@ -9,7 +9,6 @@ __all__ = ['FORMATS', 'MAX_PIXELS', 'MAX_ASPECT', 'MAX_STREAMS', 'MAX_CLAIMED_S'
 
 # %% ../../nbs/media/095_guard.ipynb #e77edb4e
 import codecs
-from pathlib import Path
 from typing import Any
 
 import av

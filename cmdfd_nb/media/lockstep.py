@@ -47,7 +47,7 @@ class Course:
     start: float         # second of the grid's time zero on the clock of the sound, where the file is read as it is
     lead: int = 0        # frames
 
-
+# %% ../../nbs/media/12_lockstep.ipynb #ca81f19f
 def _lead(path, video, audio, start):
     "Return how many frames of the grid lie before the first picture or before the first sound."
     begins = [_first(path, 'video', video)[0], _first(path, 'audio', audio)[0]]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from av.sidedata.sidedata import SideDataContainer
+from fastcore.basics import patch
 
 from .streams import told
 
@@ -57,19 +58,22 @@ class _Place:
         scale = min(shown_w / width, shown_h / height)
         return max(1, round(width * scale)), max(1, round(height * scale))
 
-    def image(self, frame):
-        "Convert a decoded picture to (height, width, 3) uint8 RGB."
-        width, height = self.fitted(frame.width, frame.height)
-        image = frame.to_ndarray(format='rgb24', width=width, height=height)
-        return image if (width, height) == self.shown else self.framed(image, frame)
+# %% ../../nbs/media/0985_placing.ipynb #bac27995
+@patch
+def framed(self: _Place, image, frame):
+    "Put a picture of another shape into the middle."
+    size = f'{frame.width}x{frame.height} pixels'
+    told(self.notes, f'Its pictures change to {size}: they are shown whole, with black edges.')
+    height, width = image.shape[:2]
+    whole = np.zeros((*self.shown[::-1], 3), np.uint8)
+    x = (self.shown[0] - width) // 2
+    y = (self.shown[1] - height) // 2
+    whole[y:y + height, x:x + width] = image
+    return whole
 
-    def framed(self, image, frame):
-        "Put a picture of another shape into the middle."
-        size = f'{frame.width}x{frame.height} pixels'
-        told(self.notes, f'Its pictures change to {size}: they are shown whole, with black edges.')
-        height, width = image.shape[:2]
-        whole = np.zeros((*self.shown[::-1], 3), np.uint8)
-        x = (self.shown[0] - width) // 2
-        y = (self.shown[1] - height) // 2
-        whole[y:y + height, x:x + width] = image
-        return whole
+@patch
+def image(self: _Place, frame):
+    "Convert a decoded picture to (height, width, 3) uint8 RGB."
+    width, height = self.fitted(frame.width, frame.height)
+    image = frame.to_ndarray(format='rgb24', width=width, height=height)
+    return image if (width, height) == self.shown else self.framed(image, frame)

@@ -81,6 +81,7 @@ def _frames_of(packet, seen):
     except FFmpegError: seen['failed'] += 1
     return []
 
+# %% ../../nbs/media/10_read.ipynb #d10e3229
 def _decoded(container, stream, path, stretches=(), notes=None):
     "Yield the frames of a track; raise `UnreadableMedia` at the end if too much of it is damaged or missing."
     _one_thread(stream)
@@ -170,6 +171,7 @@ def _video_info(container, path, index=None) -> tuple[dict[str, Any], float | No
     number = dict(n_video_tracks=len(tracks), video_track=index)
     return dict(width=width, height=height, rotation=_rotation(matrix), fps=fps, video_codec=codec) | number, start
 
+# %% ../../nbs/media/10_read.ipynb #c00183ff
 def _start_of(path, index, chosen):
     "Return the second at which a sound track begins; None where it has no time, or is another one and damaged."
     try: return _first(path, 'audio', index)[0]
@@ -203,8 +205,6 @@ def probe(
         return MediaInfo(str(path), _duration(container), start_s=start, **video, **sound)
 
 # %% ../../nbs/media/10_read.ipynb #82a501dd
-_MAX_STRETCHES = 1000   # a file whose clock jumps more often is not followed
-
 def _stamps(packet, origin):
     "Return decoding stamp, presentation stamp and duration of a packet, in seconds; no stamps if it is not shown."
     if packet.is_discard: return None, None, 0.
@@ -223,6 +223,9 @@ def _scan(container, streams):
         scans[i].add(*_stamps(packet, origins[i]), [scan for k, scan in scans.items() if k != i])
     for scan in scans.values(): scan.flush()
     return {i: scan.stretches for i, scan in scans.items()}
+
+# %% ../../nbs/media/10_read.ipynb #a3561694
+_MAX_STRETCHES = 1000   # a file whose clock jumps more often is not followed
 
 @lru_cache(maxsize=64)
 def _stretches(path, _version, tracks):
@@ -276,6 +279,7 @@ def _step(stream):
     step = float(1 / (stream.average_rate or stream.guessed_rate or FPS))
     return step if step <= LIMIT + .01 else 1 / FPS
 
+# %% ../../nbs/media/10_read.ipynb #81b0256a
 def _pictures(path, start, video_track=None, stretches=(), notes=None):
     "Yield (seconds since `start`, duration in seconds, (frame, place, matrix)) for every decoded picture."
     with opened(path) as container:
@@ -354,6 +358,7 @@ def shown(
         ticks = _on_grid(even or pictures)
     return _not_empty(map(_rgb, ticks), path)
 
+# %% ../../nbs/media/10_read.ipynb #a2cf1a6a
 def frames(
     path,                          # media file
     seconds: float | None = None,  # lay all pictures evenly over so many seconds; None: by their times

@@ -210,6 +210,7 @@ def _piecewise(frames, timeline, begun):
         blocks = begun(group, pieces[number][0].start)
         yield from taken(per_frame(blocks), pieces[number], np.zeros(SAMPLES_PER_FRAME, np.float32))
 
+# %% ../../nbs/media/11_sound.ipynb #b645fa9d
 def kept_sound(
     path,                 # media file
     audio_track: int | None,      # number of the sound track, from 0; None: by the rule of `media.streams`
@@ -225,6 +226,7 @@ def kept_sound(
         frames = _decoded(container, stream, path, timeline.sound or (), notes)
         yield from begun(frames, start) if timeline.pieces is None else _piecewise(frames, timeline, begun)
 
+# %% ../../nbs/media/11_sound.ipynb #3ff23c0f
 def _timeline(path, info):
     "Return what is kept of the sound of a file: where there are pictures, what is beside them."
     if info.n_video_tracks: return own_timeline(path, info.video_track, info.audio_track)
@@ -241,6 +243,7 @@ def sound_blocks(
     info = probe(path, None, track)
     return kept_sound(path, track, _timeline(path, info), info.start_s, notes)
 
+# %% ../../nbs/media/11_sound.ipynb #a4606c0e
 def _held(blocks, path):
     "Return the blocks as a list; raise `UnreadableMedia` beyond `MAX_HELD_S`."
     held = []

@@ -32,9 +32,6 @@ class Stretch:
     end: float      # seconds on its clock: where the last packet ends
 
 # %% ../../nbs/media/098_timeline.ipynb #23a72e14
-_REORDERED = 16   # packets
-
-
 @dataclass
 class Scan:
     "The stretches of one stream, found packet by packet."
@@ -47,27 +44,34 @@ class Scan:
     step: float = 1 / FPS             # seconds from one to the next, as last seen
     waiting: list = field(default_factory=list)     # (presentation stamp, duration) of packets to be put in order
 
-    def _restart(self, others):
-        "Begin an epoch; it is that of another stream that has gone ahead."
-        self.flush()
-        self.epoch = max([self.epoch + 1, *(other.epoch for other in others)])
-        self.first = self.packets
-        self.shown = None
+# %% ../../nbs/media/098_timeline.ipynb #1e156fb5
+@patch
+def _present(self: Scan, shown, duration):
+    "Take a packet in the order of presentation: it continues a stretch, or begins one."
+    step = 0. if self.shown is None else shown - self.shown
+    new = self.shown is None or step > LIMIT + _ROUNDING
+    if new: self.stretches.append(Stretch(self.epoch, self.first, shown, shown))
+    elif step: self.step = step
+    lasts = duration if 0 < duration <= LIMIT + _ROUNDING else self.step
+    self.stretches[-1].end = max(self.stretches[-1].end, shown + lasts)
+    self.shown = shown
 
-    def _present(self, shown, duration):
-        "Take a packet in the order of presentation: it continues a stretch, or begins one."
-        step = 0. if self.shown is None else shown - self.shown
-        new = self.shown is None or step > LIMIT + _ROUNDING
-        if new: self.stretches.append(Stretch(self.epoch, self.first, shown, shown))
-        elif step: self.step = step
-        lasts = duration if 0 < duration <= LIMIT + _ROUNDING else self.step
-        self.stretches[-1].end = max(self.stretches[-1].end, shown + lasts)
-        self.shown = shown
+@patch
+def flush(self: Scan):
+    "Take all packets that wait."
+    for shown, duration in sorted(self.waiting): self._present(shown, duration)
+    self.waiting = []
 
-    def flush(self):
-        "Take all packets that wait."
-        for shown, duration in sorted(self.waiting): self._present(shown, duration)
-        self.waiting = []
+# %% ../../nbs/media/098_timeline.ipynb #44d1ace9
+_REORDERED = 16   # packets
+
+@patch
+def _restart(self: Scan, others):
+    "Begin an epoch; it is that of another stream that has gone ahead."
+    self.flush()
+    self.epoch = max([self.epoch + 1, *(other.epoch for other in others)])
+    self.first = self.packets
+    self.shown = None
 
 # %% ../../nbs/media/098_timeline.ipynb #b58c8966
 @patch
@@ -97,7 +101,7 @@ class Piece:
     start: float        # seconds on the clock of that epoch
     frames: int         # of the grid
 
-
+# %% ../../nbs/media/098_timeline.ipynb #47e32e77
 def _piece(v, a, video, sound):
     "Return the piece that two stretches have in common, or None."
     both = [s for s in (video, sound) if s]
@@ -107,7 +111,7 @@ def _piece(v, a, video, sound):
     frames = math.floor((high - start) * FPS + .05)
     return Piece(v, a, both[0].epoch, start, frames) if frames > 0 else None
 
-
+# %% ../../nbs/media/098_timeline.ipynb #f60a72dc
 def _pairs(video, sound):
     "Yield the numbers and stretches of picture and sound that are on one clock; None for a stream that is not wanted."
     for v, seen in enumerate(video) if video is not None else [(None, None)]:
@@ -136,7 +140,7 @@ def _as_it_is(video, sound):
     a, = sound
     return max(v.start, a.start) < min(v.end, a.end) and abs(v.start - a.start) < _FAR
 
-
+# %% ../../nbs/media/098_timeline.ipynb #9c036667
 @dataclass(frozen=True)
 class Timeline:
     "Stretches of both streams of a file, and the pieces that are kept."
@@ -155,7 +159,7 @@ class Timeline:
         "Return how many frames are kept."
         return None if self.pieces is None else sum(piece.frames for piece in self.pieces)
 
-
+# %% ../../nbs/media/098_timeline.ipynb #f7a7e4da
 def timeline_of(
     video: Sequence | None,   # of `Stretch`; None: only sound is wanted
     sound: Sequence | None,   # of `Stretch`; None: only pictures are wanted
@@ -166,9 +170,6 @@ def timeline_of(
     return Timeline(seen, heard, None if _as_it_is(video, sound) else tuple(pieces_of(video, sound)))
 
 # %% ../../nbs/media/098_timeline.ipynb #607f75a0
-_SPOKEN = 5   # seams that are told one by one
-
-
 def _seam(before, after, at):
     "Return the sentence about the place where two pieces meet."
     anew = f'Its clock begins anew at {at:.1f} s: what follows is read as the continuation.'
@@ -176,7 +177,7 @@ def _seam(before, after, at):
     lacking = after.start - before.start - before.frames / FPS
     return f'A gap of {lacking:.1f} s at {at:.1f} s is cut out: later times do not count it.'
 
-
+# %% ../../nbs/media/098_timeline.ipynb #5e22e16b
 _HARMLESS = 1.   # seconds of one stream alone that are not told
 
 
@@ -188,6 +189,8 @@ def _left_out(timeline):
     told = {name: lacking for name, lacking in more.items() if lacking > _HARMLESS}
     return [f'{lacking:.1f} s of {name} without the other are left out.' for name, lacking in told.items()]
 
+# %% ../../nbs/media/098_timeline.ipynb #7f6cd9bb
+_SPOKEN = 5   # seams that are told one by one
 
 def seams(
     timeline: Timeline,   # of the file
@@ -231,7 +234,7 @@ def stretch_at(
     there = [k for k, s in enumerate(stretches) if s.first == first]
     return max((k for k in there if stretches[k].start <= later), default=there[0] if there else 0)
 
-
+# %% ../../nbs/media/098_timeline.ipynb #ba063ef8
 def _ahead(items, number_of):
     "Yield the items that do not belong to an earlier stretch than one before them."
     newest = 0
