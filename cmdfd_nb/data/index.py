@@ -158,6 +158,17 @@ def _unmeasured(job, failure):
     return job[0], None, failure.of(job[1])
 
 # %% ../../nbs/data/44_index.ipynb #915fd687
+def _measurements(jobs, workers, budget):
+    "Measure files; return facts by name, and errors by name."
+    from tqdm import tqdm
+    results = in_parallel(measure, jobs, workers, 8, _unmeasured, budget)
+    facts = {}
+    errors = {}
+    for name, found, error in tqdm(results, 'measure', len(jobs), unit='video', file=sys.stderr):
+        (errors if error else facts)[name] = error or found
+    return facts, errors
+
+# %% ../../nbs/data/44_index.ipynb #4a909acb
 def measured(
     table,       # data frame with path and audio_path
     root,        # folder of the data set
@@ -167,13 +178,8 @@ def measured(
     audio_track: int | None = None, # number of the sound in every file, from 0; None: by the rule
 ) -> tuple:      # the rows that could be measured, errors
     "Fill in frames, rate, audio_s, has_audio and sha256, and the numbers of tracks where there are several."
-    from tqdm import tqdm
     jobs = [(row.path, *media_of(row, root), video_track, audio_track) for row in table.itertuples()]
-    results = in_parallel(measure, jobs, workers, 8, _unmeasured, budget)
-    facts = {}
-    errors = {}
-    for name, found, error in tqdm(results, 'measure', len(jobs), unit='video', file=sys.stderr):
-        (errors if error else facts)[name] = error or found
+    facts, errors = _measurements(jobs, workers, budget)
     kept = table[table.path.isin(facts.keys())].copy()
     for column in _columns(facts, video_track, audio_track): kept[column] = [facts[path][column] for path in kept.path]
     return kept, [type(e)(path, e.cause, e.remedy) for path, e in sorted(errors.items())]
