@@ -51,7 +51,8 @@ def _splits_csv(root, table):
     named = {line[0]: _split_of(line[1].strip()) or line[1] for line in lines[1:]}
     if lines and _split_of(lines[0][-1].strip()): named[lines[0][0]] = _split_of(lines[0][-1].strip())   # no header
     in_any_capitals = Disk(named)
-    splits = [named.get(in_any_capitals.find(p)) for p in table.path]
+    found = map(in_any_capitals.find, table.path)
+    splits = [None if name is None else named[name] for name in found]
     unnamed = BadManifest(path.name, f'it names no split for {splits.count(None)} videos', 'They are in none.')
     return splits, [unnamed] if None in splits else []
 

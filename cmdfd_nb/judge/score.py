@@ -9,6 +9,7 @@ __all__ = ['WORDS', 'FOR_FIGURES', 'NOTES', 'score_clip', 'check_scored', 'why_n
 # %% ../../nbs/judge/60_score.ipynb #3f22ae01
 from dataclasses import asdict, dataclass, field, replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -263,8 +264,8 @@ def _scored_parts(path, weights, device, config, notes):
 def score_video(
     path,                  # a video file with sound
     weights: Weights,      # with a detector
-    device='cpu',          # where to compute; the weights are moved there
-    config: PreprocessConfig = None,   # how faces are found and cut; as the weights were trained by default
+    device: Any = 'cpu',   # where to compute; the weights are moved there
+    config: PreprocessConfig | None = None,   # how faces are found and cut; as the weights were trained by default
 ) -> Result:               # raises a `CmdfdError` that names the file, the cause and a remedy
     "Score every face of a video."
     weights = weights.to(device)

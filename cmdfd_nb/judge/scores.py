@@ -151,7 +151,7 @@ def _check_numbers(path, rows):
 def _about_scores(path, about):
     "Return curves, problems and warnings among the facts of a file of scores; raise `BadManifest`."
     about = dict(curves=[], problems=[], warnings=[]) | about
-    kinds = dict(curves=str, problems=dict, warnings=str)
+    kinds: dict[str, type] = dict(curves=str, problems=dict, warnings=str)
     for name, kind in kinds.items():
         if isinstance(about[name], list) and all(isinstance(one, kind) for one in about[name]): continue
         raise BadManifest(path, f'{name} in its metadata is {about[name]!r:.60}', 'Score the clips again.')

@@ -333,8 +333,8 @@ def all_epochs(self: Run, bar, save_every, watch, command):
 def bar(self: Run):
     "Return a bar of progress over the steps that are left; only the first process shows one."
     from tqdm import tqdm
-    how = dict(total=self.steps, initial=self.progress.steps, disable=None if self.main else True)
-    return tqdm(unit='step', **how)
+    disable = None if self.main else True
+    return tqdm(unit='step', total=self.steps, initial=self.progress.steps, disable=disable)
 
 # %% ../../nbs/learn/54_loop.ipynb #eac5afb7
 def train(
