@@ -49,7 +49,8 @@ def _splits_csv(root, table):
     short = next((i for i, line in enumerate(lines, 1) if len(line) < 2 and i > 1), None)
     if short: raise BadManifest(path, f'line {short} has no second column', 'Write path,split with a comma between.')
     named = {line[0]: _split_of(line[1].strip()) or line[1] for line in lines[1:]}
-    if lines and _split_of(lines[0][-1].strip()): named[lines[0][0]] = _split_of(lines[0][-1].strip())   # no header
+    first = _split_of(lines[0][-1].strip()) if lines else None
+    if first: named[lines[0][0]] = first   # there is no header
     in_any_capitals = Disk(named)
     found = map(in_any_capitals.find, table.path)
     splits = [None if name is None else named[name] for name in found]
