@@ -224,7 +224,8 @@ def score_clips(
         old = _scored_before(out, weights)
         todo = _unscored(clips, old)
         groups = groups_of(todo, weights, budget)
-        results = tqdm(_score_groups(groups, weights, device, workers), 'scores', len(groups), unit='group', file=sys.stderr)
+        results = _score_groups(groups, weights, device, workers)
+        results = tqdm(results, 'scores', len(groups), unit='group', file=sys.stderr)
         _collect(results, partial(_keep, clips=todo, old=old, weights=weights, out=out))
         return read_scores(out)
 
