@@ -167,9 +167,8 @@ def join_parts(
     starts, boxes, found = zip(*parts)
     places = [(start - starts[0], len(b)) for start, b in zip(starts, boxes)]
     shares = _shares(places)
-    counts = [share.sum() for share in shares]
     n = max(a + length for a, length in places)
-    score = float(np.average([f['score'] for f in found], weights=counts))
+    score = float(np.average([f['score'] for f in found], weights=[share.sum() for share in shares]))
     p_fake = float(p_fake_of(score, weights.scale, weights.bias))
     place = dict(track=track, start_s=starts[0] / FPS, end_s=(starts[0] + n) / FPS, frames=n)
     verdict = _verdict_fields(p_fake, weights, procedural)
