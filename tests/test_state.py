@@ -2,6 +2,7 @@
 import copy, json, math, os, random, resource, signal, subprocess, sys, time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -123,7 +124,7 @@ def outcome(path):
     return 'read'
 
 
-@pytest.mark.parametrize('block', range(6))
+@pytest.mark.parametrize('block', range(4))
 def test_altered_weights_are_refused_or_sound(tmp_path, block):
     path = tmp_path/'w.safetensors'
     for seed in range(10 * block, 10 * block + 10):
@@ -160,12 +161,21 @@ def test_weights_with_not_a_number_name_the_tensor(tmp_path):
 @pytest.mark.filterwarnings('error')
 @pytest.mark.parametrize('protocol, prefix', [(2, 'module._orig_mod.'), (3, 'module.'), (4, '_orig_mod.'), (5, '')])
 def test_wrapped_checkpoints_of_any_protocol(tmp_path, protocol, prefix):
+    from cmdfd_nb.models.official import read_foreign
+    tensors = {'conv.weight': torch.randn(3, 4), 'norm.bias': torch.randn(3)}
+    torch.save({prefix + k: v for k, v in tensors.items()}, tmp_path/'any.pt', pickle_protocol=protocol)
+    found = read_foreign(tmp_path/'any.pt')
+    assert found.keys() == tensors.keys() and all(torch.equal(found[k], tensors[k]) for k in tensors)
+
+
+@pytest.mark.filterwarnings('error')
+def test_a_wrapped_front_end_without_batch_counters(tmp_path):
     from cmdfd_nb.models.official import FRONTEND_UNUSED, load_lip_frontend, official_name
     from cmdfd_nb.models.teachers import lip_frontend
     ours = {f'lips.{k}': torch.randn(v.shape) for k, v in lip_frontend().state_dict().items()}
     theirs = {official_name(k): v for k, v in ours.items() if 'num_batches_tracked' not in k}
     theirs |= {k: torch.zeros(shape) for k, shape in FRONTEND_UNUSED.items()}
-    torch.save({prefix + k: v for k, v in theirs.items()}, tmp_path/'lips.pt', pickle_protocol=protocol)
+    torch.save({f'module._orig_mod.{k}': v for k, v in theirs.items()}, tmp_path/'lips.pt', pickle_protocol=2)
     loaded = load_lip_frontend(tmp_path/'lips.pt')
     assert torch.equal(loaded.conv.weight, ours['lips.conv.weight'])
 
@@ -207,11 +217,19 @@ def test_damaged_facts_of_a_manifest(tmp_path, facts):
 
 
 @pytest.fixture(scope='module')
-def clip_file(tmp_path_factory):
-    from cmdfd_nb.core import sample
+def film(tmp_path_factory):
+    "A second of small pictures, with a tone."
+    from cmdfd_nb.media.write import write_video
+    path = tmp_path_factory.mktemp('film')/'a.mp4'
+    pictures = np.random.default_rng(0).integers(0, 255, (30, 6, 8, 3), np.uint8).repeat(8, 1).repeat(8, 2)
+    write_video(path, pictures, np.sin(np.arange(19_200) / 9).astype(np.float32) / 2)
+    return path
+
+
+@pytest.fixture(scope='module')
+def clip_file(tmp_path_factory, film):
     from cmdfd_nb.media.clip import PreprocessConfig
     from cmdfd_nb.media.preprocess import preprocess
-    film = sorted(sample('lrs2').rglob('*.mp4'))[0]
     cut = PreprocessConfig(faces='whole', views=('faces', 'mfcc', 'audio'))
     return preprocess(film, tmp_path_factory.mktemp('clips'), cut)[0]
 
@@ -251,11 +269,9 @@ def test_damaged_clip_files(tmp_path, clip_file):
     assert refused > 150
 
 
-def test_a_damaged_clip_is_made_anew(tmp_path, clip_file, capsys):
-    from cmdfd_nb.core import sample
+def test_a_damaged_clip_is_made_anew(tmp_path, film, clip_file, capsys):
     from cmdfd_nb.media.preprocess import load_clip, preprocess
     config = load_clip(clip_file).settings
-    film = sorted(sample('lrs2').rglob('*.mp4'))[0]
     path, = preprocess(film, tmp_path, config)
     whole = path.read_bytes()
     index = path.parent/f'{path.name[:16]}.json'
@@ -297,10 +313,10 @@ def test_questions_are_not_made_up_afterwards(tmp_path):
 
 # Files that cannot be written
 
-def in_process(code, **options):
+def in_process(code, *args):
     "Run Python in a process of its own."
     env = os.environ | dict(PYTHONPATH=str(Path(__file__).parents[1]), OMP_NUM_THREADS='1')
-    return subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, env=env, **options)
+    return subprocess.run([sys.executable, '-c', code, *args], capture_output=True, text=True, env=env)
 
 
 WRITERS = dict(
@@ -327,7 +343,7 @@ LIMITED = """if True:
 
 
 def test_a_file_that_does_not_fit_is_one_typed_error(tmp_path):
-    done = in_process(LIMITED.replace('WRITERS', repr(WRITERS)).replace('sys.argv[1]', repr(str(tmp_path))))
+    done = in_process(LIMITED.replace('WRITERS', repr(WRITERS)), tmp_path)
     assert done.stdout.strip() == '[]', done.stdout + done.stderr
 
 
@@ -397,11 +413,11 @@ def test_permissions_links_and_long_names(tmp_path):
 def test_what_a_kill_leaves_is_no_result_and_is_swept(tmp_path):
     from cmdfd_nb.store import is_leftover, sweep
     code = f"""if True:
-        import os, signal, torch
-        from safetensors.torch import save_file
+        import os, signal, numpy as np
+        from safetensors.numpy import save_file
         from cmdfd_nb.store import atomic_path
         with atomic_path({str(tmp_path/'truth'/'a.safetensors')!r}) as part:
-            save_file(dict(a=torch.zeros(9)), part)
+            save_file(dict(a=np.zeros(9)), part)
             os.kill(os.getpid(), signal.SIGKILL)"""
     assert in_process(code).returncode == -signal.SIGKILL
     found = list(tmp_path.rglob('*.safetensors'))
@@ -530,7 +546,7 @@ def test_damaged_states_count_as_none(tmp_path, capsys):
     save_state(tmp_path/'state.pt', progress, accelerator, model, optimizer)
     saved, first = (tmp_path/'state.pt').read_bytes(), {k: v.clone() for k, v in model.state_dict().items()}
     anew = 0
-    for seed in range(30):
+    for seed in range(15):
         (tmp_path/'state.pt').write_bytes(saved)
         alter_state(random.Random(seed), tmp_path/'state.pt')
         try: found = load_state(tmp_path/'state.pt', accelerator, model, optimizer)
@@ -540,4 +556,4 @@ def test_damaged_states_count_as_none(tmp_path, capsys):
         if found != Progress(): continue
         assert all(torch.equal(v, first[k]) for k, v in model.state_dict().items()), seed
         anew += 1
-    assert anew > 20
+    assert anew > 10

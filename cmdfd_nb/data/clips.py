@@ -83,6 +83,7 @@ def problem(
     "Record what went wrong with a file."
     return dict(file=str(file), **error.record())
 
+# %% ../../nbs/data/41_clips.ipynb #3698570f
 def _asked(config, tracks):
     "Return the settings with the tracks that a manifest names, unless the settings name some."
     return replace(config, **{name: n for name, n in tracks.items() if getattr(config, name) is None})
@@ -95,6 +96,7 @@ def _clips_of(out, config, packed, job):
     except Unwritable: raise   # a full disk is no problem of one video
     except CmdfdError as e: return [], [problem(name, e)]
 
+# %% ../../nbs/data/41_clips.ipynb #57ae136e
 def _lost(job, failure):
     "Report a video that ends its process, is over its budget, or meets a bug."
     name, video, *_ = job
@@ -204,6 +206,12 @@ def check(self: Space,
     raise BadArgument(out, f'the clips do not fit there ({self})', remedy)
 
 # %% ../../nbs/data/41_clips.ipynb #5ba970a4
+def _jobs_of(videos):
+    "List name, paths and tracks of each video of a manifest, as `_clips_of` takes them; and the checked rows."
+    rows = _typed_rows(videos.rows, 'the manifest', VIDEO, ['path'])
+    return [(row.path, *media_of(row, videos.root), tracks_of(row)) for row in rows.itertuples()], rows
+
+# %% ../../nbs/data/41_clips.ipynb #bac36ab1
 def preprocess_all(
     manifest,                                       # `Manifest`, or path of one
     out,                                            # folder for the clips and `clips.parquet`
@@ -215,9 +223,8 @@ def preprocess_all(
     "Make the clips of all videos of a manifest; finished clips are reused."
     from tqdm import tqdm
     videos = read_manifest(manifest) if isinstance(manifest, (str, Path)) else manifest
-    rows = _typed_rows(videos.rows, 'the manifest', VIDEO, ['path'])
+    jobs, rows = _jobs_of(videos)
     if config.faces == 'track': make_detector(config.detector, config.model or None)   # a wrong setting fails once
-    jobs = [(row.path, *media_of(row, videos.root), tracks_of(row)) for row in rows.itertuples()]
     of_one = partial(_clips_of, str(out), config, _is_packed(videos, packed))
     with alone_in(out):
         sweep(out, deep=True)

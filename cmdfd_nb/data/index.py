@@ -49,9 +49,11 @@ def _splits_csv(root, table):
     short = next((i for i, line in enumerate(lines, 1) if len(line) < 2 and i > 1), None)
     if short: raise BadManifest(path, f'line {short} has no second column', 'Write path,split with a comma between.')
     named = {line[0]: _split_of(line[1].strip()) or line[1] for line in lines[1:]}
-    if lines and _split_of(lines[0][-1].strip()): named[lines[0][0]] = _split_of(lines[0][-1].strip())   # no header
+    first = _split_of(lines[0][-1].strip()) if lines else None
+    if first: named[lines[0][0]] = first   # there is no header
     in_any_capitals = Disk(named)
-    splits = [named.get(in_any_capitals.find(p)) for p in table.path]
+    found = map(in_any_capitals.find, table.path)
+    splits = [None if name is None else named[name] for name in found]
     unnamed = BadManifest(path.name, f'it names no split for {splits.count(None)} videos', 'They are in none.')
     return splits, [unnamed] if None in splits else []
 
@@ -158,6 +160,17 @@ def _unmeasured(job, failure):
     return job[0], None, failure.of(job[1])
 
 # %% ../../nbs/data/44_index.ipynb #915fd687
+def _measurements(jobs, workers, budget):
+    "Measure files; return facts by name, and errors by name."
+    from tqdm import tqdm
+    results = in_parallel(measure, jobs, workers, 8, _unmeasured, budget)
+    facts = {}
+    errors = {}
+    for name, found, error in tqdm(results, 'measure', len(jobs), unit='video', file=sys.stderr):
+        (errors if error else facts)[name] = error or found
+    return facts, errors
+
+# %% ../../nbs/data/44_index.ipynb #4a909acb
 def measured(
     table,       # data frame with path and audio_path
     root,        # folder of the data set
@@ -167,13 +180,8 @@ def measured(
     audio_track: int | None = None, # number of the sound in every file, from 0; None: by the rule
 ) -> tuple:      # the rows that could be measured, errors
     "Fill in frames, rate, audio_s, has_audio and sha256, and the numbers of tracks where there are several."
-    from tqdm import tqdm
     jobs = [(row.path, *media_of(row, root), video_track, audio_track) for row in table.itertuples()]
-    results = in_parallel(measure, jobs, workers, 8, _unmeasured, budget)
-    facts = {}
-    errors = {}
-    for name, found, error in tqdm(results, 'measure', len(jobs), unit='video', file=sys.stderr):
-        (errors if error else facts)[name] = error or found
+    facts, errors = _measurements(jobs, workers, budget)
     kept = table[table.path.isin(facts.keys())].copy()
     for column in _columns(facts, video_track, audio_track): kept[column] = [facts[path][column] for path in kept.path]
     return kept, [type(e)(path, e.cause, e.remedy) for path, e in sorted(errors.items())]

@@ -15,7 +15,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
-from ..core import BadArgument, BadWeights, pick_device
+from ..core import BadArgument, BadWeights, CmdfdError, pick_device
 from ..store import alone_in, content_key
 from ..pool import attempt, in_parallel
 from ..media.clip import Clip
@@ -242,7 +242,7 @@ def _p_fake(threshold):
     if 0 <= threshold <= 1: return threshold
     raise BadArgument(f'threshold={threshold}', 'this is no p_fake', 'Give a number from 0 to 1.')
 
-
+# %% ../../nbs/judge/64_evaluate.ipynb #0dd215ea
 def evaluation_report(
     scores: Scores,            # a row per clip
     split: str | None = 'test',   # 'train', 'val' or 'test'; None: all

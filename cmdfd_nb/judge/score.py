@@ -9,6 +9,7 @@ __all__ = ['WORDS', 'FOR_FIGURES', 'NOTES', 'score_clip', 'check_scored', 'why_n
 # %% ../../nbs/judge/60_score.ipynb #3f22ae01
 from dataclasses import asdict, dataclass, field, replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -148,6 +149,13 @@ def _verdict_fields(p_fake, weights, procedural):
     return dict(found, threshold=weights.threshold, calibrated=weights.calibrated)
 
 # %% ../../nbs/judge/60_score.ipynb #a5f6a03d
+def _arrays_of(found, boxes, places, shares):
+    "Join what is known of each frame of a track: posteriors and boxes; average the embedding."
+    arrays: dict = {name: _joined([f[name] for f in found], places, shares) for name in ('heard', 'seen')}
+    counts = [share.sum() for share in shares]
+    return arrays | dict(embedding=_mean(found, 'embedding', counts), boxes=_joined(boxes, places, shares))
+
+# %% ../../nbs/judge/60_score.ipynb #3bf6b704
 def join_parts(
     parts: list,               # the clips of one track in order: (start frame, boxes (T, 4), what `score_clip` found);
                                # each begins where the one before it ends, or overlaps with it
@@ -159,17 +167,13 @@ def join_parts(
     starts, boxes, found = zip(*parts)
     places = [(start - starts[0], len(b)) for start, b in zip(starts, boxes)]
     shares = _shares(places)
-    counts = [share.sum() for share in shares]
-    how = places, shares
     n = max(a + length for a, length in places)
-    score = float(np.average([f['score'] for f in found], weights=counts))
+    score = float(np.average([f['score'] for f in found], weights=[share.sum() for share in shares]))
     p_fake = float(p_fake_of(score, weights.scale, weights.bias))
     place = dict(track=track, start_s=starts[0] / FPS, end_s=(starts[0] + n) / FPS, frames=n)
-    arrays: dict = {name: _joined([f[name] for f in found], *how) for name in ('heard', 'seen')}
-    arrays |= dict(embedding=_mean(found, 'embedding', counts), boxes=_joined(boxes, *how))
     verdict = _verdict_fields(p_fake, weights, procedural)
     return TrackScore(**place, detector=weights.kind, score=score, p_fake=p_fake, **verdict,
-                      curves=_curves(found, weights, *how), **arrays)
+                      curves=_curves(found, weights, places, shares), **_arrays_of(found, boxes, places, shares))
 
 # %% ../../nbs/judge/60_score.ipynb #688f1ea1
 FOR_FIGURES = ('heard', 'seen', 'embedding')   # fields of a `TrackScore` that are not in the record
@@ -246,21 +250,27 @@ def _for_scores(config):
     return config if config.long == 'first' else replace(config, max_frames=max(config.max_frames, _AT_ONCE))
 
 # %% ../../nbs/judge/60_score.ipynb #194193d5
+def _scored_parts(path, weights, device, config, notes):
+    "Score the clips of a video as they are read; return its hash, and the parts of each track for `join_parts`."
+    parts = {}
+    sha256 = ''
+    for clip in clips(path, _for_scores(config), notes=notes, overlap=_OVERLAP):
+        sha256 = clip.source_sha256
+        parts.setdefault(clip.track, []).append((clip.start, clip.boxes, score_clip(clip, weights, device)))
+    return sha256, parts
+
+# %% ../../nbs/judge/60_score.ipynb #f884737f
 def score_video(
     path,                  # a video file with sound
     weights: Weights,      # with a detector
-    device='cpu',          # where to compute; the weights are moved there
-    config: PreprocessConfig = None,   # how faces are found and cut; as the weights were trained by default
+    device: Any = 'cpu',   # where to compute; the weights are moved there
+    config: PreprocessConfig | None = None,   # how faces are found and cut; as the weights were trained by default
 ) -> Result:               # raises a `CmdfdError` that names the file, the cause and a remedy
     "Score every face of a video."
     weights = weights.to(device)
     config = replace(config or weights.preprocess, views=weights.views)
-    parts = {}
-    sha256 = ''
     notes = []
-    for clip in clips(path, _for_scores(config), notes=notes, overlap=_OVERLAP):
-        sha256 = clip.source_sha256
-        parts.setdefault(clip.track, []).append((clip.start, clip.boxes, score_clip(clip, weights, device)))
+    sha256, parts = _scored_parts(path, weights, device, config, notes)
     known = is_procedural(path, sha256)
     tracks = [join_parts(found, track, weights, known) for track, found in sorted(parts.items())]
     for track in tracks: check_scored(path, track.curves | dict(score=track.score, p_fake=track.p_fake))

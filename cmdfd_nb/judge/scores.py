@@ -134,7 +134,7 @@ def _curves_in(rows):
     import pandas as pd
     return [name for name in rows if name not in _KINDS and pd.api.types.is_numeric_dtype(rows[name])]
 
-
+# %% ../../nbs/judge/63_scores.ipynb #2f7bc303
 def _check_numbers(path, rows):
     "Raise `BadManifest` for the first score, p_fake, scale, bias or threshold that cannot be."
     ranges = dict(score=(-np.inf, np.inf), p_fake=(0, 1), scale=(0, np.inf), bias=(-np.inf, np.inf), threshold=(0, 1))
@@ -147,11 +147,11 @@ def _check_numbers(path, rows):
         cause = f'{name} is {values[wrong.argmax()]} in row {wrong.argmax()} ({wrong.sum()} such rows)'
         raise BadManifest(path, cause, 'Score the clips again.')
 
-
+# %% ../../nbs/judge/63_scores.ipynb #23c10071
 def _about_scores(path, about):
     "Return curves, problems and warnings among the facts of a file of scores; raise `BadManifest`."
     about = dict(curves=[], problems=[], warnings=[]) | about
-    kinds = dict(curves=str, problems=dict, warnings=str)
+    kinds: dict[str, type] = dict(curves=str, problems=dict, warnings=str)
     for name, kind in kinds.items():
         if isinstance(about[name], list) and all(isinstance(one, kind) for one in about[name]): continue
         raise BadManifest(path, f'{name} in its metadata is {about[name]!r:.60}', 'Score the clips again.')

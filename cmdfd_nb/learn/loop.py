@@ -329,6 +329,14 @@ def all_epochs(self: Run, bar, save_every, watch, command):
         if self.main: bar.write(_line_about(about, self.config.terms, p, self.epochs))
 
 # %% ../../nbs/learn/54_loop.ipynb #c800df16
+@patch
+def bar(self: Run):
+    "Return a bar of progress over the steps that are left; only the first process shows one."
+    from tqdm import tqdm
+    disable = None if self.main else True
+    return tqdm(unit='step', total=self.steps, initial=self.progress.steps, disable=disable)
+
+# %% ../../nbs/learn/54_loop.ipynb #eac5afb7
 def train(
     clips: ClipTable,                # with splits, from `preprocess_all`
     out,                             # folder of the run; one that was interrupted goes on
@@ -339,13 +347,11 @@ def train(
     **how,                           # teachers, cont, device, workers: see `Run`
 ) -> dict:                           # the record; raises `BadManifest`, `BadArgument`, `BadWeights`
     "Train a detector."
-    from tqdm import tqdm
     run = Run(clips, out, config or TrainConfig(), **how)
     with run.alone():
         run.enter()
         run.mend(command)
         run.accelerator.init_trackers('tensorboard')
-        how = dict(total=run.steps, initial=run.progress.steps, disable=None if run.main else True)
-        with tqdm(unit='step', **how) as bar: run.all_epochs(bar, save_every, watch, command)
+        with run.bar() as bar: run.all_epochs(bar, save_every, watch, command)
         run.accelerator.end_training()
         return read_facts(run.out/'record.json', 'Start the run again.')

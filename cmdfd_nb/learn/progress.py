@@ -115,8 +115,7 @@ def _accept(progress): "Take any progress."
 def load_state(
     path,             # from `save_state`
     accelerator,      # of accelerate
-    model,            # prepared by it; filled in place
-    optimizer,        # prepared by it; filled in place, or None
+    model, optimizer, # prepared by it, the second may be None; filled in place
     check=_accept,    # of the `Progress` found; raises `ValueError` or `BadWeights` if the run cannot go on from it
 ) -> Progress:        # a new one if there is no file, or if it is damaged
     "Restore the state of a run."

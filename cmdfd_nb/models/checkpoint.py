@@ -50,10 +50,12 @@ class Weights:
         check_numbers(vars(self), self.name)
         for module in self.modules().values(): module.eval()
 
-    def modules(self):           # name to module, those that are there
-        "Return the networks by name."
-        parts = dict(detector=self.detector, asr=self.asr, vsr=self.vsr, lips=self.lips)
-        return {k: v for k, v in parts.items() if v is not None}
+# %% ../../nbs/models/36_checkpoint.ipynb #9b7345a9
+@patch
+def modules(self: Weights):      # name to module, those that are there
+    "Return the networks by name."
+    parts = dict(detector=self.detector, asr=self.asr, vsr=self.vsr, lips=self.lips)
+    return {k: v for k, v in parts.items() if v is not None}
 
 # %% ../../nbs/models/36_checkpoint.ipynb #7264651d
 def _check_teachers(weights):

@@ -210,9 +210,6 @@ class TrunkStage(nn.Module):
         return self.norm2b(self.conv2b(self.norm1b(self.conv1b(y)).relu()) + x).relu()
 
 # %% ../../nbs/models/31_encoders.ipynb #54e1f763
-_HELD = 1000   # frames of a clip whose pictures are held as floats at one time, where no gradient is wanted
-
-
 class VisualFrontend(nn.Module):
     "Lip-reading front end: a 3D convolution, then a ResNet18 on each frame of gray pictures."
     def __init__(self,
@@ -228,20 +225,6 @@ class VisualFrontend(nn.Module):
         self.norm = nn.BatchNorm2d(stem, momentum=.01, eps=1e-3)
         pairs = enumerate(zip((stem, *widths), widths))
         self.stages = nn.Sequential(*[TrunkStage(ni, nf, 1 if i == 0 else 2) for i, (ni, nf) in pairs])
-
-    def forward(self,
-        pictures,      # (B, T, H, W) uint8
-        lengths=None,  # (B,) frames of each clip
-    ):                 # (B, T, widths[-1]), zero where nothing exists
-        mask = frame_mask(lengths, pictures.shape[1], pictures.device)
-        alone = not (torch.is_grad_enabled() or self.across_clips)
-        if alone and pictures.shape[1] > _HELD + 4: return self.in_turns(pictures, mask)
-        x, mask = self.prepare(pictures, mask)
-        size = x.shape[1] if torch.is_grad_enabled() else 100
-        x = F.pad(x, (0, 0, 0, 0, 2, 2))
-        starts = range(0, x.shape[1] - 4, size)
-        pieces = [self.piece(x[:, i:i + size + 4], None if mask is None else mask[:, i:i + size]) for i in starts]
-        return torch.cat(pieces, 1).view(*pictures.shape[:2], -1)
 
 # %% ../../nbs/models/31_encoders.ipynb #6aad35cd
 @patch
@@ -279,6 +262,9 @@ def prepare(self: VisualFrontend,
     return x.flatten(0, 1)[None], None if mask is None else mask.flatten()[None]
 
 # %% ../../nbs/models/31_encoders.ipynb #b77d5824
+_HELD = 1000   # frames of a clip whose pictures are held as floats at one time, where no gradient is wanted
+
+
 @patch
 def in_turns(self: VisualFrontend,
     pictures,   # (B, T, H, W) uint8
@@ -293,6 +279,23 @@ def in_turns(self: VisualFrontend,
         near = None if mask is None else mask[:, first:stop].sum(1)
         found.append(self(pictures[:, first:stop], near)[:, a - first:b - first])
     return torch.cat(found, 1)
+
+# %% ../../nbs/models/31_encoders.ipynb #2a4abe95
+@patch
+def forward(self: VisualFrontend,
+    pictures,      # (B, T, H, W) uint8
+    lengths=None,  # (B,) frames of each clip
+):                 # (B, T, widths[-1]), zero where nothing exists
+    "Turn gray pictures into one vector a frame."
+    mask = frame_mask(lengths, pictures.shape[1], pictures.device)
+    alone = not (torch.is_grad_enabled() or self.across_clips)
+    if alone and pictures.shape[1] > _HELD + 4: return self.in_turns(pictures, mask)
+    x, mask = self.prepare(pictures, mask)
+    size = x.shape[1] if torch.is_grad_enabled() else 100
+    x = F.pad(x, (0, 0, 0, 0, 2, 2))
+    starts = range(0, x.shape[1] - 4, size)
+    pieces = [self.piece(x[:, i:i + size + 4], None if mask is None else mask[:, i:i + size]) for i in starts]
+    return torch.cat(pieces, 1).view(*pictures.shape[:2], -1)
 
 # %% ../../nbs/models/31_encoders.ipynb #65f9a343
 class ClipNorm(nn.Module):

@@ -20,7 +20,7 @@ from fastcore.basics import patch
 
 from ..core import BadArgument, Settings, choice, sample
 from ..seeds import CONFIRMATION_SEED, DEVELOPMENT_SEED, commit_of, open_confirmation
-from ..store import atomic_path, content_key, is_leftover, read_facts
+from ..store import atomic_path, content_key, read_facts, visible
 from ..world.people import SPLIT_PATTERN
 from ..world.plan import World
 from ..world.build import build
@@ -180,7 +180,7 @@ def _meta_rows(there, paths, people):
 # %% ../../nbs/paper/72_studies.ipynb #42fd6a94
 def _sample_paths(there, parts):
     "List the files of id00000 and of the pairs it is in, those whose path contains one of some texts."
-    files = [path for path in sorted(there.rglob('*')) if path.suffix in ('.mp4', '.wav') and not is_leftover(path)]
+    files = [path for path in visible(there, '**/*') if path.suffix in ('.mp4', '.wav')]
     paths = [path.relative_to(there).as_posix() for path in files if '/id00001' not in str(path)]
     return [path for path in paths if any(part in path for part in parts)]
 

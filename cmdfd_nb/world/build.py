@@ -92,6 +92,7 @@ def _attempt(
     except CmdfdError as error: return shot, error
     return shot, None
 
+# %% ../../nbs/world/28_build.ipynb #215998ce
 def _not_made(shot, failure):
     "Report a clip whose making ends its process or meets a bug."
     return shot, failure.of(shot.path)
@@ -140,10 +141,10 @@ def build(
     "Make the missing clips of a data set, then its tables."
     plan = shots(world, clips, splits, reals, types)
     if not all((Path(root)/shot.path).exists() for shot in plan): _espeak_paths()   # else every clip would say it
+    per_person = max(len(plan) // (clips + reals), 1)
     with alone_in(root):
         _claim(root, world)
         sweep(root, deep=True)
-        per_person = max(len(plan) // (clips + reals), 1)
         attempts = _make_missing(root, world, plan, workers, per_person)
         failed = {shot.path: error for shot, error in attempts if error}
         write_tables(root, world, _made(root))

@@ -53,12 +53,14 @@ def check_index(
 CHECKS = (check_files, check_people, check_labels, check_hashes, check_rates, check_sound, check_short, check_balance,
           check_negatives)   # of the rows of a manifest
 FOLLOWS['unopened', NOTE] = 'What only the files can tell was not looked at.'
-FOLLOWS['unopened', GRAVE] = 'The kit met a bug: the log that is named has its traceback. The other files were looked at.'
+FOLLOWS['unopened', GRAVE] = ('The kit met a bug: the log that is named has its traceback. '
+                              'The other files were looked at.')
 
 def _at_hand(manifest):
     "Tell whether any of the first files of a manifest can be opened."
     return any(Path(media_of(row, manifest.root)[0]).exists() for row in manifest.rows.head(50).itertuples())
 
+# %% ../../../nbs/data/audit/475_report.ipynb #26af1be3
 def _opened(manifest, most, workers, budget):
     "Look into files: a data frame of numbers, or None, and findings."
     if not most or not _at_hand(manifest): return None, [finding('unopened', NOTE, 'No file was opened.')]

@@ -112,6 +112,14 @@ def _unsaid(path):
     return BadManifest(path, cause, 'It is left out; sort videos into real/ and fake/.')
 
 # %% ../../../nbs/data/layouts/424_faces.ipynb #179bd694
+def _doubts(root, said, taken):
+    "Yield what a reader of folders should look at again: nothing real, and types of forgery that were guessed."
+    if 'real' not in said and 'fake' in said:
+        yield BadManifest(root, 'no folder says real, so every video is fake', 'Is it so?')
+    for name in sorted(taken):
+        yield BadManifest(name, 'this folder beside real is taken for a type of forgery', 'Is it one?')
+
+# %% ../../../nbs/data/layouts/424_faces.ipynb #961a813e
 def folder_rows(
     root,   # folder with real/..., and fake/... or a folder for each type of forgery; below splits or above them
 ):          # iterator of rows and errors
@@ -128,10 +136,7 @@ def folder_rows(
         if category is None: yield _unsaid(path)
         else: yield video_row(path, category, Path(path).stem, split=next(iter(splits), None), **_sound(path, wavs))
         if category and beside and category != 'real': taken.add(category)
-    if 'real' not in said and 'fake' in said:
-        yield BadManifest(root, 'no folder says real, so every video is fake', 'Is it so?')
-    for name in sorted(taken):
-        yield BadManifest(name, 'this folder beside real is taken for a type of forgery', 'Is it one?')
+    yield from _doubts(root, said, taken)
 
 # %% ../../../nbs/data/layouts/424_faces.ipynb #dacac189
 def _json(path):

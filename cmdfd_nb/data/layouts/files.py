@@ -163,8 +163,8 @@ def _split_of(name):
 class Disk:
     "The files of a data set by path, found in other capitals, too."
     def __init__(self,
-        paths,          # on the disk
-        spelled=str,    # from a path to its name in tables
+        paths,   # on the disk
+        spelled: Callable[[str], str] = str,   # from a path to its name in tables
     ):
         self.exact = {}
         self.loose = {}
