@@ -26,7 +26,9 @@ def program(folder, text):
 def started(command, **options):
     env = dict(os.environ, PYTHONPATH=os.pathsep.join([str(ROOT), os.environ.get('PYTHONPATH', '')]))
     pipes = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    return subprocess.Popen(command, env=env, **pipes | options)
+    # a shell that starts something in the background lets it ignore Ctrl-C, and children inherit that
+    heed = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    return subprocess.Popen(command, env=env, preexec_fn=heed, **pipes | options)
 
 
 def alive(pid):
