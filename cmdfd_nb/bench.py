@@ -226,11 +226,11 @@ def browser_times(
     order: list,    # frames to go to, no two neighbours equal
 ) -> tuple:         # ms (n,) of the viewer, (n,) of bare decoding, until the first picture, until the page is parsed
     "Measure how long a reader waits for pictures."
-    opened = page.evaluate(_OPENED)
+    times = page.evaluate(_OPENED)
     parts = np.array_split(order, max(1, len(order) // 20))
     turns = [(paint_times(page, part), page.evaluate(_BARE, [int(p) for p in part])) for part in parts]
     viewer, bare = (np.concatenate(times) for times in zip(*turns))
-    return viewer, bare, *opened
+    return viewer, bare, *times
 
 # %% ../nbs/bench.ipynb #0577881c
 def viewer_costs(
@@ -246,8 +246,8 @@ def viewer_costs(
     count = view(result)['frames']
     order = np.cumsum(np.random.default_rng(seed).integers(1, count, paints)) % count   # no frame twice in a row
     page = write_report(report, result)
-    viewer, bare, opened, parsed = in_browser(lambda page: browser_times(page, order), page)
-    rows = [making, cost_row('opening the page', opened, 'page parsed', parsed)]
+    viewer, bare, ready, parsed = in_browser(lambda page: browser_times(page, order), page)
+    rows = [making, cost_row('opening the page', ready, 'page parsed', parsed)]
     for name, q in ('median', 50), ('95th percentile', 95):
         costs = np.percentile(viewer, q), 'JPEG decoded and drawn', np.percentile(bare, q)
         rows.append(cost_row(f'going to a frame, {name}', *costs))
