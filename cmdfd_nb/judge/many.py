@@ -51,5 +51,5 @@ def score_many(
     "Score many videos; none costs another its result."
     prepare = functools.partial(ready_to_score, weights, str(device))
     score = functools.partial(_score_one, weights, str(device), config)
-    how = dict(failed=_unscored, budget=budget or Budget(), prepare=prepare)
-    return in_parallel(score, list(map(str, paths)), workers, **how)
+    files = list(map(str, paths))
+    return in_parallel(score, files, workers, failed=_unscored, budget=budget or Budget(), prepare=prepare)

@@ -140,7 +140,7 @@ def _mean(found, name, counts):
 _UNSURE = 'real and fake clips score like this'
 
 
-def _verdict_fields(p_fake, weights, procedural):
+def _verdict_fields(p_fake, weights, procedural) -> dict[str, Any]:
     "Return the fields of a `TrackScore` that follow from p_fake, the weights and the kind of file."
     why = why_no_verdict(weights.domain, procedural)
     if why: return dict(label=None, answer=None, why_no_label=why, threshold=None, calibrated=False)
@@ -149,7 +149,7 @@ def _verdict_fields(p_fake, weights, procedural):
     return dict(found, threshold=weights.threshold, calibrated=weights.calibrated)
 
 # %% ../../nbs/judge/60_score.ipynb #a5f6a03d
-def _arrays_of(found, boxes, places, shares):
+def _arrays_of(found, boxes, places, shares) -> dict[str, Any]:
     "Join what is known of each frame of a track: posteriors and boxes; average the embedding."
     arrays: dict = {name: _joined([f[name] for f in found], places, shares) for name in ('heard', 'seen')}
     counts = [share.sum() for share in shares]
@@ -170,7 +170,7 @@ def join_parts(
     n = max(a + length for a, length in places)
     score = float(np.average([f['score'] for f in found], weights=[share.sum() for share in shares]))
     p_fake = float(p_fake_of(score, weights.scale, weights.bias))
-    place = dict(track=track, start_s=starts[0] / FPS, end_s=(starts[0] + n) / FPS, frames=n)
+    place: dict = dict(track=track, start_s=starts[0] / FPS, end_s=(starts[0] + n) / FPS, frames=n)
     verdict = _verdict_fields(p_fake, weights, procedural)
     return TrackScore(**place, detector=weights.kind, score=score, p_fake=p_fake, **verdict,
                       curves=_curves(found, weights, places, shares), **_arrays_of(found, boxes, places, shares))

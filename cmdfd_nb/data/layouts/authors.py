@@ -116,7 +116,7 @@ def read_lists(
     if not paths:
         raise BadManifest(folder, 'it holds no csv file', "Give the folder of the authors' csvfile/ with --lists.")
     rows = {}
-    errors = [_not_published(name, paths) for name in _OPENED if Path(folder)/name not in paths]
+    errors: list = [_not_published(name, paths) for name in _OPENED if Path(folder)/name not in paths]
     for path in paths: errors.extend(_merge(rows, path))
     return list(rows.values()), errors
 
