@@ -184,7 +184,8 @@ def test_notebook_stands_where_its_module_does(path):
     assert module_of(path) == '.'.join(['cmdfd_nb', *folders, re.sub(r'^\d+_', '', name)])
     if folders:
         room = int(ROOMS[folders[0]])   # what stands before number 10 of room 1 is 09...
-        assert re.match(rf'({room}|{room - 1}9\d)\d*_', name), f'notebooks of {folders[0]} begin with {room}, or just before'
+        where = f'notebooks of {folders[0]} begin with {room}, or just before'
+        assert re.match(rf'({room}|{room - 1}9\d)\d*_', name), where
 
 
 def test_places_are_taken_once():
