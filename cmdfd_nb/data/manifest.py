@@ -206,7 +206,10 @@ def read_parquet(
     "Read a Parquet file with its metadata."
     import pyarrow as pa, pyarrow.parquet as pq
     if not Path(path).is_file(): raise BadManifest(path, 'there is no such file', remedy)
-    try: return pq.read_table(path)
+    try:
+        table = pq.read_table(path)
+        table.validate(full=True)   # a file may hold text that is no UTF-8
+        return table
     except (pa.ArrowException, OSError) as e: raise BadManifest(path, f'it is not a Parquet table ({e})', remedy) from e
 
 # %% ../../nbs/data/40_manifest.ipynb #be3d0662
