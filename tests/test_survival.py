@@ -14,7 +14,7 @@ from cmdfd_nb.pool import Crew, in_parallel
 from cmdfd_nb.selftest import outcome_table, self_test
 
 ROOT = Path(__file__).parents[1]
-linux = pytest.mark.skipif(sys.platform != 'linux', reason='needs /proc')
+linux = pytest.mark.skipif(sys.platform != 'linux', reason='/proc')
 
 
 def program(folder, text):
@@ -250,7 +250,7 @@ def test_a_reader_that_leaves_is_no_error(tmp_path):
     assert run.stderr.read() == '' and run.wait() == 141
 
 
-@pytest.mark.skipif(not os.path.exists('/dev/full'), reason='needs /dev/full')
+@pytest.mark.skipif(not os.path.exists('/dev/full'), reason='/dev/full')
 def test_output_that_cannot_be_written_is_one_line(tmp_path):
     with open('/dev/full', 'w') as full: run = started([*program(tmp_path, COMMAND), '--what', 'all'], stdout=full)
     err = run.stderr.read()
