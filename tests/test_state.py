@@ -351,7 +351,7 @@ def test_a_file_that_does_not_fit_is_one_typed_error(tmp_path):
 def full_disk(tmp_path):
     "A small disk, where this process may mount one."
     if subprocess.run(['mount', '-t', 'tmpfs', '-o', 'size=200k', 'none', tmp_path], capture_output=True).returncode:
-        pytest.skip('the right to mount a disk')   # the test above meets the same errors without it
+        pytest.skip('the right to mount a disk')   # the test above meets a limit without it
     yield tmp_path
     subprocess.run(['umount', '-l', tmp_path], check=True)
 
