@@ -176,5 +176,5 @@ def lip_shapes(
     opening = np.linalg.norm(points[:, _UPPER] - points[:, _LOWER], axis=-1).mean(1)
     left, right = (points[:, corner] for corner in _CORNERS)
     middle = points[:, [_UPPER[2], _LOWER[2]], 2].mean(1)
-    roundness = (left[:, 2] + right[:, 2]) / 2 - middle
+    roundness = middle - (left[:, 2] + right[:, 2]) / 2
     return np.stack([opening, np.linalg.norm(right - left, axis=-1), roundness], 1).astype(np.float32)
