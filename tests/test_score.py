@@ -67,7 +67,6 @@ def test_bad_input_costs_nothing_else(bad, tmp_path):
 
 
 @pytest.mark.parametrize('args, phrase', [
-    (['x.mp4', '--weights', 'absent.safetensors'], 'absent.safetensors: no such file'),
     (['x.mp4', '--weights', 'seeded', '--device', 'abacus'], 'cannot compute on that device'),
     ([], 'required'), (['x.mp4', '--wieghts', 'seeded'], 'unrecognized')])
 def test_bad_usage_starts_nothing(args, phrase, tmp_path, monkeypatch, capsys):
