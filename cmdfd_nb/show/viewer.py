@@ -27,6 +27,8 @@ from ..models.agreement import with_gap
 from ..models.weights import find_weights
 from ..judge.score import Result, TrackScore, score_video
 from .style import COLOURS, bands, described, limits, literal, looks, tidy, verdict_colour
+from .fit import fit_text, is_fit, shown_number, worst_moments
+from .mouths import MOUTHS, draw_mouth, mouth_numbers
 from .footage import footage
 
 # %% ../../nbs/show/84_viewer.ipynb #4373801d
@@ -57,14 +59,25 @@ def _marks(curves, threshold, start):
     return [[start + a, start + b] for a, b in flagged(curves['p_fake'], threshold)]
 
 
+def _fit_part(track, part, start):
+    "Return what a slice of a face has beside its curves if it was asked whether its sound fits: moments and phones."
+    begin = start - part.start
+    moments = [[max(start, begin + a), min(begin + part.stop, begin + b)] for a, b in worst_moments(track)]
+    phones = [[symbol, round(a, 3), round(b, 3)] for symbol, a, b in track.phones or []
+              if symbol != 'SIL' and b > start / FPS and a < (begin + part.stop) / FPS]
+    return dict(answer=track.answer, phones=phones, flagged=[[a, b] for a, b in moments if b > a])
+
+
 def _face_part(track, part, start, scale):
     "Return what a view tells about a slice of a face that begins at frame `start` of the video."
-    curves = {name: _rounded(values[part]) for name, values in with_gap(track.curves).items()}
+    all_curves = track.curves if is_fit(track) else with_gap(track.curves)
+    curves = {name: _rounded(values[part]) for name, values in all_curves.items()}
     heard, seen = (None if p is None else _octets(p[part]) for p in (track.heard, track.seen))
-    about = dict(p_fake=round(track.p_fake, 4), number=track.number, verdict=track.verdict, label=track.label)
+    number, value = shown_number(track)
+    about = dict(p_fake=round(value, 4), number=number, verdict=fit_text(track), label=track.label)
+    fit = _fit_part(track, part, start) if is_fit(track) else dict(flagged=_marks(curves, track.threshold, start))
     return dict(about, face=track.track, start=start, curves=curves, threshold=track.threshold,
-                boxes=_rounded(np.asarray(track.boxes[part], float) * scale, 1), heard=heard, seen=seen,
-                flagged=_marks(curves, track.threshold, start))
+                boxes=_rounded(np.asarray(track.boxes[part], float) * scale, 1), heard=heard, seen=seen, **fit)
 
 # %% ../../nbs/show/84_viewer.ipynb #1897a0c7
 def face_view(
@@ -181,17 +194,22 @@ def _still_picture(ax, view, face, k):
     ax.plot([x0, x1, x1, x0, x0], [y0, y0, y1, y1, y0], color='white', lw=1.2)
     ax.set(xticks=[], yticks=[])
     said = f'{face["verdict"]}\n{face["number"]} {face["p_fake"]:.2f}'
-    ax.set_title(said, fontsize=9, color=verdict_colour(face['label']))
+    ax.set_title(said, fontsize=9, color=verdict_colour(face['label'], face.get('answer')))
+    for place, name in enumerate(MOUTHS if 'answer' in face else ()):
+        below = ax.inset_axes((.05 + .5 * place, -.34, .4, .3))
+        draw_mouth(below, mouth_numbers(face['curves'], name, k), name)
 
 # %% ../../nbs/show/84_viewer.ipynb #74132cea
 def _still_curves(ax, view, face, k):
     "Draw the curves of a face with the playhead at frame k."
     seconds = (face['start'] + np.arange(len(face['boxes']))) / FPS
     names = [name for name in face['curves'] if name != 'gap']
+    if 'answer' in face: names = [name for name in ('sync', 'cont') if name in names]   # the mouths show the others
     labels = [described(name, face['number'] == 'p_fake').label for name in names]
     for (name, look), label in zip(looks(names).items(), labels):
         ax.plot(seconds, face['curves'][name], color=look.colour, ls=look.style, lw=look.width, label=label)
-    for first, last in face['flagged']: ax.axvspan(first / FPS, last / FPS, color=COLOURS['p_fake'], alpha=.13, lw=0)
+    flag = COLOURS['gap' if 'answer' in face else 'p_fake']
+    for first, last in face['flagged']: ax.axvspan(first / FPS, last / FPS, color=flag, alpha=.13, lw=0)
     ax.axvline(seconds[k], color='black', lw=.8)
     ax.set_title(f'{literal(view["name"])} at {seconds[k]:.2f} s', fontsize=10)
     ax.legend(frameon=False, ncols=3, loc='lower right', fontsize=8)
