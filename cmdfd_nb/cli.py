@@ -18,7 +18,7 @@ from fastcore.script import Param, store_true
 from .core import BadArgument, printable
 from .store import alone_in, atomic_path
 from .pool import Crew
-from .command import DEVICE, FACES, JSON, MAX_MEMORY, MAX_SECONDS, OUTSIDE, TABLES, WEIGHTS, WORKERS
+from .command import DETECTOR, DEVICE, FACES, JSON, MAX_MEMORY, MAX_SECONDS, OUTSIDE, TABLES, WEIGHTS, WORKERS
 from .command import budget_of, command, json_text, out_file, out_folder, out_option, setting
 from .command import settings_from, worker_count
 
@@ -40,11 +40,12 @@ _VIDEO_TRACK = Param('Number of the picture track, from 0 (default: one that mov
 _AUDIO_TRACK = Param('Number of the sound track, from 0 (default: one that is marked as default, the longest)', int)
 
 
-def _judge(weights, device, faces=None, video_track=None, audio_track=None) -> tuple[Any, Any, Any]:
+def _judge(weights, device, faces=None, video_track=None, audio_track=None, detector=None, path='') -> tuple[Any, Any, Any]:
     "Return the weights, the device and the preprocessing that options ask for; weights are loaded once in a process."
     from dataclasses import replace
     from cmdfd_nb.judge.many import ready_to_score
-    loaded, device = ready_to_score(weights, device)
+    from cmdfd_nb.judge.choose import choose
+    loaded, device = ready_to_score(choose(path, weights, detector)[0], device)
     tracks = dict(video_track=video_track, audio_track=audio_track)
     return loaded, device, replace(loaded.preprocess, faces=faces or loaded.preprocess.faces, **tracks)
 
@@ -57,13 +58,20 @@ def _get_ready(*how):
     score_places(places)
 
 
+def _noted(record, judge):
+    "Put into the warnings of a record what is missing to score its file by the detector that suits it."
+    from cmdfd_nb.judge.choose import choose
+    note = choose(record['file'], judge[0], judge[5])[1]
+    return record | dict(warnings=[note, *record['warnings']]) if note and 'warnings' in record else record
+
+
 def _score_file(how, again, path):
     "Score and save a video, or take its result: the record, whether it was there, error of saving it or None."
     from cmdfd_nb.judge.score import score_or_error
     from cmdfd_nb.show.records import asked_of, score_places, scored_files
     *judge, places = how
-    loaded, device, config = _judge(*judge)
-    def score(paths): return ((path, score_or_error(path, loaded, device, config)) for path in paths)
+    loaded, device, config = _judge(*judge, path)
+    def score(paths): return ((path, _noted(score_or_error(path, loaded, device, config), judge)) for path in paths)
     (_, *found), = scored_files([path], score, score_places(places)[0], asked_of(loaded, config), again)
     return found
 
@@ -72,7 +80,7 @@ def _save_failure(how, record):
     "Save the record of a video whose worker gave none: record, False, error of saving it or None."
     from cmdfd_nb.show.records import asked_of, score_places, scored_files
     *judge, places = how
-    asked = asked_of(*_judge(*judge)[::2])
+    asked = asked_of(*_judge(*judge, record['file'])[::2])
     folder = score_places(places)[0]
     (_, *found), = scored_files([record['file']], lambda paths: [(paths[0], record)], folder, asked, True)
     return found
@@ -124,6 +132,7 @@ _KEPT = 'The results of finished videos are kept, if they went to a folder; the 
 def cmdfd_score(
     videos: Param('Video files with sound', str, nargs='+'),
     weights: WEIGHTS = None,
+    detector: DETECTOR = None,
     device: DEVICE = 'auto',
     json: JSON = False,
     out: out_option('Folder for a record and pictures per file (without --json: cmdfd_scores), or one table: *.csv, '
@@ -136,9 +145,9 @@ def cmdfd_score(
     max_seconds: MAX_SECONDS = None,
     max_memory: MAX_MEMORY = None,
 ) -> list:  # errors of files that could not be scored or saved
-    "Score videos: how likely each face is fake, with its Sync and Cont curves."
+    "Score videos: whether the sound belongs to each face, or how likely it is fake, with its Sync and Cont curves."
     places = out or (None if json else 'cmdfd_scores')
-    how = weights, device, faces, video_track, audio_track, places
+    how = weights, device, faces, video_track, audio_track, detector, places
     paths = list(dict.fromkeys(map(str, videos)))
     say = _teller(paths)
     with Crew(_run, worker_count(workers), budget_of(max_seconds, max_memory), partial(_get_ready, *how), say) as crew:
@@ -153,16 +162,18 @@ def cmdfd_score(
 def _report_place(video, out, *judge):
     "Return the file of a report; it can be written."
     from cmdfd_nb.show.records import asked_of, out_name
-    loaded, _, config = _judge(*judge)
+    loaded, _, config = _judge(*judge, video)
     return out_file(out or f'{out_name(video, asked_of(loaded, config))}.html', ('.html', '.htm'))
 
 
 def _report_file(span, video, out, *judge):
     "Score a video, write its report, and return where it is."
+    from cmdfd_nb.judge.choose import choose, noted
     from cmdfd_nb.judge.score import score_video
     from cmdfd_nb.show.report import write_report
     path = _report_place(video, out, *judge)
-    write_report(path, score_video(video, *_judge(*judge)), span=span)
+    note = choose(video, judge[0], judge[5])[1]
+    write_report(path, noted(score_video(video, *_judge(*judge, video)), note), span=span)
     return path
 
 # %% ../nbs/90_cli.ipynb #99c22d69
@@ -171,6 +182,7 @@ def cmdfd_report(
     video: Param('A video file with sound', str),
     out: out_option("HTML file to write (default: the video's name and a short key, in the current folder)") = None,
     weights: WEIGHTS = None,
+    detector: DETECTOR = None,
     device: DEVICE = 'auto',
     faces: FACES = None,
     video_track: _VIDEO_TRACK = None,
@@ -181,7 +193,7 @@ def cmdfd_report(
     max_memory: MAX_MEMORY = None,
 ) -> list:  # the error, if the video could not be scored
     "Write a self-contained HTML file about a video: the verdict, the curves, and the video to scrub through."
-    how = video, out, weights, device, faces, video_track, audio_track
+    how = video, out, weights, device, faces, video_track, audio_track, detector
     crew = Crew(_run, workers, budget_of(max_seconds, max_memory), partial(_report_place, *how))
     (_, (good, found)), = crew.outcomes([partial(_report_file, span, *how)])
     if good:

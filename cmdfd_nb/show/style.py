@@ -118,7 +118,7 @@ def _pairs(names):
 def _own_band(name, calibrated):
     "Return the band of a curve that shares its axis with no other."
     if name == 'gap': return AxisBand('distance', ('gap',), 44, area=True)
-    if name == 'upper_face': return AxisBand(described(name, calibrated).label, (name,), 30)
+    if name == 'upper_face': return AxisBand(described(name, calibrated).label, (name,), 44)
     return AxisBand(described(name, calibrated).label, (name,))
 
 

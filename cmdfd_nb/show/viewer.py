@@ -24,10 +24,10 @@ from ..store import sha256_of
 from ..media.read import probe
 from ..models.teachers import SYMBOLS
 from ..models.agreement import with_gap
-from ..models.weights import find_weights
-from ..judge.score import Result, TrackScore, score_video
+from ..judge.score import Result, TrackScore
+from ..judge.choose import score_chosen
 from .style import COLOURS, bands, described, limits, literal, looks, tidy, verdict_colour
-from .fit import fit_text, is_fit, shown_number, worst_moments
+from .fit import FIT_SAYS, fit_text, is_fit, shown_number, worst_moments
 from .mouths import MOUTHS, draw_mouth, mouth_numbers
 from .footage import footage
 
@@ -99,6 +99,11 @@ def _for_browser(name, look, calibrated):
     return asdict(described(name, calibrated)) | dict(ink=look.ink, dash=list(look.dash))
 
 
+def _for_fit(curves):
+    "Explain curves of a sound that was asked to fit: the names of two of them mean something else there."
+    return {name: about | dict(says=FIT_SAYS.get(name, about['says'])) for name, about in curves.items()}
+
+
 def plot_of(
     faces: list,   # from `face_view`
 ) -> dict:         # curves, bands: fields of a view
@@ -106,6 +111,7 @@ def plot_of(
     names = list(dict.fromkeys(name for face in faces for name in face['curves']))
     calibrated = all(face['number'] == 'p_fake' for face in faces)
     curves = {name: _for_browser(name, look, calibrated) for name, look in looks(names).items()}
+    if any('answer' in face for face in faces): curves = _for_fit(curves)
     return dict(curves=curves, bands=[asdict(band) for band in bands(names, calibrated)])
 
 # %% ../../nbs/show/84_viewer.ipynb #95cb8547
@@ -288,19 +294,21 @@ def scrubber():  # the class `Scrubber`
 # %% ../../nbs/show/84_viewer.ipynb #2c1c1d45
 def scored(
     source,        # a `Result`, or the path of a video to score
-    weights=None,  # for a path: as `find_weights` takes them
+    weights=None,  # for a path: as `find_weights` takes them; None: by the kind of file, see `judge.choose`
+    detector=None,   # for a path: name in the registry; None: that of the weights, or by the kind of file
 ) -> Result:       # the one given, or a new one
     "Return the result of a source; score a path first."
-    return source if isinstance(source, Result) else score_video(source, find_weights(weights))
+    return source if isinstance(source, Result) else score_chosen(source, weights, detector)
 
 # %% ../../nbs/show/84_viewer.ipynb #b4ad2a75
 def scrub(
     source,        # a `Result`, or the path of a video with sound
     weights=None,  # `Weights`, a weights file or 'seeded'; for a path
     span=None,     # (from, to) in seconds; two minutes by default
+    detector=None,   # name in the registry, for a path; by default what suits the file
 ):                 # a `Scrubber`: a widget with the traits `views` and `frame`
     "Show a video to drag through, above the curves of the detector."
-    shown = view(scored(source, weights), span)
+    shown = view(scored(source, weights, detector), span)
     return scrubber()(views=[shown], frame=shown['first'])
 
 # %% ../../nbs/show/84_viewer.ipynb #bbc971eb
