@@ -15,10 +15,10 @@ from typing import Any
 
 from fastcore.script import Param, store_true
 
-from .core import BadArgument, printable
+from .core import BadArgument, BadWeights, printable
 from .store import alone_in, atomic_path
 from .pool import Crew
-from .command import DEVICE, FACES, JSON, MAX_MEMORY, MAX_SECONDS, OUTSIDE, TABLES, WEIGHTS, WORKERS
+from .command import DETECTOR, DEVICE, FACES, JSON, MAX_MEMORY, MAX_SECONDS, OUTSIDE, TABLES, WEIGHTS, WORKERS
 from .command import budget_of, command, json_text, out_file, out_folder, out_option, setting
 from .command import settings_from, worker_count
 
@@ -39,15 +39,32 @@ _VIDEO_TRACK = Param('Number of the picture track, from 0 (default: one that mov
                      int)
 _AUDIO_TRACK = Param('Number of the sound track, from 0 (default: one that is marked as default, the longest)', int)
 _LANDMARKS = Param('face_landmark.tflite of your own (default: the one that cmdfd_models fetches)', str)
+_PHONES = Param('TextGrid or CTM file: phones of your own, for one video (default: as the recogniser hears them)', str)
 
 
-def _judge(weights, device, faces=None, video_track=None, audio_track=None) -> tuple[Any, Any, Any]:
+def _own_files(landmarks, phones, videos=()):
+    "Return the settings that name files of the user's own; see that they are there."
+    if phones and len(videos) > 1:
+        raise BadArgument(f'--phones {phones}', f'it tells what is said in one video, not in {len(videos)}', 'Give one video.')
+    for path, what in ((landmarks, 'face_landmark.tflite'), (phones, 'a TextGrid or CTM file')): _check_there(path, what)
+    return {name: str(path) for name, path in dict(landmarks=landmarks, phones=phones).items() if path}
+
+
+def _check_there(path, what):
+    "Raise `BadWeights` for a file that is missing; `seeded` and None name no file. Nothing heavy is imported for it."
+    named = path and str(path).split(':')[0] != 'seeded'
+    if named and not Path(path).is_file(): raise BadWeights(path, 'no such file', f'Give the path of {what}.')
+
+
+def _judge(weights, device, faces=None, video_track=None, audio_track=None, detector=None, files=None,
+           path='') -> tuple[Any, Any, Any]:
     "Return the weights, the device and the preprocessing that options ask for; weights are loaded once in a process."
     from dataclasses import replace
     from cmdfd_nb.judge.many import ready_to_score
-    loaded, device = ready_to_score(weights, device)
-    tracks = dict(video_track=video_track, audio_track=audio_track)
-    return loaded, device, replace(loaded.preprocess, faces=faces or loaded.preprocess.faces, **tracks)
+    from cmdfd_nb.judge.choose import choose
+    loaded, device = ready_to_score(choose(path, weights, detector)[0], device)
+    asked = dict(video_track=video_track, audio_track=audio_track) | (files or {})
+    return loaded, device, replace(loaded.preprocess, faces=faces or loaded.preprocess.faces, **asked)
 
 # %% ../nbs/90_cli.ipynb #a8bb350e
 def _get_ready(*how):
@@ -58,13 +75,20 @@ def _get_ready(*how):
     score_places(places)
 
 
+def _noted(record, judge):
+    "Put into the warnings of a record what is missing to score its file by the detector that suits it."
+    from cmdfd_nb.judge.choose import choose
+    note = choose(record['file'], judge[0], judge[5])[1]
+    return record | dict(warnings=[note, *record['warnings']]) if note and 'warnings' in record else record
+
+
 def _score_file(how, again, path):
     "Score and save a video, or take its result: the record, whether it was there, error of saving it or None."
     from cmdfd_nb.judge.score import score_or_error
     from cmdfd_nb.show.records import asked_of, score_places, scored_files
     *judge, places = how
-    loaded, device, config = _judge(*judge)
-    def score(paths): return ((path, score_or_error(path, loaded, device, config)) for path in paths)
+    loaded, device, config = _judge(*judge, path)
+    def score(paths): return ((path, _noted(score_or_error(path, loaded, device, config), judge)) for path in paths)
     (_, *found), = scored_files([path], score, score_places(places)[0], asked_of(loaded, config), again)
     return found
 
@@ -73,7 +97,7 @@ def _save_failure(how, record):
     "Save the record of a video whose worker gave none: record, False, error of saving it or None."
     from cmdfd_nb.show.records import asked_of, score_places, scored_files
     *judge, places = how
-    asked = asked_of(*_judge(*judge)[::2])
+    asked = asked_of(*_judge(*judge, record['file'])[::2])
     folder = score_places(places)[0]
     (_, *found), = scored_files([record['file']], lambda paths: [(paths[0], record)], folder, asked, True)
     return found
@@ -125,6 +149,7 @@ _KEPT = 'The results of finished videos are kept, if they went to a folder; the 
 def cmdfd_score(
     videos: Param('Video files with sound', str, nargs='+'),
     weights: WEIGHTS = None,
+    detector: DETECTOR = None,
     device: DEVICE = 'auto',
     json: JSON = False,
     out: out_option('Folder for a record and pictures per file (without --json: cmdfd_scores), or one table: *.csv, '
@@ -132,15 +157,21 @@ def cmdfd_score(
     faces: FACES = None,
     video_track: _VIDEO_TRACK = None,
     audio_track: _AUDIO_TRACK = None,
+    landmarks: _LANDMARKS = None,
+    phones: _PHONES = None,
     again: Param('Score also what has a result already', store_true) = False,
     workers: Param('Processes that score; on a GPU, 1; 0: without one, and without limits', int) = 1,
     max_seconds: MAX_SECONDS = None,
     max_memory: MAX_MEMORY = None,
 ) -> list:  # errors of files that could not be scored or saved
-    "Score videos: how likely each face is fake, with its Sync and Cont curves."
+    "Score videos: whether the sound belongs to each face, or how likely it is fake, with its Sync and Cont curves."
+    _check_there(weights, 'a weights file')
     places = out or (None if json else 'cmdfd_scores')
-    how = weights, device, faces, video_track, audio_track, places
     paths = list(dict.fromkeys(map(str, videos)))
+    files = _own_files(landmarks, phones, paths)
+    detector = detector or ('articulation' if files and not weights else None)   # which reads them
+    how = weights, device, faces, video_track, audio_track, detector, files, places
+    again = again or bool(files)   # another content under the same name is another result
     say = _teller(paths)
     with Crew(_run, worker_count(workers), budget_of(max_seconds, max_memory), partial(_get_ready, *how), say) as crew:
         found = {path: (record, wrong) for path, record, wrong in _scored(crew, how, again, paths)}
@@ -154,16 +185,18 @@ def cmdfd_score(
 def _report_place(video, out, *judge):
     "Return the file of a report; it can be written."
     from cmdfd_nb.show.records import asked_of, out_name
-    loaded, _, config = _judge(*judge)
+    loaded, _, config = _judge(*judge, video)
     return out_file(out or f'{out_name(video, asked_of(loaded, config))}.html', ('.html', '.htm'))
 
 
 def _report_file(span, video, out, *judge):
     "Score a video, write its report, and return where it is."
+    from cmdfd_nb.judge.choose import choose, noted
     from cmdfd_nb.judge.score import score_video
     from cmdfd_nb.show.report import write_report
     path = _report_place(video, out, *judge)
-    write_report(path, score_video(video, *_judge(*judge)), span=span)
+    note = choose(video, judge[0], judge[5])[1]
+    write_report(path, noted(score_video(video, *_judge(*judge, video)), note), span=span)
     return path
 
 # %% ../nbs/90_cli.ipynb #99c22d69
@@ -172,17 +205,23 @@ def cmdfd_report(
     video: Param('A video file with sound', str),
     out: out_option("HTML file to write (default: the video's name and a short key, in the current folder)") = None,
     weights: WEIGHTS = None,
+    detector: DETECTOR = None,
     device: DEVICE = 'auto',
     faces: FACES = None,
     video_track: _VIDEO_TRACK = None,
     audio_track: _AUDIO_TRACK = None,
+    landmarks: _LANDMARKS = None,
+    phones: _PHONES = None,
     span: Param('Seconds that can be scrubbed, from and to (default: the first two minutes)', float, nargs=2) = None,
     workers: Param('0: in this process, and without limits', int, choices=(0, 1)) = 1,
     max_seconds: MAX_SECONDS = None,
     max_memory: MAX_MEMORY = None,
 ) -> list:  # the error, if the video could not be scored
     "Write a self-contained HTML file about a video: the verdict, the curves, and the video to scrub through."
-    how = video, out, weights, device, faces, video_track, audio_track
+    _check_there(weights, 'a weights file')
+    files = _own_files(landmarks, phones)
+    detector = detector or ('articulation' if files and not weights else None)
+    how = video, out, weights, device, faces, video_track, audio_track, detector, files
     crew = Crew(_run, workers, budget_of(max_seconds, max_memory), partial(_report_place, *how))
     (_, (good, found)), = crew.outcomes([partial(_report_file, span, *how)])
     if good:
@@ -212,6 +251,7 @@ def cmdfd_weights(
     max_memory: MAX_MEMORY = None,
 ) -> None:
     "Convert the authors' checkpoint to a weights file of this kit."
+    for path in (checkpoint, lips): _check_there(path, 'a checkpoint')
     out_file(out, ('.safetensors',))
     crew = Crew(_run, workers, budget_of(max_seconds, max_memory))
     crew.one(partial(_convert, checkpoint, out, lips, score_by))
@@ -443,6 +483,7 @@ def cmdfd_train(
     start: setting(_TRAIN, 'start', "First weights: TalkNet's file, or teacher (its lips)", 'by the seed') = None,
 ) -> None:
     "Train a detector on preprocessed clips."
+    for path in (teachers, start if start != 'teacher' else None): _check_there(path, 'a weights file')
     from cmdfd_nb.data.clips import read_clips
     from cmdfd_nb.learn.authors import beside_the_authors
     from cmdfd_nb.learn.loop import train
@@ -474,6 +515,7 @@ def cmdfd_evaluate(
     json: JSON = False,
 ) -> dict:  # the report, which lists the problems
     "Score preprocessed clips and tell per forgery how well they are found: AUC, EER, recalls, calibration, intervals."
+    _check_there(weights, 'a weights file')
     from cmdfd_nb.data.clips import reading_of
     from cmdfd_nb.judge.evaluate import evaluation_report, report_text, scores_from
     from cmdfd_nb.judge.resampling import check_resamples
