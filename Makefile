@@ -12,6 +12,7 @@ help:  ## list what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s%s\n", $$1, $$2 }' Makefile
 
 demo: .venv/.kit  ## score the sample clip, or your own: make demo VIDEO=path
+	@$(BIN)/cmdfd_models landmarks > /dev/null || true  # says what is missing; the demo goes on with what there is
 	@rm -rf out/demo; mkdir -p out/demo; \
 	for video in "$(PWD)/$$VIDEO" "$(CURDIR)/$$VIDEO" "$$VIDEO"; do [ ! -e "$$video" ] || break; done; \
 	JUPYTER_PATH= $(BIN)/papermill -k python3 --cwd nbs/tutorials -r out "$(CURDIR)/out/demo" $${VIDEO:+-r video "$$video"} \

@@ -79,7 +79,7 @@ class TrackScore:
     boxes: np.ndarray        # (frames, 4): x0, y0, x1, y1 in pixels of the video
     detector: str            # its name in the registry
     score: float             # logit of fake minus logit of real
-    p_fake: float            # the score after calibration, 0 to 1; a probability only if `calibrated`
+    p_fake: float | None     # the score after calibration, 0 to 1; a probability only if `calibrated`; None without one
     label: int | None        # 0 real, 1 fake, None if neither can be said
     answer: str | None       # one of `WORDS`, None without a verdict
     why_no_label: str | None   # the reason, None with a label
@@ -89,6 +89,9 @@ class TrackScore:
     heard: np.ndarray | None = None      # (frames, 40) posteriors of the ASR teacher; not in the record
     seen: np.ndarray | None = None       # (frames, 40) posteriors of the VSR teacher; not in the record
     embedding: np.ndarray | None = None  # (E,) mean of the features; not in the record
+    lag_s: float | None = None           # by how much the sound is late, seconds; None: not measured
+    why: str | None = None               # the reason for 'cannot tell', for detectors that give one
+    phones: list | None = None           # of [symbol, start_s, end_s], seconds of the video, for detectors that hear them
 
     @property
     def verdict(self) -> str:   # the answer, or 'no verdict' with the reason

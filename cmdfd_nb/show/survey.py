@@ -128,7 +128,7 @@ def map_features(
     "Return what a map of clips is drawn from."
     rows = scores.rows
     if 'embedding' in rows and rows.embedding.notna().all(): return np.stack(list(rows.embedding))
-    names = ['p_fake', *scores.curves]
+    names = [name for name in ('p_fake', *scores.curves) if rows[name].notna().any()]
     spans = [high - low for low, high in (limits([name]) for name in names)]
     values = rows[names].astype(float)
     return (values.fillna(values.mean()).fillna(0) / spans).to_numpy()
