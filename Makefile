@@ -111,7 +111,7 @@ $(BIN)/pip:
 
 .venv/.kit: $(NEEDS) | $(BIN)/pip
 	@echo 'Installing the kit into .venv: about 3 GB to download the first time, some minutes.'
-	@$(BIN)/python -m pip install -q --disable-pip-version-check -e .
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[real]'
 	@touch $@
 
 .venv/.dev: $(NEEDS) | $(BIN)/pip

@@ -7,13 +7,15 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from cmdfd_nb.media.wheels import NoModel, fetch_model
+
 torch.set_num_threads(1 if os.environ.get('PYTEST_XDIST_WORKER') else 2)
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent/'shared'
 FULL = tuple(line.split()[0] for line in (ROOT/'.ci'/'full.txt').read_text('utf-8').splitlines()
              if line.startswith('tests/'))
 # fixtures that need more than the clone
-BEYOND = {'browser', 'cases', 'lab', 'official_lists', 'published_names', 'real_clips'}
+BEYOND = {'browser', 'cases', 'lab', 'landmark_model', 'official_lists', 'published_names', 'real_clips'}
 # at once, they would race for ports
 KERNELS = {'test_counterfactual', 'test_experiments', 'test_lab', 'test_tutorials'}
 
@@ -83,6 +85,14 @@ def cases():
     folder = Path(os.environ.get('CMDFD_CASES') or SHARED/'cases')
     found = {path.name: path for path in sorted(folder.glob('*')) if path.is_file()}
     return needed(found, 'recordings with odd properties (CMDFD_CASES names their folder)', 'CASES')
+
+
+@pytest.fixture(scope='session')
+def landmark_model():
+    "Path of the network that finds landmarks."
+    try: found = fetch_model('landmarks')
+    except NoModel: found = None
+    return needed(found, 'the landmark model, which pip could not fetch (cmdfd_models landmarks)', 'MODELS')
 
 
 @pytest.fixture(scope='session')
