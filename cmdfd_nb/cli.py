@@ -15,7 +15,7 @@ from typing import Any
 
 from fastcore.script import Param, store_true
 
-from .core import BadArgument, printable
+from .core import BadArgument, BadWeights, printable
 from .store import alone_in, atomic_path
 from .pool import Crew
 from .command import DETECTOR, DEVICE, FACES, JSON, MAX_MEMORY, MAX_SECONDS, OUTSIDE, TABLES, WEIGHTS, WORKERS
@@ -38,6 +38,12 @@ def cmdfd_doctor(
 _VIDEO_TRACK = Param('Number of the picture track, from 0 (default: one that moves, marked as default, the largest)',
                      int)
 _AUDIO_TRACK = Param('Number of the sound track, from 0 (default: one that is marked as default, the longest)', int)
+
+
+def _check_there(path, what):
+    "Raise `BadWeights` for a file that is missing; `seeded` and None name no file. Nothing heavy is imported for it."
+    named = path and str(path).split(':')[0] != 'seeded'
+    if named and not Path(path).is_file(): raise BadWeights(path, 'no such file', f'Give the path of {what}.')
 
 
 def _judge(weights, device, faces=None, video_track=None, audio_track=None, detector=None, path='') -> tuple[Any, Any, Any]:
@@ -146,6 +152,7 @@ def cmdfd_score(
     max_memory: MAX_MEMORY = None,
 ) -> list:  # errors of files that could not be scored or saved
     "Score videos: whether the sound belongs to each face, or how likely it is fake, with its Sync and Cont curves."
+    _check_there(weights, 'a weights file')
     places = out or (None if json else 'cmdfd_scores')
     how = weights, device, faces, video_track, audio_track, detector, places
     paths = list(dict.fromkeys(map(str, videos)))
@@ -193,6 +200,7 @@ def cmdfd_report(
     max_memory: MAX_MEMORY = None,
 ) -> list:  # the error, if the video could not be scored
     "Write a self-contained HTML file about a video: the verdict, the curves, and the video to scrub through."
+    _check_there(weights, 'a weights file')
     how = video, out, weights, device, faces, video_track, audio_track, detector
     crew = Crew(_run, workers, budget_of(max_seconds, max_memory), partial(_report_place, *how))
     (_, (good, found)), = crew.outcomes([partial(_report_file, span, *how)])
@@ -223,6 +231,7 @@ def cmdfd_weights(
     max_memory: MAX_MEMORY = None,
 ) -> None:
     "Convert the authors' checkpoint to a weights file of this kit."
+    for path in (checkpoint, lips): _check_there(path, 'a checkpoint')
     out_file(out, ('.safetensors',))
     crew = Crew(_run, workers, budget_of(max_seconds, max_memory))
     crew.one(partial(_convert, checkpoint, out, lips, score_by))
@@ -441,6 +450,7 @@ def cmdfd_train(
     start: setting(_TRAIN, 'start', "First weights: TalkNet's file, or teacher (its lips)", 'by the seed') = None,
 ) -> None:
     "Train a detector on preprocessed clips."
+    for path in (teachers, start if start != 'teacher' else None): _check_there(path, 'a weights file')
     from cmdfd_nb.data.clips import read_clips
     from cmdfd_nb.learn.authors import beside_the_authors
     from cmdfd_nb.learn.loop import train
@@ -472,6 +482,7 @@ def cmdfd_evaluate(
     json: JSON = False,
 ) -> dict:  # the report, which lists the problems
     "Score preprocessed clips and tell per forgery how well they are found: AUC, EER, recalls, calibration, intervals."
+    _check_there(weights, 'a weights file')
     from cmdfd_nb.data.clips import reading_of
     from cmdfd_nb.judge.evaluate import evaluation_report, report_text, scores_from
     from cmdfd_nb.judge.resampling import check_resamples

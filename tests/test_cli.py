@@ -45,14 +45,18 @@ def run(tmp_path_factory):
     return run
 
 
+def imports_of(done):
+    "Return the modules that a process imported, which ran with `-X importtime`."
+    return {m[1] for m in re.finditer(r'^import time:.*\|\s*([\w.]+)$', done.stderr, re.M)}
+
+
 # Help
 
 @each
 def test_help_imports_nothing_heavy(run, name):
     done = run(name, '--help', python=['-X', 'importtime'])
     assert done.returncode == 0 and done.stdout.startswith(f'usage: {name} ')
-    imported = {m[1] for m in re.finditer(r'^import time:.*\|\s*([\w.]+)$', done.stderr, re.M)}
-    assert 'cmdfd_nb.cli' in imported and not imported & HEAVY
+    assert 'cmdfd_nb.cli' in imports_of(done) and not imports_of(done) & HEAVY
 
 
 @each
@@ -128,11 +132,16 @@ def test_json_is_that_of_the_standard_library_where_it_suffices():
     ('cmdfd_index', ['youtube', '.'], 'Choose from fakeavceleb'),
     ('cmdfd_chain', ['work', '--size', 'huge'], 'invalid choice'),
     ('cmdfd_train', ['.', '--epochs', 'many'], 'invalid int'), ('cmdfd_score', [], 'required'),
-    ('cmdfd_report', ['x.mp4', '--weights', 'absent.safetensors'], 'absent.safetensors: no such file')])
+    ('cmdfd_score', ['x.mp4', '--weights', 'absent.safetensors'], 'absent.safetensors: no such file'),
+    ('cmdfd_report', ['x.mp4', '--weights', 'absent.safetensors'], 'absent.safetensors: no such file'),
+    ('cmdfd_evaluate', ['.', '--weights', 'absent.safetensors'], 'absent.safetensors: no such file'),
+    ('cmdfd_train', ['.', '--teachers', 'absent.safetensors'], 'absent.safetensors: no such file'),
+    ('cmdfd_weights', ['absent.model', 'x.safetensors'], 'absent.model: no such file')])
 def test_bad_usage_ends_with_2_and_leaves_nothing(run, name, args, says, tmp_path):
-    done = run(name, *args, cwd=tmp_path)
+    done = run(name, *args, cwd=tmp_path, python=['-X', 'importtime'])
     assert done.returncode == 2 and says in done.stderr and not done.stdout
     assert 'Traceback' not in done.stderr and not list(tmp_path.iterdir())
+    assert 'torch' not in imports_of(done)   # the answer takes no seconds
 
 
 @pytest.mark.parametrize('command, args, options, says', [
@@ -140,8 +149,7 @@ def test_bad_usage_ends_with_2_and_leaves_nothing(run, name, args, says, tmp_pat
     (cli.cmdfd_preprocess, ['absent.parquet', 'clips'], {}, 'absent.parquet'),
     (cli.cmdfd_audit, ['absent.parquet'], {}, 'absent.parquet'),
     (cli.cmdfd_teach, ['.'], dict(config='absent.json'), '--config'), (cli.cmdfd_evaluate, ['.'], {}, '--out'),
-    (cli.cmdfd_synth, ['world'], dict(kind='celebdf'), 'celebdf'),
-    (cli.cmdfd_weights, ['absent.model', 'x.safetensors'], {}, 'absent.model')])
+    (cli.cmdfd_synth, ['world'], dict(kind='celebdf'), 'celebdf')])
 def test_bad_arguments_end_with_2_and_leave_nothing(command, args, options, says, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert command(*args, **options) == 2

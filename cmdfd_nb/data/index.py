@@ -15,8 +15,7 @@ from ..store import sha256_of
 from ..pool import Budget, in_parallel
 from ..media.opening import _track, opened
 from ..media.read import probe
-from .manifest import Manifest, typed
-from .clips import media_of, problem
+from .manifest import Manifest, media_of, problem, typed
 from .layouts.files import LAYOUTS  # noqa: F401, complete once this module is imported
 from .layouts.files import Disk, _split_of, _table, layout_of, outside_allowed, traces_of, unfollowed
 from .layouts import authors, cmdfd, faces, fakeavceleb, listed  # noqa: F401, each registers its data sets

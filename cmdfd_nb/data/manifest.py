@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SPLITS', 'LABELS', 'VIDEO', 'Manifest', 'join_tables', 'typed', 'write_rows', 'write_manifest', 'read_parquet',
-           'frame_in', 'read_rows', 'read_manifest']
+           'frame_in', 'read_rows', 'read_manifest', 'media_of', 'tracks_of', 'problem']
 
 # %% ../../nbs/data/40_manifest.ipynb #ab8c8515
 import json, os
@@ -12,9 +12,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from fastcore.basics import patch
 
-from ..core import BadArgument, BadManifest
+from ..core import BadArgument, BadManifest, CmdfdError
 from ..store import atomic_path, json_object
 from ..command import TABLES, json_text
 
@@ -335,3 +336,26 @@ def read_manifest(
 
 
 _IF_TRUSTED = 'A foreign table could make you read any file of yours; with --outside it is followed all the same.'
+
+# %% ../../nbs/data/40_manifest.ipynb #90808ed4
+def media_of(
+    row,             # of a manifest, with path and audio_path
+    root,            # of the data set
+) -> tuple:          # paths of the video and of its sound, None if the video has it
+    "Find picture and sound of a row."
+    return str(Path(root)/row.path), str(Path(root)/row.audio_path) if row.audio_path else None
+
+def tracks_of(
+    row,      # of a manifest
+) -> dict:    # video_track, audio_track: numbers, without those that the row leaves open
+    "Return the tracks that a manifest names for a video, in columns of its own."
+    named = {name: getattr(row, name, None) for name in ('video_track', 'audio_track')}
+    return {name: int(n) for name, n in named.items() if isinstance(n, (int, float, np.integer)) and n == n}
+
+# %% ../../nbs/data/40_manifest.ipynb #cd0e75cf
+def problem(
+    file,               # as the manifest names it
+    error: CmdfdError,  # raised while reading it
+) -> dict:              # file, type, message
+    "Record what went wrong with a file."
+    return dict(file=str(file), **error.record())
