@@ -122,7 +122,7 @@ def _lip_tone(p, skin):
 
 # %% ../../../nbs/world/face/2360_mouth.ipynb #288eb0ae
 def _folds_of(p, x, y):
-    "Return rows and columns of the nasolabial folds, and four equal channels of them there but for a last one of zeros."
+    "Return rows and columns of the nasolabial folds, and their depth there in four channels, the last one 0."
     fold = nasolabial_fold(p, x, y)
     box = extent_of(fold)
     return box, fold[box][..., None] * np.float32([1, 1, 1, 0])
@@ -207,6 +207,7 @@ def _paint_lips(part, patch, edges, u, upper, lower):
     cover = .92 * np.clip(upper + lower, 0, 1)
     patch[box] += (part.lips[box] * tone[..., None] - patch[box]) * cover[..., None]
 
+# %% ../../../nbs/world/face/2360_mouth.ipynb #ad0c4df7
 def _paint_mouth(part, patch, m):
     "Paint lips and the inside of the mouth onto the deformed skin (h', w', 3) float32, in place."
     half = _lip_curves(part.identity, m, np.zeros(1))[4]

@@ -60,6 +60,7 @@ def _soft_oval(size):
     u = np.linspace(-1, 1, size, dtype=np.float32)
     return (1 - smoothstep(np.hypot(u[None] / .82, (u[:, None] - .04) / .74), .72, 1.)).astype(np.float32)
 
+# %% ../../../nbs/world/face/238_swap.ipynb #891ec108
 def _paste(frame, anchors, square, oval, source):
     "Paste one square onto a frame, in place."
     affine = np.linalg.lstsq(np.column_stack([source, np.ones(len(source))]), anchors, rcond=None)[0].T
