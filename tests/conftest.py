@@ -1,11 +1,15 @@
 "What tests share: their two tiers, what lies beside the repository and is never committed, a browser, a JupyterLab."
-import os, secrets, shutil, socket, subprocess, sys, time, urllib.request
+import contextlib, io, json, os, secrets, shutil, socket, subprocess, sys, time, unittest.mock, urllib.request
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
+
+from cmdfd_nb.media.wheels import NoModel, fetch_model
 
 torch.set_num_threads(1 if os.environ.get('PYTEST_XDIST_WORKER') else 2)
 ROOT = Path(__file__).parents[1]
@@ -13,22 +17,26 @@ SHARED = ROOT.parent/'shared'
 FULL = tuple(line.split()[0] for line in (ROOT/'.ci'/'full.txt').read_text('utf-8').splitlines()
              if line.startswith('tests/'))
 # fixtures that need more than the clone
-BEYOND = {'browser', 'cases', 'lab', 'official_lists', 'published_names', 'real_clips'}
-# files that take longest, in seconds of CPU; 'kernels' are those below
-LONG = ('kernels', 'test_world_build', 'test_world_forge', 'test_clip', 'test_survival', 'test_verdicts', 'test_score',
-        'test_cli', 'test_state', 'test_faces', 'test_viewer', 'test_world_face', 'test_training', 'test_dry')
+BEYOND = {'browser', 'cases', 'lab', 'landmark_model', 'official_lists', 'published_names', 'real_clips',
+          'scored_clips'}
+# groups that take longest, in seconds of CPU
+LONG = ('kernels', 'footage', 'test_world_build', 'test_world_forge', 'test_survival', 'test_verdicts',
+        'test_cli', 'test_state', 'test_viewer', 'test_world_face', 'test_training', 'test_dry')
 # at once, they would race for ports
 KERNELS = {'test_counterfactual', 'test_experiments', 'test_lab', 'test_tutorials'}
+# they share what is found in each real clip
+FOOTAGE = {'test_clip', 'test_faces', 'test_media', 'test_perturb', 'test_score'}
+GROUPS = dict.fromkeys(KERNELS, 'kernels') | dict.fromkeys(FOOTAGE, 'footage')
 
 
 # Which tests run, and what is said of those that do not
 
-def group_of(item): return 'kernels' if item.path.stem in KERNELS else item.path.stem
+def group_of(item): return GROUPS.get(item.path.stem, item.path.stem)
 
 
 @pytest.hookimpl(tryfirst=True)   # before xdist looks for groups, and before -m chooses
 def pytest_collection_modifyitems(items):
-    """Tests of a file run in one process, which makes what they share once; all that start kernels run in the same one.
+    """Tests of a file run in one process, which makes what they share once; so do those of some files, see `GROUPS`.
     A test is of the full tier if .ci/full.txt names it or its file, or if it needs more than the clone.
     The longest begin first, so that processes end together: those of `LONG`, then other files of the full tier."""
     for item in items:
@@ -68,6 +76,35 @@ def real_clips():
 
 
 @pytest.fixture(scope='session')
+def scored_clips(real_clips):
+    """What the command says of all real clips, run once in this process; beside it, by the name of a file,
+    what it read (kinds of pictures and sounds with their number, and the whole sound) and what it cut out."""
+    from cmdfd_nb import cli
+    from cmdfd_nb.judge import score
+    from cmdfd_nb.media import clip
+    read, cut = {}, {name: [] for name in real_clips}
+
+    def reading(path, *args, lockstep=clip.lockstep):
+        kinds, sounds = Counter(), []
+        for picture, sound in lockstep(path, *args):
+            kinds[picture.shape, picture.dtype, sound.shape, sound.dtype] += 1
+            sounds.append(sound)
+            yield picture, sound
+        read[Path(path).stem] = kinds, np.concatenate(sounds)
+
+    def cutting(path, config, *args, clips=score.clips, **options):
+        for one in clips(path, replace(config, views=(*config.views, 'audio')), *args, **options):
+            cut[Path(path).stem].append(one)
+            yield one
+
+    paths = list(map(str, real_clips.values()))
+    with (contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()),
+          unittest.mock.patch.object(clip, 'lockstep', reading), unittest.mock.patch.object(score, 'clips', cutting)):
+        code = cli.cmdfd_score(paths, weights='seeded', device='cpu', json=True, workers=0)
+    return SimpleNamespace(code=code, records=json.loads(out.getvalue()), read=read, cut=cut)
+
+
+@pytest.fixture(scope='session')
 def official_lists():
     "Folder of the authors' csv files."
     folder = Path(os.environ.get('CMDFD_OFFICIAL_LISTS') or SHARED/'official_lists')
@@ -90,6 +127,14 @@ def cases():
     folder = Path(os.environ.get('CMDFD_CASES') or SHARED/'cases')
     found = {path.name: path for path in sorted(folder.glob('*')) if path.is_file()}
     return needed(found, 'recordings with odd properties (CMDFD_CASES names their folder)', 'CASES')
+
+
+@pytest.fixture(scope='session')
+def landmark_model():
+    "Path of the network that finds landmarks."
+    try: found = fetch_model('landmarks')
+    except NoModel: found = None
+    return needed(found, 'the landmark model, which pip could not fetch (cmdfd_models landmarks)', 'MODELS')
 
 
 @pytest.fixture(scope='session')

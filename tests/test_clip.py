@@ -25,8 +25,8 @@ def files(real_clips):
 
 
 @pytest.mark.parametrize('name', FRAMES)
-def test_one_speaker_is_one_track(files, name):
-    clip, = clips(files[name])
+def test_one_speaker_is_one_track(files, scored_clips, name):
+    clip, = scored_clips.cut[files[name].stem]
     assert len(clip) >= .95 * FRAMES[name]
     assert (clip.track, clip.part, clip.source) == (0, 0, name)
     first, last = clip.start * 640, (clip.start + len(clip)) * 640
@@ -44,14 +44,14 @@ def test_a_clip_without_sound_is_refused(files):
     with pytest.raises(NoAudioStream): next(clips(files['no_audio_704x1216.mp4']))
 
 
-def test_preprocess_twice(files, tmp_path):
+def test_preprocess_twice(files, scored_clips, tmp_path):
     paths = preprocess(files['vox_b.mp4'], tmp_path)
     before = [path.stat().st_mtime_ns for path in paths]
     assert preprocess(files['vox_b.mp4'], tmp_path) == paths
     assert [path.stat().st_mtime_ns for path in paths] == before
     clip = load_clip(paths[0])
     assert clip.settings == PreprocessConfig() and clip.source == 'vox_b.mp4'
-    np.testing.assert_array_equal(clip['faces'], next(clips(files['vox_b.mp4']))['faces'])
+    np.testing.assert_array_equal(clip['faces'], scored_clips.cut['vox_b'][0]['faces'])
 
 
 @pytest.mark.parametrize('name', ('vox_a.mp4', 'mpeg4_512px.mp4'))
@@ -73,8 +73,8 @@ def test_an_older_file_of_clips_is_named_with_its_remedy(tmp_path):
         with pytest.raises(UnreadableMedia, match='cmdfd_preprocess'): read(tmp_path/'old.safetensors')
 
 
-def test_parts_of_a_real_clip_join_seamlessly(files):
-    whole, = clips(files['vox_a.mp4'])
+def test_parts_of_a_real_clip_join_seamlessly(files, scored_clips):
+    whole, = scored_clips.cut['vox_a']
     parts = list(clips(files['vox_a.mp4'], PreprocessConfig(max_frames=60)))
     assert [len(part) for part in parts] == [58, 58, 58]
     np.testing.assert_array_equal(np.concatenate([part.boxes for part in parts]), whole.boxes)
@@ -95,10 +95,10 @@ for path in sys.argv[1:]:
 
 
 def test_memory_does_not_grow_with_length(tmp_path):
-    args = [sys.executable, '-c', MEMORY, *(str(lengthened(tmp_path/f'{s}.mp4', s)) for s in (10, 60))]
+    args = [sys.executable, '-c', MEMORY, *(str(lengthened(tmp_path/f'{s}.mp4', s)) for s in (10, 40))]
     out = subprocess.run(args, capture_output=True, text=True, check=True).stdout.split()
     (n_short, short), (n_long, long) = (map(int, out[:2]), map(int, out[2:]))
-    assert (n_short, n_long) == (250, 1500)
-    print(f'{short} MB in 10 s, {long} MB in 60 s, ratio {long / short:.3f}')
-    # kept in memory, the crops of the further 50 s would be 62 MB, the pictures that were searched for faces 38
-    assert long < short + 18
+    assert (n_short, n_long) == (250, 1000)
+    print(f'{short} MB in 10 s, {long} MB in 40 s, ratio {long / short:.3f}')
+    # kept in memory, the crops of the further 30 s would be 37 MB, the pictures that were searched for faces 22
+    assert long < short + 12

@@ -7,7 +7,7 @@ import pytest
 from cmdfd_nb.core import NoAudioStream, UnreadableMedia
 from cmdfd_nb.media.read import frames, probe
 from cmdfd_nb.media.sound import read_audio
-from cmdfd_nb.media.lockstep import lockstep, windows
+from cmdfd_nb.media.lockstep import windows
 from cmdfd_nb.media.write import write_video
 
 FRAMES = {'h264_700px_30fps_44k.mp4': 164, 'hevc_1080x1920_small_face.mp4': 250, 'mpeg4_512px.mp4': 200,
@@ -22,16 +22,11 @@ def clips(real_clips):
 
 
 @pytest.mark.parametrize('name', FRAMES)
-def test_real_clip(clips, name):
-    info, sound, n = probe(clips[name]), [], 0
-    for picture, samples in lockstep(clips[name]):
-        assert picture.shape == (info.height, info.width, 3) and picture.dtype == np.uint8
-        assert samples.shape == (640,) and samples.dtype == np.float32
-        sound.append(samples)
-        n += 1
-    assert n == FRAMES[name]
-    assert abs(n / 25 - info.duration_s) < .1
-    sound = np.concatenate(sound)
+def test_real_clip(clips, scored_clips, name):
+    info = probe(clips[name])
+    kinds, sound = scored_clips.read[clips[name].stem]
+    assert kinds == {((info.height, info.width, 3), np.dtype(np.uint8), (640,), np.dtype(np.float32)): FRAMES[name]}
+    assert abs(FRAMES[name] / 25 - info.duration_s) < .1
     assert .01 < np.sqrt((sound**2).mean()) < .5 and np.abs(sound).max() <= 1
     np.testing.assert_array_equal(sound, read_audio(clips[name])[:len(sound)])
 

@@ -1,5 +1,5 @@
 "The main job as a user meets it: the command, on real clips and on everything that is not one."
-import json, subprocess, sys
+import json, runpy, subprocess, sys
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +17,10 @@ def score(*args, cwd=None):
     return subprocess.run([COMMAND, *map(str, args)], capture_output=True, text=True, cwd=cwd)
 
 
-def test_real_clips(real_clips):
+def test_real_clips(scored_clips):
     "Nine results and one clear error, each curve with one value per frame."
-    done = score(*real_clips.values(), '--weights', 'seeded', '--json')
-    assert done.returncode == 1
-    records = {Path(r['file']).stem: r for r in json.loads(done.stdout)}
+    assert scored_clips.code == 1
+    records = {Path(r['file']).stem: r for r in scored_clips.records}
     assert {k: r['error']['type'] for k, r in records.items() if 'error' in r} == {'no_audio_704x1216': 'NoAudioStream'}
     del records['no_audio_704x1216']
     assert len(records) == 9
@@ -70,7 +69,11 @@ def test_bad_input_costs_nothing_else(bad, tmp_path):
 @pytest.mark.parametrize('args, phrase', [
     (['x.mp4', '--weights', 'seeded', '--device', 'abacus'], 'cannot compute on that device'),
     ([], 'required'), (['x.mp4', '--wieghts', 'seeded'], 'unrecognized')])
-def test_bad_usage_starts_nothing(args, phrase, tmp_path):
-    done = score(*args, cwd=tmp_path)
-    assert done.returncode == 2 and phrase in done.stderr and not done.stdout
+def test_bad_usage_starts_nothing(args, phrase, tmp_path, monkeypatch, capsys):
+    "The installed script, run in this process."
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, 'argv', [str(COMMAND), *args])
+    with pytest.raises(SystemExit) as stop: runpy.run_path(str(COMMAND), run_name='__main__')
+    said = capsys.readouterr()
+    assert stop.value.code == 2 and phrase in said.err and not said.out
     assert not list(tmp_path.iterdir())

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['STANDARD_VIEWS', 'PreprocessConfig', 'cut_config', 'cut_settings', 'Clip', 'Part', 'cut_tracks', 'find_tracks',
-           'cut_out', 'square_of', 'clips']
+           'cut_out', 'square_of', 'mesh_of', 'clips']
 
 # %% ../../nbs/media/18_clip.ipynb #33753050
 from collections.abc import Callable, Iterable, Iterator
@@ -16,13 +16,15 @@ from pathlib import Path
 import numpy as np
 from fastcore.basics import patch
 
-from ..core import FPS, BadArgument, NoFace, Settings, TooShort, choice, one_of
+from ..core import FACE_SIZE, FPS, BadArgument, NoFace, Settings, TooShort, choice, one_of
 from ..store import sha256_of
 from .streams import told
 from .lockstep import RETIME, course_of, lockstep
 from .faces import gray, make_detector
 from .tracks import Track, smooth_boxes, track_faces, whole_frame_track
-from .crop import crop, resample
+from .landmarks import Follower, landmark_network
+from .crop import crop, face_square, resample
+from .phones import phone_rows, read_phones, recogniser
 from .views import cut_views, expected, sources, find_view
 
 # %% ../../nbs/media/18_clip.ipynb #0d966672
@@ -31,7 +33,7 @@ STANDARD_VIEWS = ('faces', 'lips', 'mfcc', 'stft', 'audio')   # of the paper's d
 
 def _as_of_today(values):
     "Return settings of an earlier version as they are meant today, see below."
-    missing = {f.name for f in fields(PreprocessConfig)} - set(values)
+    missing = {f.name for f in fields(PreprocessConfig)} - set(values) - {'landmarks', 'phones'}
     return values | dict(audio_track=values['audio_track'] or None) if missing == {'video_track'} else values
 
 
@@ -58,6 +60,8 @@ class PreprocessConfig(Settings):
     video_track: int | None = None         # number of the picture track in the file, from 0; None: by `media.streams`
     audio_track: int | None = None         # number of the sound track in the file, from 0; None: by `media.streams`
     views: tuple = STANDARD_VIEWS          # names of the views that are cut, see `media.views`
+    landmarks: str = ''                    # model file for the view mesh; '': the one that `cmdfd_models` fetched
+    phones: str = ''                       # TextGrid or CTM file for the view phones; '': by the recogniser
 
     def __post_init__(self):
         super().__post_init__()
@@ -207,20 +211,23 @@ def find_tracks(
 def _swapped_gray(picture): return gray(picture[..., ::-1])
 
 
-_LOOKS = dict(gray=gray, swapped=_swapped_gray, rgb=np.asarray)   # what is done to a frame before it is cropped
+# what is done to a frame before it is cropped
+_LOOKS = dict(gray=gray, swapped=_swapped_gray, rgb=np.asarray, mesh=np.asarray)
 
 # %% ../../nbs/media/18_clip.ipynb #ce3d0715
 @dataclass(eq=False)
 class _Open:
     "A part that is being filled."
     part: Part
-    crops: dict        # 'gray', 'rgb' to (T, 224, 224[, 3]) uint8, or None before the first frame
+    crops: dict        # 'gray', 'rgb' to (T, 224, 224[, 3]) uint8, or None before the first frame; 'mesh' to (T,)
     sounds: list       # of (640,)
+    follow: Callable | None = None   # from a colour crop to its landmarks
 
     def add(self, i, looks, sound, square):
         k = i - self.part.start
         for kind in self.crops:
             image = square(looks[kind], self.part.boxes[k])
+            if kind == 'mesh': image = self.follow(image)
             if k == 0: self.crops[kind] = np.empty((len(self.part.boxes), *image.shape), image.dtype)
             self.crops[kind][k] = image
         self.sounds.append(sound)
@@ -236,10 +243,11 @@ def material(self: _Open):
     return crops | dict(sound=np.concatenate(self.sounds))
 
 # %% ../../nbs/media/18_clip.ipynb #2b26ef71
-def _start(parts, i, kinds):
+def _start(parts, i, kinds, mesh=None):
     "Take the parts that begin at frame i off the list and open them."
     found = []
-    while parts and parts[0].start == i: found.append(_Open(parts.pop(0), dict.fromkeys(kinds), []))
+    while parts and parts[0].start == i:
+        found.append(_Open(parts.pop(0), dict.fromkeys(kinds), [], mesh and mesh()))
     return found
 
 # %% ../../nbs/media/18_clip.ipynb #fe5c15d2
@@ -247,13 +255,14 @@ def cut_out(
     parts: list,                  # of `Part`, by first frame
     pairs: Iterable,              # of (picture (H, W, 3) uint8 RGB, sound (640,)) from frame 0 on
     square: Callable,             # from (picture, box) to a (224, 224[, 3]) uint8 crop
-    kinds: Iterable = ('gray',),  # of crops: 'gray', 'swapped', 'rgb'
-) -> Iterator:                    # of (part, material: 'gray', 'rgb' to crops, 'sound' to (640T,))
+    kinds: Iterable = ('gray',),  # of crops: 'gray', 'swapped', 'rgb', and 'mesh'
+    mesh: Callable | None = None,   # from `mesh_of`, if 'mesh' is among them
+) -> Iterator:                    # of (part, material: 'gray', 'rgb' to crops, 'mesh' to (T,), 'sound' to (640T,))
     "Yield the crops and the sound of each part as soon as it is complete (second pass)."
     waiting = list(parts)
     filling = []
     for i, (picture, sound) in enumerate(pairs):
-        filling += _start(waiting, i, kinds)
+        filling += _start(waiting, i, kinds, mesh)
         if filling: looks = {kind: _LOOKS[kind](picture) for kind in kinds}
         for part in filling: part.add(i, looks, sound, square)
         yield from ((done.part, done.material()) for done in filling if done.full)
@@ -268,6 +277,37 @@ def square_of(
     return resample if config.faces == 'whole' else partial(crop, padding=config.padding)
 
 # %% ../../nbs/media/18_clip.ipynb #eec158c0
+def _face_in_crop(config):
+    "Return the box in which the face is first looked for, pixels of the crop."
+    side = 2 * FACE_SIZE
+    if config.faces == 'whole': return np.array([1, 1, 5, 5]) * side / 6   # with its room, the whole crop
+    left, top, right, _ = face_square([0, 0, 1, 1], config.padding)
+    return (np.array([0, 0, 1, 1]) - [left, top] * 2) * side / (right - left)
+
+
+def mesh_of(
+    config: PreprocessConfig,   # its `views`, `faces`, `padding` and `landmarks` count
+) -> Callable | None:           # makes, for each part, the function from a crop to its landmarks; raises `BadWeights`
+    "Load the network that finds landmarks, if a view asks for them."
+    if 'mesh' not in sources(config.views, config): return None
+    look = landmark_network(config.landmarks or None)
+    def start(): return partial(Follower(look), box=_face_in_crop(config))
+    return start
+
+# %% ../../nbs/media/18_clip.ipynb #30c105be
+def _said(config):
+    "Return the user's phones, or None; see that they can be had."
+    if 'phones' not in config.views: return None
+    if config.phones: return read_phones(config.phones)
+    recogniser()   # raises `BadArgument` if it is not installed
+
+
+def _views_of(part, material, config, said):
+    "Return the views of a part; `said` are the user's phones or None."
+    written = {} if said is None else dict(phones=phone_rows(said, len(part.boxes), part.start / FPS))
+    return cut_views([name for name in config.views if name not in written], material, config) | written
+
+# %% ../../nbs/media/18_clip.ipynb #6b4877b9
 def clips(
     path,                        # video
     config: PreprocessConfig = PreprocessConfig(),   # how faces are found and which views are cut
@@ -278,11 +318,13 @@ def clips(
 ) -> Iterator[Clip]:             # each when its last frame has been read
     "Yield the clips of a video: one per face track, more where a track is long. Memory does not grow with length."
     notes = [] if notes is None else notes
+    mesh = mesh_of(config)
+    said = _said(config)
     tracks = find_tracks(path, config, audio_path, detector, notes)
     parts = cut_tracks(tracks, config.max_frames, config.long, overlap)
     source = Path(path).name, sha256_of(path), Path(audio_path).name if audio_path else ''
     pairs = lockstep(path, config.audio_track, audio_path, config.retime, config.video_track, notes)
-    for part, material in cut_out(parts, pairs, square_of(config), sources(config.views, config) - {'sound'}):
-        views = cut_views(config.views, material, config)
+    for part, material in cut_out(parts, pairs, square_of(config), sources(config.views, config) - {'sound'}, mesh):
+        views = _views_of(part, material, config, said)
         del material    # while you work on the clip
         yield Clip(views, part.boxes, part.start, part.track, part.part, *source, config, tuple(notes))

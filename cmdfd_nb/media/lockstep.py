@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..core import FPS, SAMPLE_RATE, TooShort, UnreadableMedia, one_of
-from .read import SLACK, _first, _track, choose_track, opened, own_timeline, probe, shown, stretches_of
+from .opening import check_track, choose_track
+from .read import SLACK, _first, own_timeline, probe, shown, stretches_of
 from .sound import kept_sound, per_frame
 from .timeline import Timeline, timeline_of
 
@@ -33,7 +34,7 @@ def _chosen(path, audio_path, video_track, audio_track, notes):
     video = choose_track(path, 'video', video_track, notes=notes)
     audio = choose_track(audio_path or path, 'audio', audio_track, None if audio_path else video, notes)
     for file, kind, index in (path, 'video', video), (audio_path or path, 'audio', audio):
-        with opened(file) as container: _track(container, file, kind, index)
+        check_track(file, kind, index)
     return video, audio
 
 # %% ../../nbs/media/12_lockstep.ipynb #2e64f8ae

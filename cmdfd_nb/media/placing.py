@@ -6,10 +6,11 @@
 __all__ = ['upright']
 
 # %% ../../nbs/media/0985_placing.ipynb #fa85ee92
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from av.sidedata.sidedata import SideDataContainer
+from av.video.reformatter import VideoReformatter
 from fastcore.basics import patch
 
 from .streams import told
@@ -49,6 +50,7 @@ class _Place:
     stored: tuple         # width, height of the pictures that the header describes
     shown: tuple          # width, height in square pixels
     notes: list | None = None
+    converter: VideoReformatter = field(default_factory=VideoReformatter)
 
     def fitted(self, width, height):
         "Return the width and height at which a picture of another size is seen."
@@ -75,5 +77,5 @@ def framed(self: _Place, image, frame):
 def image(self: _Place, frame):
     "Convert a decoded picture to (height, width, 3) uint8 RGB."
     width, height = self.fitted(frame.width, frame.height)
-    image = frame.to_ndarray(format='rgb24', width=width, height=height)
+    image = self.converter.reformat(frame, width, height, 'rgb24', threads=1).to_ndarray()
     return image if (width, height) == self.shown else self.framed(image, frame)

@@ -248,7 +248,10 @@ def _keyed(config):
     "Return the settings as they enter the hash, without the standard views."
     settings = config.to_dict()
     if settings['views'] == STANDARD_VIEWS: del settings['views']
-    if Path(config.model).is_file(): settings['model'] = sha256_of(config.model)
+    for name in ('landmarks', 'phones'):
+        if not settings[name]: del settings[name]
+    for name in ('model', 'landmarks', 'phones'):
+        if Path(settings.get(name, '')).is_file(): settings[name] = sha256_of(settings[name])
     return settings
 
 

@@ -9,8 +9,6 @@ __all__ = ['SLACK', 'on_screen', 'MediaInfo', 'probe', 'stretches_of', 'own_time
 import itertools
 from collections import Counter
 from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import av
@@ -20,7 +18,7 @@ from av.error import FFmpegError
 from ..core import FPS, TooShort, UnreadableMedia
 from .streams import told
 from .placing import _AS_STORED, _display_matrix, _Place, _rotation, upright
-from .opening import _ours, _track, _tracks, choose_track, opened
+from .opening import _ours, _track, _tracks, check_track, choose_track, opened, remembered
 from .timeline import LIMIT, Scan, Timeline, by_stretch, seams, stretch_at, taken, timeline_of
 
 # %% ../../nbs/media/10_read.ipynb #3ea26ed5
@@ -110,10 +108,13 @@ def _timed(container, stream, path, stretches=(), notes=None):
         if origin is None: origin = stamp or 0
         yield None if stamp is None else float((stamp - origin) * frame.time_base), frame
 
+@remembered
 def _first(path, kind, index=None):
-    "Return (display time in seconds or None, frame) of the first frame that decodes, or (None, None)."
+    "Return (display time in seconds or None, display matrix) of the first frame that decodes, or (None, None)."
     with opened(path) as container:
-        return next(_timed(container, _track(container, path, kind, index), path), (None, None))
+        for time, frame in _timed(container, _track(container, path, kind, index), path):
+            return time, _display_matrix(frame) or _AS_STORED if kind == 'video' else _AS_STORED
+    return None, None
 
 # %% ../../nbs/media/10_read.ipynb #79765e52
 def _time_zero(
@@ -162,9 +163,8 @@ def _video_info(container, path, index=None) -> tuple[dict[str, Any], float | No
     if not (tracks := _tracks(container, ('video',))): return {}, None
     index = choose_track(path, 'video', index)
     video = _track(container, path, 'video', index)
-    start, frame = _first(path, 'video', index)
-    if frame is None: _refuse(video, path, 'holds no picture that can be decoded')
-    matrix = _display_matrix(frame) or _AS_STORED
+    start, matrix = _first(path, 'video', index)
+    if matrix is None: _refuse(video, path, 'holds no picture that can be decoded')
     height, width = upright(np.empty(_shape(video)[::-1]), matrix).shape
     fps = float(video.average_rate or video.guessed_rate or 0)
     codec = video.codec_context.name
@@ -192,6 +192,7 @@ def _sound_info(container, path, picture=None, index=None) -> tuple[dict[str, An
     return info | dict(n_audio_tracks=len(tracks), audio_track=index), [t for t in starts if t is not None]
 
 # %% ../../nbs/media/10_read.ipynb #4b96a8e6
+@remembered
 def probe(
     path,           # media file
     video_track: int | None = None,   # number of the picture, from 0; None: by the rule of `media.streams`
@@ -227,8 +228,8 @@ def _scan(container, streams):
 # %% ../../nbs/media/10_read.ipynb #a3561694
 _MAX_STRETCHES = 1000   # a file whose clock jumps more often is not followed
 
-@lru_cache(maxsize=64)
-def _stretches(path, _version, tracks):
+@remembered
+def _stretches(path, tracks):
     "Return the stretches of some tracks, given as (kind, number), by kind."
     with opened(path) as container:
         streams = {kind: _track(container, path, kind, index) for kind, index in tracks}
@@ -243,9 +244,7 @@ def stretches_of(
     **tracks,     # video, audio: number of the track
 ) -> dict:        # kind: list of `Stretch`; raises `UnreadableMedia` and the errors of missing tracks
     "Find the stretches of some tracks of a file by reading its packets."
-    about = Path(path).stat() if Path(path).is_file() else None
-    version = about and (about.st_size, about.st_mtime_ns)
-    return _stretches(str(path), version, tuple(tracks.items()))
+    return _stretches(path, tuple(tracks.items()))
 
 def own_timeline(
     path,               # media file
@@ -367,5 +366,5 @@ def frames(
 ):         # iterator of (H, W, 3) uint8 RGB; raises `UnreadableMedia`, `NoVideoStream`, `TooShort`
     "Yield the pictures of a video, upright, one per tick of the 25 fps grid from time zero."
     track = choose_track(path, 'video', video_track, notes=notes)
-    with opened(path) as container: _track(container, path, 'video', track)
+    check_track(path, 'video', track)
     return shown(path, own_timeline(path, track), seconds, track, notes)

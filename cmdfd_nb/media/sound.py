@@ -20,7 +20,7 @@ from av.filter import Graph
 
 from ..core import SAMPLE_RATE, SAMPLES_PER_FRAME, UnreadableMedia
 from .guard import MAX_HELD_S, check_sound_format
-from .opening import _track, choose_track, opened
+from .opening import _track, check_track, choose_track, opened, remembered
 from .read import SLACK, _decoded, own_timeline, probe, stretches_of
 from .streams import told
 from .timeline import Timeline, by_stretch, stretch_at, taken, timeline_of
@@ -165,13 +165,17 @@ def _pan_of(layout, covariance, notes):
         return f'mono|c0=c{best}'
     return 'mono|c0=' + '+'.join(f'{1 / n:.9f}*c{i}' for i in range(n)) if _weights(layout) is None else None
 
-def _pans(path, audio_track, notes):
-    "Survey a track: return the options of `pan` by layout."
+@remembered
+def _survey(path, audio_track):
+    "Return layout to covariance of the beginning of a track; nothing for one channel."
     with opened(path) as container:
         track = _track(container, path, 'audio', audio_track)
         if track.channels == 1: return {}
-        found = _covariances(_finite(_beginning(_decoded(container, track, path), _SURVEYED_S), path))
-    return {layout: pan for layout, c in found.items() if (pan := _pan_of(layout, c, notes))}
+        return _covariances(_finite(_beginning(_decoded(container, track, path), _SURVEYED_S), path))
+
+def _pans(path, audio_track, notes):
+    "Survey a track: return the options of `pan` by layout."
+    return {layout: pan for layout, c in _survey(path, audio_track).items() if (pan := _pan_of(layout, c, notes))}
 
 # %% ../../nbs/media/11_sound.ipynb #ede32e0f
 _WOBBLE = SAMPLES_PER_FRAME // 2  # samples
@@ -239,7 +243,7 @@ def sound_blocks(
 ):      # iterator of (n,) float32 in [-1, 1], 16 kHz mono; raises `UnreadableMedia`, `NoAudioStream`
     "Yield the sound of a file in blocks, from time zero of its pictures on."
     track = choose_track(path, 'audio', audio_track, notes=notes)
-    with opened(path) as container: _track(container, path, 'audio', track)
+    check_track(path, 'audio', track)
     info = probe(path, None, track)
     return kept_sound(path, track, _timeline(path, info), info.start_s, notes)
 

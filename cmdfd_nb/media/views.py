@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 
 from ..core import FACE_SIZE, ROWS_PER_FRAME, SAMPLES_PER_FRAME, BadArgument
+from .phones import hear_phones, phone_rows
 from .features import mel_bank, mfcc, stft
 
 # %% ../../nbs/media/175_views.ipynb #d1dd4625
@@ -24,7 +25,8 @@ class View:
     "An array that a detector can read of a clip, with a fixed number of rows per video frame."
     name: str
     cut: Callable           # from (material, settings) to the array; the material is that of `source`
-    source: str             # 'gray' or 'rgb': crops (T, 224, 224) or (T, 224, 224, 3) uint8; 'sound': (640T,) float32
+    source: str             # 'gray' or 'rgb': crops (T, 224, 224) or (T, 224, 224, 3) uint8; 'sound': (640T,) float32;
+                            # 'mesh': (T,) of type `landmarks.MESH`
     shape: tuple            # of one row
     rows: int = 1           # per video frame
     dtype: str = 'float32'
@@ -106,6 +108,20 @@ register_view(View('stft', _stft, 'sound', (321,), ROWS_PER_FRAME, says='Magnitu
 register_view(View('log_mel', _log_mel, 'sound', (MEL_BANDS,), ROWS_PER_FRAME, says='40 log energies every 10 ms.'))
 register_view(View('audio', _audio, 'sound', (), SAMPLES_PER_FRAME, says='Samples of the sound, 16,000 a second.'))
 
+# %% ../../nbs/media/175_views.ipynb #35810902
+def _mesh(rows, settings): return np.ascontiguousarray(rows['points'])
+
+
+def _presence(rows, settings): return np.ascontiguousarray(rows['presence'])
+
+
+def _phones(audio, settings): return phone_rows(hear_phones(audio), len(audio) // SAMPLES_PER_FRAME)
+
+
+register_view(View('mesh', _mesh, 'mesh', (468, 3), says='468 points of the face: x, y and depth, pixels of the crop.'))
+register_view(View('presence', _presence, 'mesh', (), says='Probability that the points are those of a face.'))
+register_view(View('phones', _phones, 'sound', (), ROWS_PER_FRAME, 'uint8', 'Phones of US English every 10 ms.'))
+
 # %% ../../nbs/media/175_views.ipynb #d621e259
 def _rgb(crops, settings, size): return shrunk(crops, size)
 
@@ -132,14 +148,14 @@ def _source_of(name, settings):
 def sources(
     names: Iterable,   # of views
     settings=None,     # a `PreprocessConfig`, for its `channels`
-) -> set:              # of 'gray', 'swapped', 'rgb', 'sound'
+) -> set:              # of 'gray', 'swapped', 'rgb', 'sound', 'mesh'
     "Return the materials that some views are cut from."
     return {_source_of(name, settings) for name in names}
 
 
 def cut_views(
     names: Iterable,   # of views
-    material: dict,    # 'gray', 'swapped', 'rgb', 'sound', those that are needed
+    material: dict,    # 'gray', 'swapped', 'rgb', 'sound', 'mesh', those that are needed
     settings,          # a `PreprocessConfig`
 ) -> dict:             # name: array
     "Cut views out of the material of a face track."

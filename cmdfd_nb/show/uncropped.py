@@ -19,7 +19,7 @@ from ..store import sha256_of
 from ..media.read import probe
 from ..media.lockstep import lockstep
 from ..media.views import cut_views, sources
-from ..media.clip import Clip, Part, PreprocessConfig, cut_out, find_tracks, square_of
+from ..media.clip import Clip, Part, PreprocessConfig, cut_out, find_tracks, mesh_of, square_of
 from ..models.checkpoint import Weights
 from ..data.origin import is_procedural
 from ..judge.score import TrackScore, join_parts, score_clip
@@ -118,7 +118,8 @@ def clip_of(
     settings = replace(footage.settings, views=views or footage.settings.views)
     pairs = zip(footage.frames, footage.audio.reshape(-1, SAMPLES_PER_FRAME))
     whole = Part(footage.track, 0, 0, footage.boxes)
-    _, material = next(cut_out([whole], pairs, square_of(settings), sources(settings.views, settings) - {'sound'}))
+    kinds = sources(settings.views, settings) - {'sound'}
+    _, material = next(cut_out([whole], pairs, square_of(settings), kinds, mesh_of(settings)))
     names = ('boxes', 'start', 'track', 'source', 'source_sha256', 'audio_source')
     about = {name: getattr(footage, name) for name in names}
     return Clip(cut_views(settings.views, material, settings), **about, part=0, settings=settings)

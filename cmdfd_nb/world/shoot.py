@@ -68,17 +68,27 @@ def _words(
     dark = np.zeros((len(speech.audio) // SAMPLES_PER_FRAME, 1, 1, 3), np.uint8)
     return Take(dark, speech.audio, None, speech.phonemes, None, None, speech.voice, speech.text)[:_longest(world)]
 
+def _shown(
+    world: World,
+    number: int,  # of the person
+) -> slice:       # with margins, long enough for the sound of either partner
+    "Return the frames of a scene that its clips are made of."
+    if world.kind == 'lrs2': return slice(None)
+    start, own = _stretch(world, number)
+    longer = max(own, _stretch(world, number ^ 1)[1])
+    return slice(start - _MARGIN, start + longer + _MARGIN)
+
 @functools.lru_cache(maxsize=2)
 def _scene(
     world: World,
     number: int,  # of the person
 ) -> Take:
-    "Return a person saying their words."
+    "Return a person saying their words, drawn where clips are cut."
     one = make_person(world.seed, number)
     rng = rng_of(world.seed, 'scene', number)
     text = _words(world, number).text
     assert text is not None   # words that were planned have one
-    return act(one.identity, one.voice, text, rng, most=_longest(world))
+    return act(one.identity, one.voice, text, rng, most=_longest(world), drawn=_shown(world, number))
 
 # %% ../../nbs/world/27_shoot.ipynb #b2fed8c0
 def _around(
@@ -117,9 +127,7 @@ def _swap(
     "Return a person with the face of the partner."
     rng = rng_of(world.seed, 'swap', method, number)
     partner = make_person(world.seed, number ^ 1)
-    start, own = _stretch(world, number)
-    longer = max(own, _stretch(world, partner.number)[1])
-    take = _around(_scene(world, number), start, longer)
+    take = _scene(world, number)[_shown(world, number)]
     return forge(method, take, None, partner.identity, rng, _paint(world, partner.split))
 
 # %% ../../nbs/world/27_shoot.ipynb #327d2ed9

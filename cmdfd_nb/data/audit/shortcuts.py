@@ -104,13 +104,15 @@ def whole_file_numbers(
     sound=None,    # path of its sound, if that is a file of its own
     video_track=None,   # number of the picture, from 0; None: by the rule of `media.streams`
     audio_track=None,   # number of the sound, from 0; None: by the rule
+    blocks=None,   # of its sound, as `sound_blocks` yields them, if you have read it; None: they are read
 ) -> dict:         # name: number, nan for those of sound where there is none; raises `CmdfdError`
     "Measure what a file tells without a look at a face."
     info = probe(video, video_track)
     size = Path(video).stat().st_size
     silence = loudness = np.nan
-    if sound or info.n_audio_tracks:
-        level, loudness = _levels(sound_blocks(sound or video, audio_track))
+    if blocks is None and (sound or info.n_audio_tracks): blocks = sound_blocks(sound or video, audio_track)
+    if blocks is not None:
+        level, loudness = _levels(blocks)
         silence = leading_silence(level)
     return {'file size': size, 'bit rate': 8 * size / max(info.duration_s, .04), 'resolution': info.width * info.height,
             'leading silence': silence, 'loudness': loudness}

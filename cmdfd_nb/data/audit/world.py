@@ -16,7 +16,7 @@ from ...core import SAMPLE_RATE
 from ...store import visible
 from ...pool import in_parallel
 from ...media.read import frames, probe
-from ...media.sound import read_audio
+from ...media.sound import sound_blocks
 from ...media.tracks import gray
 from .streams import auc_error
 from .shortcuts import mouth_patches, separations, spectral_peak, whole_file_numbers
@@ -31,12 +31,12 @@ def sharpness(
 
 def _mean_sharpness(images): return float(np.mean([sharpness(i) for i in images[::5]]))
 
-def _global_numbers(path, images, audio):
-    "Measure a file without looking for a face, from its gray pictures (T, H, W) and its sound (N,)."
+def _global_numbers(path, images, blocks):
+    "Measure a file without looking for a face, from its gray pictures (T, H, W) and its sound in blocks (n,)."
     pictures = dict(brightness=float(images.mean()), sharpness=_mean_sharpness(images))
-    rate = len(images) * SAMPLE_RATE / len(audio)
+    rate = len(images) * SAMPLE_RATE / sum(map(len, blocks))
     lengths = {'duration': probe(path).duration_s, 'frames per second of sound': rate}
-    return lengths | whole_file_numbers(path) | pictures
+    return lengths | whole_file_numbers(path, blocks=blocks) | pictures
 
 # %% ../../../nbs/data/audit/474_world.ipynb #66530e30
 def region(
@@ -82,7 +82,7 @@ def clip_numbers(
     "Measure a clip."
     images = np.stack([gray(i) for i in frames(path)])
     about = dict(type=truth.shot.type, sync=truth.sync)
-    return about | _global_numbers(path, images, read_audio(path)) | _local_numbers(images, truth.landmarks)
+    return about | _global_numbers(path, images, list(sound_blocks(path))) | _local_numbers(images, truth.landmarks)
 
 # %% ../../../nbs/data/audit/474_world.ipynb #9ea4b497
 def _numbers_of(root, path):

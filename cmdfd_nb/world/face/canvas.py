@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['UNIT', 'OVERSAMPLING', 'HEAD_VIEW', 'TORSO_VIEW', 'HEAD_ORIGIN', 'TORSO_ORIGIN', 'coordinate_grid', 'canvas_window',
            'smoothstep', 'bell', 'lerp', 'bump', 'gaussian_blur', 'value_noise', 'hsv_to_rgb', 'premultiply', 'over',
-           'to_uint8', 'composite', 'drawing_canvas', 'downsample', 'contact_sheet']
+           'to_uint8', 'composite', 'extent_of', 'drawing_canvas', 'downsample', 'contact_sheet']
 
 # %% ../../../nbs/world/face/231_canvas.ipynb #b1355731
 import cv2
@@ -133,6 +133,15 @@ def composite(
     "Composite a layer of bytes over an RGB picture."
     clear = cv2.cvtColor(255 - top[..., 3], cv2.COLOR_GRAY2RGB)
     return cv2.add(cv2.cvtColor(top, cv2.COLOR_RGBA2RGB), cv2.multiply(bottom, clear, scale=1 / 255))
+
+# %% ../../../nbs/world/face/231_canvas.ipynb #8db1f98b
+def extent_of(
+    mask: np.ndarray,  # (h, w)
+) -> tuple:            # rows and columns as slices, both empty where the mask is all 0
+    "Return the smallest rectangle around all values that are not 0."
+    full = mask != 0
+    lines = (np.flatnonzero(full.any(axis)) for axis in (1, 0))
+    return tuple(slice(int(n[0]), int(n[-1]) + 1) if len(n) else slice(0, 0) for n in lines)
 
 # %% ../../../nbs/world/face/231_canvas.ipynb #a5c5e796
 def drawing_canvas(

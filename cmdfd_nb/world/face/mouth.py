@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from .identity import Identity
-from .canvas import (bell, bump, canvas_window, gaussian_blur, lerp, smoothstep, to_uint8,
+from .canvas import (bell, bump, canvas_window, extent_of, gaussian_blur, lerp, smoothstep, to_uint8,
                                         value_noise)
 from .skin import nasolabial_fold
 
@@ -114,6 +114,20 @@ def _cavity(p, m, x, y, edges, ppu):
     return rgb * (.62 + .38 * smoothstep(y - up_in, -.005, .04))[..., None]
 
 # %% ../../../nbs/world/face/2360_mouth.ipynb #879a7d2e
+def _lip_tone(p, skin):
+    "Return the sRGB of lips from that of the skin around, (h, w, 3)."
+    natural = skin * np.float32([.86, .66, .655]) + np.float32([8, 2, 4])
+    base = lerp(natural, skin * np.float32([.80, .62, .64]), np.float32(smoothstep(p.melanin, .35, .8)))
+    return lerp(base, np.float32([168, 38, 52]) * skin.mean(-1, keepdims=True) / 165, np.float32(.75 * p.lipstick))
+
+# %% ../../../nbs/world/face/2360_mouth.ipynb #288eb0ae
+def _folds_of(p, x, y):
+    "Return rows and columns of the nasolabial folds, and four equal channels of them there but for a last one of zeros."
+    fold = nasolabial_fold(p, x, y)
+    box = extent_of(fold)
+    return box, fold[box][..., None] * np.float32([1, 1, 1, 0])
+
+# %% ../../../nbs/world/face/2360_mouth.ipynb #5aeafefa
 @dataclass(frozen=True, eq=False)
 class LowerFace:
     "Patch of the canvas that jaw and lips deform, with all that is the same in every frame."
@@ -121,11 +135,12 @@ class LowerFace:
     ppu: float          # canvas pixels per unit
     window: tuple       # rows and columns of the patch on the canvas
     fields: np.ndarray  # (5, h, w, 2) float32, `blendshapes` on the patch
-    folds: np.ndarray   # (h, w, 1) float32, places that a smile darkens
+    folded: tuple       # rows and columns of the folds within the patch
+    folds: np.ndarray   # (h", w", 4) float32, places that a smile darkens; 0 in the fourth channel
     mouth: tuple        # rows and columns of the mouth within the patch
     x: np.ndarray       # (h', w') float32, coordinates of the mouth's pixels
     y: np.ndarray       # (h', w') float32
-    skin: np.ndarray    # (h', w', 3) float32, blurred skin below the mouth
+    lips: np.ndarray    # (h', w', 3) float32, colour of the lips
     grain: np.ndarray   # (h', w') fine noise
     light: np.ndarray   # (h', w') brightness of the place, about 1
 
@@ -142,16 +157,10 @@ def lower_face(
     skin = gaussian_blur(head[..., :3], .06 * ppu)[mouth]
     grain = value_noise(np.random.default_rng(p.seed), x.shape, 2.5)
     inner = tuple(slice(m.start - j.start, m.stop - j.start) for m, j in zip(mouth, window))
-    return LowerFace(p, ppu, window, blendshapes(p, jx, jy), nasolabial_fold(p, jx, jy)[..., None], inner, x, y,
-                     skin, grain, np.clip(skin.mean(-1) / tone, .4, 1.1))
+    return LowerFace(p, ppu, window, blendshapes(p, jx, jy), *_folds_of(p, jx, jy), inner, x, y,
+                     _lip_tone(p, skin), grain, np.clip(skin.mean(-1) / tone, .4, 1.1))
 
 # %% ../../../nbs/world/face/2360_mouth.ipynb #28298a64
-def _lip_tone(p, skin):
-    "Return the sRGB of lips from that of the skin around, (h, w, 3)."
-    natural = skin * np.float32([.86, .66, .655]) + np.float32([8, 2, 4])
-    base = lerp(natural, skin * np.float32([.80, .62, .64]), np.float32(smoothstep(p.melanin, .35, .8)))
-    return lerp(base, np.float32([168, 38, 52]) * skin.mean(-1, keepdims=True) / 165, np.float32(.75 * p.lipstick))
-
 def _lip_shade(y, u, curves):
     "Return the brightness over upper and lower lip."
     up_out, up_in, low_in, low_out = curves
@@ -160,13 +169,13 @@ def _lip_shade(y, u, curves):
     lower = .90 + .20 * bell(b - .38, .22) * bell(u, .5) - .22 * b ** 3 - .16 * np.exp(-b / .12)
     return .92 - .14 * a + .08 * bell(a - .15, .2), lower
 
-# %% ../../../nbs/world/face/2360_mouth.ipynb #288eb0ae
+# %% ../../../nbs/world/face/2360_mouth.ipynb #df582e01
 def _masks(part, edges, half):
     "Return the coverage of upper lip, lower lip and opening, and of the strip between the corners."
     up_out, up_in, low_in, low_out = edges
     y = part.y
     ppu = part.ppu
-    within = _inside(half - np.abs(part.x), ppu, .5)
+    within = _inside(half - np.abs(part.x[:1]), ppu, .5)               # the same in every row
     upper = _inside(y - up_out, ppu, .55) * _inside(up_in - y, ppu) * within
     lower = _inside(low_out - y, ppu, .55) * _inside(y - low_in, ppu) * within
     hole = np.clip((y - up_in) * ppu, 0, 1) * np.clip((low_in - y) * ppu, 0, 1) * within
@@ -176,25 +185,38 @@ def _creases(part, edges, half, u, within):
     "Return the darkness of the line between closed lips and of the corners of the mouth."
     _, up_in, low_in, _ = edges
     seam = .62 * bell(part.y - .5 * (up_in + low_in), .010) * within * (1 - smoothstep(low_in - up_in, 0, .02))
-    corner = .25 * bump(np.abs(part.x), part.y, half, float(up_in[0, np.abs(np.abs(u[0]) - 1).argmin()]), .022, .018)
+    height = float(up_in[0, np.abs(np.abs(u[0]) - 1).argmin()])
+    corner = .25 * bump(np.abs(part.x[:1]), part.y[:, :1], half, height, .022, .018)
     return np.clip(seam + corner, 0, .8)
 
 # %% ../../../nbs/world/face/2360_mouth.ipynb #fba17a2a
+def _paint_cavity(part, patch, m, edges, half, hole):
+    "Paint the inside of the mouth, in place, where `hole` (h', w') is not 0."
+    rows, columns = box = extent_of(hole)
+    _, up_in, low_in, _ = (edge[:, columns] for edge in edges)
+    inside = _cavity(part.identity, m, part.x[:1, columns], part.y[box], (up_in, low_in, half), part.ppu)
+    patch[box] += (inside * part.light[box][..., None] - patch[box]) * hole[box][..., None]
+
+def _paint_lips(part, patch, edges, u, upper, lower):
+    "Paint both lips, in place, where their coverages (h', w') are not 0."
+    rows, columns = box = extent_of(upper + lower)
+    upper = upper[box]
+    lower = lower[box]
+    a, b = _lip_shade(part.y[box], u[:, columns], [edge[:, columns] for edge in edges])
+    tone = (upper * a + lower * b) / np.maximum(upper + lower, 1e-3) * (1 + .06 * part.grain[box])
+    cover = .92 * np.clip(upper + lower, 0, 1)
+    patch[box] += (part.lips[box] * tone[..., None] - patch[box]) * cover[..., None]
+
 def _paint_mouth(part, patch, m):
     "Paint lips and the inside of the mouth onto the deformed skin (h', w', 3) float32, in place."
-    p = part.identity
-    x = part.x
-    y = part.y
-    half = _lip_curves(p, m, np.zeros(1))[4]
-    u = np.clip(x[:1] / half, -1.2, 1.2)
-    up_out, up_in, low_in, low_out = edges = _lip_curves(p, m, u)[:4]
+    half = _lip_curves(part.identity, m, np.zeros(1))[4]
+    u = np.clip(part.x[:1] / half, -1.2, 1.2)
+    edges = _lip_curves(part.identity, m, u)[:4]
     upper, lower, hole, within = _masks(part, edges, half)
-    a, b = _lip_shade(y, u, edges)
-    tone = (upper * a + lower * b) / np.maximum(upper + lower, 1e-3) * (1 + .06 * part.grain)
-    below = .13 * bell(y - low_out - .022, .018) * np.clip(1 - u * u, 0, 1)
+    below = .13 * bell(part.y - edges[3] - .022, .018) * np.clip(1 - u * u, 0, 1)
     patch *= (1 - below)[..., None]                                    # shade under the lower lip
-    patch += (_cavity(p, m, x, y, (up_in, low_in, half), part.ppu) * part.light[..., None] - patch) * hole[..., None]
-    patch += (_lip_tone(p, part.skin) * tone[..., None] - patch) * (.92 * np.clip(upper + lower, 0, 1))[..., None]
+    _paint_cavity(part, patch, m, edges, half, hole)
+    _paint_lips(part, patch, edges, u, upper, lower)
     patch *= (1 - _creases(part, edges, half, u, within))[..., None]
 
 # %% ../../../nbs/world/face/2360_mouth.ipynb #f2509969
@@ -206,9 +228,10 @@ def deform_mouth(
     "Move the skin of the lower face and paint the mouth."
     patch = canvas[part.window]
     shift = np.tensordot(blendshape_weights(m), part.fields, 1) * np.float32(part.ppu)
-    gx, gy = np.meshgrid(*(np.arange(n, dtype=np.float32) for n in patch.shape[1::-1]))
-    moved = cv2.remap(patch, gx - shift[..., 0], gy - shift[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    moved[..., :3] = moved[..., :3] * (1 - np.float32(.2 * max(float(m[7]), 0)) * part.folds)
+    rows, columns = (np.arange(n, dtype=np.float32) for n in patch.shape[:2])
+    at = columns - shift[..., 0], rows[:, None] - shift[..., 1]
+    moved = cv2.remap(patch, *at, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    if m[7] > 0: moved[part.folded] = moved[part.folded] * (1 - np.float32(.2 * float(m[7])) * part.folds)
     area = moved[part.mouth][..., :3].astype(np.float32)
     _paint_mouth(part, area, m)
     moved[part.mouth][..., :3] = to_uint8(area)

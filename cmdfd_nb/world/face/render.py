@@ -140,8 +140,10 @@ def render(
     identity: Identity,               # the person
     motion: Motion,                   # T frames
     size: int = 224,                  # of the picture, pixels; a multiple of 4
+    drawn: slice = slice(None),       # frames to draw; the others stay black
 ) -> tuple[np.ndarray, np.ndarray]:   # frames (T, size, size, 3) uint8 RGB; landmarks (T, 68, 2) float32, pixels
     "Render a face in motion, and return its landmarks with it."
     face = sculpt(identity, size)
-    frames = np.stack([_frame(face, *r) for r in zip(motion.mouth, motion.head)])
+    frames = np.zeros((len(motion), size, size, 3), np.uint8)
+    for k in range(len(motion))[drawn]: frames[k] = _frame(face, motion.mouth[k], motion.head[k])
     return frames, face_points(identity, motion, size)

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from .identity import Identity
-from .canvas import HEAD_ORIGIN, composite, lerp, smoothstep
+from .canvas import HEAD_ORIGIN, composite, extent_of, lerp, smoothstep
 from .skin import skin_colour, to_srgb
 from .mouth import deform_mouth
 from .eyes import eye_points
@@ -55,13 +55,17 @@ def render_mouth(
 # %% ../../../nbs/world/face/238_swap.ipynb #e86d97eb
 ANCHORS = [36, 39, 42, 45, 31, 33, 35]  # landmarks that do not move with the mouth: eye corners and base of the nose
 
-def _paste(frame, anchors, square, source):
-    "Paste one square onto a frame."
-    u = np.linspace(-1, 1, square.shape[0], dtype=np.float32)
+def _soft_oval(size):
+    "Return the mask of a square, (size, size) float32, 0..1."
+    u = np.linspace(-1, 1, size, dtype=np.float32)
+    return (1 - smoothstep(np.hypot(u[None] / .82, (u[:, None] - .04) / .74), .72, 1.)).astype(np.float32)
+
+def _paste(frame, anchors, square, oval, source):
+    "Paste one square onto a frame, in place."
     affine = np.linalg.lstsq(np.column_stack([source, np.ones(len(source))]), anchors, rcond=None)[0].T
-    oval = 1 - smoothstep(np.hypot(u[None] / .82, (u[:, None] - .04) / .74), .72, 1.)
-    mask, moved = (cv2.warpAffine(a.astype(np.float32), affine, frame.shape[1::-1]) for a in (oval, square))
-    return np.round(lerp(frame.astype(np.float32), moved, mask[..., None])).astype(np.uint8)
+    mask, moved = (cv2.warpAffine(a, affine, frame.shape[1::-1]) for a in (oval, square.astype(np.float32)))
+    box = extent_of(mask)
+    frame[box] = np.round(lerp(frame[box].astype(np.float32), moved[box], mask[box][..., None]))
 
 def paste_mouth(
     frames: np.ndarray,     # (T, H, W, 3) uint8 RGB
@@ -72,4 +76,7 @@ def paste_mouth(
     "Put mouth squares onto frames, placed by eyes and nose."
     still = np.concatenate([still_points(identity), eye_points(identity, np.zeros(10), 0)])[ANCHORS]
     source = (still - [-MOUTH_REACH, identity.mouth_y - MOUTH_REACH]) / (2 * MOUTH_REACH) * squares.shape[1] - .5
-    return np.stack([_paste(f, points[ANCHORS], s, source) for f, points, s in zip(frames, landmarks, squares)])
+    oval = _soft_oval(squares.shape[1])
+    pasted = frames.copy()
+    for frame, points, square in zip(pasted, landmarks, squares): _paste(frame, points[ANCHORS], square, oval, source)
+    return pasted

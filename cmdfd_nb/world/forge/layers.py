@@ -11,6 +11,8 @@ from typing import cast
 import cv2
 import numpy as np
 
+from ..face.canvas import extent_of
+
 # %% ../../../nbs/world/forge/242_layers.ipynb #b8ccebf2
 def affine_between(
     source: np.ndarray,  # (n, 2) points, n at least 3
@@ -45,7 +47,11 @@ def alpha_blend(
     mask: np.ndarray,   # (H, W, 1), 0 shows `below`, 1 shows `above`
 ) -> np.ndarray:        # (H, W, 3) uint8
     "Mix two pictures by a mask."
-    return np.clip(below + (above - below.astype(np.float32)) * mask + .5, 0, 255).astype(np.uint8)
+    mixed = below.copy()
+    box = extent_of(mask[..., 0])
+    under = below[box]
+    mixed[box] = np.clip(under + (above[box] - under.astype(np.float32)) * mask[box] + .5, 0, 255)
+    return mixed
 
 # %% ../../../nbs/world/forge/242_layers.ipynb #979f681d
 GRID_PERIODS = dict(train=dict(wav2lip=12, videoretalk=10, audio2head=14, faceswap=11, fsgan=15),

@@ -6,6 +6,8 @@
 __all__ = ['band_levels', 'mouth_from_audio', 'asked_opening']
 
 # %% ../../../nbs/world/forge/241_sound.ipynb #dedff774
+import functools
+
 import numpy as np
 
 from ...core import SAMPLE_RATE, SAMPLES_PER_FRAME
@@ -46,9 +48,16 @@ def mouth_from_audio(
     return smooth_over_time(np.clip(mouth, 0, most), .6)
 
 # %% ../../../nbs/world/forge/241_sound.ipynb #326ef36e
+@functools.lru_cache(maxsize=32)
+def _textbook_opening(phonemes, n):
+    "Return the opening (n,) of a speaker who articulates as in the textbook."
+    asked = speech_motion(phonemes, n, np.random.default_rng(0), 1.)['open']
+    asked.flags.writeable = False   # it is remembered
+    return asked
+
 def asked_opening(
     take: Take,   # its sound counts, its pictures do not
 ) -> np.ndarray:  # (T,) 0 shut .. 1 wide open
     "Compute the opening that a sound asks for, from phonemes or from the spectrum."
     if take.phonemes is None: return mouth_from_audio(take.audio)[:, 0]
-    return speech_motion(take.phonemes, len(take), np.random.default_rng(0), 1.)['open']
+    return _textbook_opening(tuple(take.phonemes), len(take))

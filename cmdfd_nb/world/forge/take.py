@@ -103,12 +103,13 @@ def act(
     articulation: float = None, # see `speech_motion`; None draws it
     size: int = 224,            # side of the picture, pixels
     most: int = None,           # longest take, frames; the rest of the sentence is cut off
+    drawn: slice = slice(None), # frames to draw; the others stay black
 ) -> Take:                      # as long as the speech, with 0.2 s of silence around it
     "Make a real clip: a person says a sentence."
     speech = speak(text, voice)
     motion = speech_motion(speech.phonemes, len(speech.audio) // SAMPLES_PER_FRAME, rng, articulation)
     motion = Motion(loosen(motion.mouth, rng, rng.gamma(6, .125)), motion.head)[:most]
-    frames, landmarks = render(identity, motion, size)
+    frames, landmarks = render(identity, motion, size, drawn)
     audio = speech.audio[:len(frames) * SAMPLES_PER_FRAME]
     phonemes = cut_phonemes(speech.phonemes, 0, len(frames) / FPS)
     return Take(frames, audio, landmarks, phonemes, identity, motion, voice, text)
