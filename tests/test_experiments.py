@@ -32,7 +32,8 @@ def folder(tmp_path_factory):
     return folder
 
 
-QUICK = dict(epochs=1, budget=60, window=10, sampling='each')   # three small steps
+SMALL = dict(visual_widths=[4, 4, 4, 8], visual_hidden=8, temporal_blocks=1, audio_filters=[8, 8, 8, 8], heads=2)
+QUICK = dict(epochs=1, budget=60, window=10, sampling='each', detector=SMALL)   # three small steps
 
 
 def given(name, folder, **parameters):

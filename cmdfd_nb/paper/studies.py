@@ -222,7 +222,8 @@ def sample_study(
     folder = Path(folder)
     copy_samples(folder/'data'/'FakeAVCeleb', 'fakeavceleb', _SAMPLE_PEOPLE, parts)
     copy_samples(folder/'data'/'CMDFD', 'cmdfd', dict(id00030='test'), parts)
-    quick = dict(epochs=1, budget=60, window=10, sampling='each')
+    small = dict(visual_widths=(4, 4, 4, 8), visual_hidden=8, temporal_blocks=1, audio_filters=(8, 8, 8, 8), heads=2)
+    quick = dict(epochs=1, budget=60, window=10, sampling='each', detector=small)
     here: dict = dict(out=str(folder/'out'), data=str(folder/'data'), workers=1, device='cpu')
     return replace(Study(**here, teachers='seeded:tiny', training=quick), **changes)
 
