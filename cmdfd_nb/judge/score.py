@@ -15,8 +15,10 @@ import numpy as np
 
 from ..core import FAKE, FPS, REAL, CmdfdError, NotFinite
 from ..media.clip import Clip, PreprocessConfig, clips
+from ..media.phones import phones_of
 from ..models.detectors import rule_of
 from ..models.checkpoint import CALIBRATION, Weights
+from ..models.fits import answer_of, lag_of, upper_face_finding
 from ..models.run import ask, batch_of, per_clip
 from ..data.origin import is_procedural
 from ..learn.calibration import band_of, p_fake_of
@@ -26,9 +28,10 @@ def score_clip(
     clip: Clip,         # with the views that the weights need
     weights: Weights,   # with a detector
     device='cpu',       # where the weights are
-) -> dict:              # score, curves, frame_score, embedding, heard, seen: see `models.run.per_clip`
+) -> dict:              # score, curves, frame_score, embedding, heard, seen, facts: see `models.run.per_clip`; phones
     "Judge one clip."
-    return per_clip(ask(weights, batch_of([clip], weights.views), device), [len(clip)])[0]
+    found, = per_clip(ask(weights, batch_of([clip], weights.views), device), [len(clip)])
+    return found | dict(phones=clip['phones'] if 'phones' in weights.views else None)
 
 # %% ../../nbs/judge/60_score.ipynb #6614e6d4
 def check_scored(
@@ -78,10 +81,10 @@ class TrackScore:
     frames: int              # on the 25 fps grid
     boxes: np.ndarray        # (frames, 4): x0, y0, x1, y1 in pixels of the video
     detector: str            # its name in the registry
-    score: float             # logit of fake minus logit of real
+    score: float             # logit of fake minus logit of real; of a fit, the agreement of sound and mouth
     p_fake: float | None     # the score after calibration, 0 to 1; a probability only if `calibrated`; None without one
     label: int | None        # 0 real, 1 fake, None if neither can be said
-    answer: str | None       # one of `WORDS`, None without a verdict
+    answer: str | None       # one of `WORDS` or of `models.fits.ANSWERS`; None without a verdict
     why_no_label: str | None   # the reason, None with a label
     threshold: float | None  # p_fake from which frames are marked; None without a verdict
     calibrated: bool         # whether the weights are calibrated, and for media like this
@@ -91,7 +94,9 @@ class TrackScore:
     embedding: np.ndarray | None = None  # (E,) mean of the features; not in the record
     lag_s: float | None = None           # by how much the sound is late, seconds; None: not measured
     why: str | None = None               # the reason for 'cannot tell', for detectors that give one
-    phones: list | None = None           # of [symbol, start_s, end_s], seconds of the video, for detectors that hear them
+    phones: list | None = None           # of [symbol, start_s, end_s], seconds of the video, if phones are heard
+    lag_range_s: list | None = None      # lowest and highest lag that agree nearly as well, seconds
+    upper_face: str | None = None        # a sentence if lids and brows hardly move
 
     @property
     def verdict(self) -> str:   # the answer, or 'no verdict' with the reason
@@ -159,6 +164,41 @@ def _arrays_of(found, boxes, places, shares) -> dict[str, Any]:
     return arrays | dict(embedding=_mean(found, 'embedding', counts), boxes=_joined(boxes, places, shares))
 
 # %% ../../nbs/judge/60_score.ipynb #3bf6b704
+def _fake_fields(found, shares, weights, procedural) -> dict[str, Any]:
+    "Return the fields of a `TrackScore` that answer whether a face is forged."
+    score = float(_mean(found, 'score', [share.sum() for share in shares]))
+    p_fake = float(p_fake_of(score, weights.scale, weights.bias))
+    return dict(score=score, p_fake=p_fake, **_verdict_fields(p_fake, weights, procedural))
+
+# %% ../../nbs/judge/60_score.ipynb #5e413e64
+def _phones_heard(found, places, shares, start_s):
+    "Join the phones of parts, as lists [symbol, start, end] in seconds of the video."
+    rows = np.zeros(4 * max(a + n for a, n in places), np.uint8)
+    for f, (a, n), share in zip(found, places, shares):
+        heard = np.repeat(share >= .5, 4)
+        rows[4 * a:4 * (a + n)][heard] = f['phones'][heard]
+    return [[p.symbol, round(p.start_s, 2), round(p.end_s, 2)] for p in phones_of(rows, start_s)]
+
+# %% ../../nbs/judge/60_score.ipynb #6aec8697
+_NO_LABEL = 'this detector asks whether the sound fits the mouth, and nothing else'
+
+
+def _fit_fields(found, shares, places, place) -> dict[str, Any]:
+    "Return the fields of a `TrackScore` that answer whether the sound belongs to the mouth."
+    counts = np.array([share.sum() for share in shares])
+    mean = {name: np.average([f['facts'][name] for f in found], 0, counts) for name in found[0]['facts']}
+    speech_s = sum(f['facts']['speech_s'] * c / n for f, c, (_, n) in zip(found, counts, places))
+    seconds = place['frames'] / FPS
+    score = float(_mean(found, 'score', counts))
+    answer, why = answer_of(score, seconds, float(speech_s), float(mean['seen']))
+    lag = None if answer == 'cannot tell' else lag_of(mean['profile'], seconds)
+    none = dict(p_fake=None, label=None, why_no_label=_NO_LABEL, threshold=None, calibrated=False)
+    return dict(none, score=score, answer=answer, why=why,
+                phones=_phones_heard(found, places, shares, place['start_s']), lag_s=lag and lag.best_s,
+                lag_range_s=lag and [lag.low_s, lag.high_s],
+                upper_face=upper_face_finding(float(mean['upper_face']), seconds if mean['seen'] >= .6 else 0.))
+
+# %% ../../nbs/judge/60_score.ipynb #154c473b
 def join_parts(
     parts: list,               # the clips of one track in order: (start frame, boxes (T, 4), what `score_clip` found);
                                # each begins where the one before it ends, or overlaps with it
@@ -171,12 +211,11 @@ def join_parts(
     places = [(start - starts[0], len(b)) for start, b in zip(starts, boxes)]
     shares = _shares(places)
     n = max(a + length for a, length in places)
-    score = float(np.average([f['score'] for f in found], weights=[share.sum() for share in shares]))
-    p_fake = float(p_fake_of(score, weights.scale, weights.bias))
     place: dict = dict(track=track, start_s=starts[0] / FPS, end_s=(starts[0] + n) / FPS, frames=n)
-    verdict = _verdict_fields(p_fake, weights, procedural)
-    return TrackScore(**place, detector=weights.kind, score=score, p_fake=p_fake, **verdict,
-                      curves=_curves(found, weights, places, shares), **_arrays_of(found, boxes, places, shares))
+    verdict = _fit_fields(found, shares, places, place) if weights.detector.question == 'fits' else \
+        _fake_fields(found, shares, weights, procedural)
+    return TrackScore(**place, detector=weights.kind, **verdict, curves=_curves(found, weights, places, shares),
+                      **_arrays_of(found, boxes, places, shares))
 
 # %% ../../nbs/judge/60_score.ipynb #688f1ea1
 FOR_FIGURES = ('heard', 'seen', 'embedding')   # fields of a `TrackScore` that are not in the record
@@ -222,7 +261,9 @@ NOTES = dict(
     synthetic='Demonstration weights: they learned from the procedural world and are not valid for any other media.',
     bands='These weights have no bands: the answer is the side of the threshold, not how much a score tells.',
     calibrated='Calibration was not found to hold for other people: the number is a score, no probability.',
-    computed='This file was computed by this kit, and these weights learned from people.')   # by cause
+    computed='This file was computed by this kit, and these weights learned from people.',
+    fits='The question is whether the sound belongs to the mouth. A fit does not tell how a video was made: '
+         'most clips of today\'s generators fit as well. Sounds of speech are recognised as US English.')   # by cause
 
 
 def _causes(weights, procedural):
@@ -238,6 +279,7 @@ def warnings_for(
     procedural: bool | None = None,   # whether the media are known to be computed; None: no face gets a word
 ) -> list[str]:                       # sentences
     "List what a reader of these scores has to know about the weights."
+    if weights.detector.question == 'fits': return [NOTES['fits']]
     found = [NOTES[cause] for cause in _causes(weights, procedural)]
     if 'cont' in weights.detector.shows and not weights.has_teachers:
         found.append('No complete pair of teachers in these weights: Cont is left out.')
@@ -263,6 +305,21 @@ def _scored_parts(path, weights, device, config, notes):
     return sha256, parts
 
 # %% ../../nbs/judge/60_score.ipynb #f884737f
+def _one_voice(tracks):
+    "Yield a sentence for each face that fits a sound which faces beside it do not fit."
+    for track in tracks:
+        beside = [t for t in tracks if t is not track and t.start_s < track.end_s and track.start_s < t.end_s]
+        if track.answer != 'fits' or not beside or any(t.answer == 'fits' for t in beside): continue
+        others = ', '.join(str(t.track) for t in beside)
+        yield f'Several faces are seen while one voice is heard: it fits face {track.track}, and no fit was found for {others}.'
+
+
+def _beside(tracks):
+    "Return what has to be said of faces together, and of upper faces."
+    still = [f'Face {t.track}: {t.upper_face}' for t in tracks if t.upper_face]
+    return [*_one_voice(tracks), *still]
+
+# %% ../../nbs/judge/60_score.ipynb #128bdf9d
 def score_video(
     path,                  # a video file with sound
     weights: Weights,      # with a detector
@@ -277,7 +334,7 @@ def score_video(
     known = is_procedural(path, sha256)
     tracks = [join_parts(found, track, weights, known) for track, found in sorted(parts.items())]
     for track in tracks: check_scored(path, track.curves | dict(score=track.score, p_fake=track.p_fake))
-    warnings = [*warnings_for(weights, known), *notes]
+    warnings = [*warnings_for(weights, known), *_beside(tracks), *notes]
     return Result(str(path), sha256, config.to_dict(), about_weights(weights), tracks, warnings)
 
 # %% ../../nbs/judge/60_score.ipynb #39cfaf60

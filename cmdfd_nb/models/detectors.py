@@ -62,6 +62,7 @@ class Verdict:
     frame_logits: torch.Tensor | None = None   # (B, T, 2), for detectors that decide frame by frame
     curves: dict = field(default_factory=dict)   # name: (B, T)
     fused: torch.Tensor | None = None    # (B, T, E) features that a map of clips is drawn from
+    facts: dict = field(default_factory=dict)    # name: (B, ...) further numbers of each clip, e.g. a lag curve
 
     def score_of(self, logits):   # (..., 2) to (...), higher for fake
         "Return the logit of fake minus the logit of real."
@@ -90,6 +91,8 @@ class Detector(nn.Module, ABC):
     config_class = Settings   # frozen dataclass with a field `preset`
     presets = {}            # name: fields of the configuration that differ from the defaults
     lessons = {}            # preset: fields of `TrainConfig` in which its training differs from that of other detectors
+    question = 'fake'       # 'fake': is this forged? 'fits': does the sound belong to the mouth (`models.fits`)?
+    by_rule = False         # True if it has nothing to learn: its name stands for its weights
     says = ''               # one sentence for `cmdfd_detectors`
     licence = ''            # of published weights
     source = ''             # paper, repository

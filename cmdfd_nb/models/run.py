@@ -111,12 +111,13 @@ def per_clip(
     answer: Answer,  # on a batch
     lengths: list,   # frames of each clip
 ) -> list[dict]:     # of each clip, see above; None where there is none
-    "Take a batch's answer apart: score, curves, frame_score (T,), embedding (E,), heard and seen (T, 40) of each clip."
+    "Take a batch's answer apart: score, curves, frame_score (T,), embedding (E,), heard and seen (T, 40), facts."
     verdict = answer.verdict
     found = []
     for i, n in enumerate(map(int, lengths)):
         curves = {name: _cut(curve, i, n) for name, curve in verdict.curves.items()}
         found.append(dict(
             score=float(verdict.score[i]), curves=curves, frame_score=_frame_score(verdict, i, n),
-            embedding=_embedding(verdict, i, n), heard=_cut(answer.heard, i, n), seen=_cut(answer.seen, i, n)))
+            embedding=_embedding(verdict, i, n), heard=_cut(answer.heard, i, n), seen=_cut(answer.seen, i, n),
+            facts={name: value[i].cpu().numpy() for name, value in verdict.facts.items()}))
     return found
