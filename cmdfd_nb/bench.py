@@ -137,8 +137,9 @@ def mouth_costs(
     follow = mesh_of(config)()
     search = partial(track_faces, pictures, make_detector())
     def both(): return [*map(follow, clip['rgb_224'])], [*hear_phones(clip['audio'])]
-    mesh = beside('landmarks', lambda: [*map(follow, clip['rgb_224'])], 'finding faces', search, len(clip) / FPS, rounds)
-    return [mesh, beside('landmarks and phones', both, 'finding faces', search, len(clip) / FPS, rounds)]
+    def mesh(): return [*map(follow, clip['rgb_224'])]
+    how = 'finding faces', search, len(clip) / FPS, rounds
+    return [beside('landmarks', mesh, *how), beside('landmarks and phones', both, *how)]
 
 # %% ../nbs/bench.ipynb #6bf18359
 def matrix_product():
