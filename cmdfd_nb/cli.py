@@ -58,7 +58,8 @@ def _check_there(path, what):
     if named and not Path(path).is_file(): raise BadWeights(path, 'no such file', f'Give the path of {what}.')
 
 
-def _judge(weights, device, faces=None, video_track=None, audio_track=None, detector=None, files=None, path=''):
+def _judge(weights, device, faces=None, video_track=None, audio_track=None, detector=None, files=None,
+           path='') -> tuple[Any, Any, Any]:
     "Return the weights, the device and the preprocessing that options ask for; weights are loaded once in a process."
     from dataclasses import replace
     from cmdfd_nb.judge.many import ready_to_score
