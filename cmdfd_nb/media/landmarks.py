@@ -130,7 +130,7 @@ class Follower:
         self.last = np.array(found, MESH)
         return self.last
 
-
+# %% ../../nbs/media/155_landmarks.ipynb #75384245
 def landmarks_of(
     images: Iterable,   # of (H, W, 3) uint8 RGB
     boxes: Iterable,    # (4,) of the same face in each of them, pixels
@@ -142,7 +142,8 @@ def landmarks_of(
     return Landmarks(found['points'], found['presence'])
 
 # %% ../../nbs/media/155_landmarks.ipynb #ecd8685e
-STABLE = np.array([10, 151, 9, 8, 168, 6, 197, 195, 5, 4, 33, 133, 362, 263, 127, 356, 162, 389, 21, 251, 54, 284, 103, 332, 234])
+STABLE = np.array([10, 151, 9, 8, 168, 6, 197, 195, 5, 4, 33, 133, 362, 263, 127, 356, 162, 389, 21, 251, 54, 284, 103,
+                   332, 234])
 
 
 def _onto(points, target):
@@ -161,12 +162,12 @@ def _front(face):
     down = down / np.linalg.norm(down)
     return np.stack([across, down, np.cross(across, down)], 1)
 
-
+# %% ../../nbs/media/155_landmarks.ipynb #ae088476
 def aligned(
     points: np.ndarray,   # (T, 468, 3), of frames with a face
 ) -> np.ndarray:          # (T, 468, 3), the distance of the outer corners of the eyes is 1 in the median face
     "Bring the faces of a clip to the pose of their median, and that one to the front; raises `BadArgument`."
-    if not len(points): raise BadArgument('points', 'no frame shows a face', 'Give the frames in which a face was found.')
+    if not len(points): raise BadArgument('points', 'no frame shows a face', 'Give frames with a face.')
     if not np.isfinite(points).all(): raise BadArgument('points', 'some are not numbers', 'Leave these frames out.')
     centred = points - points[:, STABLE].mean(1, keepdims=True)
     median = np.median(centred, 0)

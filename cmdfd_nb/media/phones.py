@@ -51,7 +51,8 @@ def recogniser():   # `pocketsphinx.Decoder`; raises `BadArgument`
     "Make the recogniser of phones."
     try: from pocketsphinx import Decoder, get_model_path
     except ImportError as e:
-        raise BadArgument('phones', 'pocketsphinx is not installed', 'Run pip install "cmdfd_nb[real]", or give phones of your own.') from e
+        remedy = 'Run pip install "cmdfd_nb[real]", or give phones of your own.'
+        raise BadArgument('phones', 'pocketsphinx is not installed', remedy) from e
     model = Path(get_model_path('en-us'))
     return Decoder(hmm=str(model/'en-us'), allphone=str(model/'en-us-phone.lm.bin'), lw=2., beam=1e-20, pbeam=1e-20,
                    samprate=SAMPLE_RATE, loglevel='FATAL')
@@ -98,7 +99,8 @@ _PEAK = .7   # of the sound that the recogniser hears
 def _phones_in(stretch, start):
     "Yield the phones of a stretch that begins at `start` seconds."
     if not np.isfinite(stretch).all():
-        raise BadArgument('sound', 'some samples are not numbers', 'Decode it again, e.g. ffmpeg -i IN -c:a pcm_s16le OUT.wav.')
+        remedy = 'Decode it again, e.g. ffmpeg -i IN -c:a pcm_s16le OUT.wav.'
+        raise BadArgument('sound', 'some samples are not numbers', remedy)
     peak = np.abs(stretch).max()
     if peak == 0:
         yield Phone(SILENCE, start, start + len(stretch) / SAMPLE_RATE)
@@ -106,7 +108,7 @@ def _phones_in(stretch, start):
     for found in _heard((stretch * (_PEAK * 32767 / peak)).astype('<i2')):
         yield Phone(symbol_of(found.word), start + found.start_frame / 100, start + (found.end_frame + 1) / 100)
 
-
+# %% ../../nbs/media/165_phones.ipynb #a509df60
 def hear_phones(
     audio: np.ndarray | Iterable,   # (N,) float32 at 16 kHz, or blocks of it
 ) -> Iterator[Phone]:               # one after the other; raises `BadArgument`
@@ -140,7 +142,7 @@ def phone_rows(
         if phone.symbol != SILENCE: rows[first] += _BEGINS
     return rows
 
-
+# %% ../../nbs/media/165_phones.ipynb #e8710aea
 def phones_of(
     rows: np.ndarray,     # (4 * frames,) uint8 from `phone_rows`
     start_s: float = 0.,  # of the clip, seconds
@@ -148,17 +150,18 @@ def phones_of(
     "Read phones from a row per 10 ms."
     kinds = rows % _BEGINS
     edges = np.flatnonzero((rows >= _BEGINS) | (np.diff(kinds, prepend=_BEGINS) != 0)).tolist()
-    return [Phone(PHONES[kinds[a]], start_s + a / _ROWS, start_s + b / _ROWS) for a, b in zip(edges, [*edges[1:], len(rows)])]
+    spans = zip(edges, [*edges[1:], len(rows)])
+    return [Phone(PHONES[kinds[a]], start_s + a / _ROWS, start_s + b / _ROWS) for a, b in spans]
 
 # %% ../../nbs/media/165_phones.ipynb #7eaeef49
 def _sorted_phones(rows, path):
     "Return phones in order of time; raise `BadManifest` where times make no sense."
     phones = sorted((Phone(symbol_of(label), start, end) for start, end, label in rows), key=lambda p: p.start_s)
     wrong = [p for p in phones if not 0 <= p.start_s < p.end_s < float('inf')]
-    if wrong: raise BadManifest(path, f'a phone from {wrong[0].start_s:g} to {wrong[0].end_s:g} s', 'Correct its times.')
-    return phones
+    if not wrong: return phones
+    raise BadManifest(path, f'a phone from {wrong[0].start_s:g} to {wrong[0].end_s:g} s', 'Correct its times.')
 
-
+# %% ../../nbs/media/165_phones.ipynb #b4a656ea
 def read_ctm(
     path,          # text file with lines: recording channel start length label
 ) -> list:         # of `Phone`; raises `BadManifest`
@@ -176,10 +179,12 @@ def read_ctm(
 # %% ../../nbs/media/165_phones.ipynb #0ff38acf
 _TOKEN = re.compile(r'"(?:[^"]|"")*"|-?\d+(?:\.\d+)?(?:[eE]-?\d+)?(?=\s|$)')
 
+_NAMES = re.compile(r'\[\d*\]|(?:tiers\?|item|intervals: size|class|name|xmin|xmax|text|size) *=')
+
 
 def _tiers(text, path):
     "Return name: rows (start, end, label) for each tier of intervals in a TextGrid."
-    tokens = iter(_TOKEN.findall(re.sub(r'\[\d*\]|(?:tiers\?|item|intervals: size|class|name|xmin|xmax|text|size) *=', ' ', text)))
+    tokens = iter(_TOKEN.findall(_NAMES.sub(' ', text)))
     found, names = {}, ('"IntervalTier"',)
     for token in tokens:
         if token not in names: continue
@@ -188,7 +193,7 @@ def _tiers(text, path):
                                   for _ in range(int(count))]
     return found
 
-
+# %% ../../nbs/media/165_phones.ipynb #6891dda1
 def read_textgrid(
     path,                   # of Praat's text forms, UTF-8 or UTF-16
     tier: str = 'phones',   # name of the tier, if there are several

