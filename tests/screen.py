@@ -114,3 +114,24 @@ def until(page, expression, arg=None):
 def settled(page, wanted, index=0):
     "Wait until a canvas shows the picture of that number."
     until(page, f'([wanted, ...rest]) => ({READ})(rest) === wanted', [wanted, index, BITS])
+
+
+def made_up_fit(path, n, answer='fits', lag_s=.08, why=None, start=0):
+    "A result of n frames for a film whose sound was asked to fit a mouth, its numbers drawn at random; from 2 s on, it fits badly."
+    rng, t = np.random.default_rng(0), np.arange(n) / 25
+    def smooth(low, high): return np.convolve(rng.uniform(low, high, n + 8), np.ones(9) / 9, 'valid')
+    curves = {f'{name}_{which}': smooth(0, 1) for name in ('opening', 'width', 'roundness')
+              for which in ('expected', 'seen')}
+    bad = (t >= 2) & (t < 3)
+    curves |= dict(sync=np.where(bad, .3, smooth(.6, .9)), cont=np.where(bad, .4, smooth(.5, .8)),
+                   loudness=smooth(0, 1), upper_face=smooth(0, 1))
+    phones = [['SIL', start / 25, start / 25 + .2]]
+    phones += [[symbol, start / 25 + .2 + .1 * k, start / 25 + .3 + .1 * k]
+               for k, symbol in enumerate(['M', 'AA', 'P', 'IY'] * (n // 10))]
+    boxes = np.tile(np.float32([10, 20, 90, 120]), (n, 1))
+    track = TrackScore(0, start / 25, (start + n) / 25, n, boxes, 'articulation', .42, None, label=None, answer=answer,
+                       why_no_label=None, threshold=None, calibrated=False, curves=curves, lag_s=lag_s, why=why,
+                       phones=phones)
+    weights = dict(name='articulation', domain='real', sha256='', scale=1., bias=0., threshold=.5, bands=(),
+                   calibrated=False, detector='articulation', divergence='js', blank='keep')
+    return Result(str(path), sha256_of(path), PreprocessConfig(faces='whole').to_dict(), weights, [track], [])

@@ -78,7 +78,7 @@ def test_notebooks_are_clean(copy):
 
 # Who runs a notebook
 
-RUN_TWICE = {'your_own_videos'}    # without labels, a folder goes another way than the lesson's own
+RUN_TWICE = {'your_own_videos', 'your_first_real_video'}   # a folder without labels, a filmed person: another way
 PLAYERS = {'executed', 'lesson', 'notebook', 'run'}    # functions of tests that run a notebook by its name
 
 

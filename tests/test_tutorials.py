@@ -5,7 +5,10 @@ from pathlib import Path
 import papermill, pytest
 
 from cmdfd_nb.core import sample
+from cmdfd_nb.judge.choose import FIT_DETECTOR, missing_for_fit
 from cmdfd_nb.judge.scores import read_scores
+from cmdfd_nb.models.detectors import all_detectors
+from cmdfd_nb.show.style import FIT_COLOURS
 from cmdfd_nb.models.checkpoint import load_weights, read_about
 
 TUTORIALS = Path(__file__).parents[1]/'nbs'/'tutorials'
@@ -56,6 +59,15 @@ def test_a_video_of_ones_own_is_scrubbed(lesson, tmp_path):
     said, pictures = lesson('scrub_a_video', **given)
     assert 'frame 20, 0.80 s' in said and (tmp_path/'report.html').stat().st_size > 100_000
     assert pictures.count('image/jpeg') == 2   # the viewer, and the viewer of both
+
+
+def test_a_first_real_video(lesson, real_clips):
+    said, pictures = lesson('your_first_real_video', video=str(real_clips['vox_a']), other=str(real_clips['vox_b']),
+                            shifts=[0, 10])
+    asked = FIT_DETECTOR in all_detectors() and not missing_for_fit()
+    assert ('Does this sound belong to this mouth?' in said) and 'vox_a.mp4, face 0:' in said and 'sound of vox_b.mp4' in said
+    assert any(answer in said.partition('vox_a.mp4, face 0:')[2][:40] for answer in FIT_COLOURS) == asked
+    assert pictures.count('image/png') == 2 and pictures.count('image/jpeg') == 1
 
 
 def test_a_detector_written_in_a_lesson_is_treated_like_any_other(lesson, tmp_path):

@@ -13,6 +13,9 @@ from cmdfd_nb.models.checkpoint import load_weights, save_weights
 from cmdfd_nb.models.weights import find_weights
 from cmdfd_nb.show.bench import bench
 from cmdfd_nb.show.counterfactual import before_and_after, both_views, sweep_figure
+from cmdfd_nb.judge.choose import FIT_DETECTOR, missing_for_fit, score_chosen
+from cmdfd_nb.models.detectors import all_detectors
+from cmdfd_nb.show.fit import fit_wording
 from cmdfd_nb.show.distributions import distribution_figure
 from cmdfd_nb.show.maps import explore_embedding
 from cmdfd_nb.show.overview import overview
@@ -21,7 +24,7 @@ from cmdfd_nb.show.records import save_record, score_table, track_of
 from cmdfd_nb.show.report import page, write_report
 from cmdfd_nb.show.sparklines import batch_table, orders
 from cmdfd_nb.show.viewer import still, view
-from screen import Opened, bare
+from screen import Opened, bare, made_up_fit
 
 WORD = re.compile(r'\b(real|fake)\b', re.I)   # not in Deepfake, nor in p_fake, which stands for a probability only
 GRAY = '#808890'
@@ -126,6 +129,43 @@ def test_no_word_in_a_browser(browser, result, tmp_path):
         with Opened(browser, path) as shown:
             said = shown.evaluate(spoken)
             assert 'no verdict: demonstration weights, score 0.' in said and not WORD.search(said)
+
+
+# Whether a sound belongs to a mouth is no question about who or what made them
+
+@pytest.fixture(scope='module', params=['fits', 'does not fit', 'cannot tell', 'asked'])
+def fit(request, person):
+    "A made-up result with each of the answers, and that of the detector."
+    if request.param != 'asked': return made_up_fit(person, 150, request.param, why='little speech')
+    if FIT_DETECTOR not in all_detectors(): pytest.skip('a detector of fits')
+    if missing_for_fit(): pytest.skip('landmarks and phones (cmdfd_models landmarks, pip install "cmdfd_nb[real]")')
+    return score_chosen(person)
+
+
+def unsaid(text):
+    "A text without the fixed paragraph that names what was measured."
+    return re.sub(r'\s+', ' ', text).replace(fit_wording(), '')
+
+
+def test_no_word_about_a_person_whose_sound_fits(fit, tmp_path):
+    track, = fit.to_dict()['tracks']
+    assert (track['label'], track['p_fake'], track['detector']) == (None, None, FIT_DETECTOR)
+    for name, found in surfaces(fit, tmp_path).items():
+        if name == 'json': found.remove(fit.weights['domain'])   # of what was measured, once
+        assert found and not [text for text in map(unsaid, found) if WORD.search(text)], name
+        if name in ('table', 'still', 'report', 'overview', 'curves', 'view'):
+            assert any(track['answer'] in text.lower() for text in found), name
+    assert GRAY in batch_table(overview([fit])) or track['answer'] != 'cannot tell'
+
+
+def test_no_word_in_a_browser_about_a_sound_that_fits(browser, fit, tmp_path):
+    spoken = """() => [document.title, document.body.innerText,
+        ...Array.from(document.querySelectorAll('[aria-label], [title]'), node => `${node.ariaLabel} ${node.title}`),
+        document.querySelector('input[type=range]').ariaValueText].join(' ')"""
+    for path in (bare(tmp_path/'viewer.html', [view(fit)]), write_report(tmp_path/'report.html', fit)):
+        with Opened(browser, path) as shown:
+            said = shown.evaluate(spoken)
+            assert fit.tracks[0].answer in said.lower() and not WORD.search(unsaid(said))
 
 
 def test_the_search_finds_words_where_they_are_due(tmp_path):

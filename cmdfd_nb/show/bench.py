@@ -13,6 +13,7 @@ from fastcore.basics import patch
 
 from ..store import visible
 from ..models.weights import find_weights
+from ..judge.choose import choose
 from .maps import live
 from .uncropped import footage_of
 from .perturb import PERTURBATIONS, check_value
@@ -135,15 +136,16 @@ def _ipython_display_(self: Bench): display_either(lambda: BenchPanel(self).box,
 # %% ../../nbs/show/87_bench.ipynb #4d7f1550
 def bench(
     video,           # a video with sound
-    weights=None,    # `Weights`, a weights file or 'seeded'
+    weights=None,    # `Weights`, a weights file or 'seeded'; by default what suits the file, see `judge.choose`
     name='shift',    # what is changed at first, see `PERTURBATIONS`
     value=None,      # and how far; None: not at all, of 'shift' 5 frames
     face: int = 0,   # number of the face track
     span=None,       # (from, to) in seconds; the whole of the face by default, if that is short enough
     device='cpu',    # where to compute
+    detector=None,   # name in the registry; by default what suits the file
 ) -> Bench:          # displays itself; raises `BadArgument`, and the errors of `footage_of`
     "Open the counterfactual bench for one face of a video."
     value = check_value(name, 5 if name == 'shift' and value is None else value)
-    weights = find_weights(weights)
+    weights = find_weights(choose(video, weights, detector)[0])
     footage = footage_of(video, weights.preprocess, face, span)
     return Bench(footage, weights, name, value, _sounds_beside(video), device)

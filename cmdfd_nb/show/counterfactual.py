@@ -18,6 +18,7 @@ from ..core import FPS
 from ..models.checkpoint import Weights
 from ..judge.score import TrackScore, about_weights, warnings_for
 from .style import described, limits, literal, looks, tidy
+from .fit import telling
 from .maps import live, on_any_ground
 from .footage import encoded, fitted_size, packed, samples
 from .viewer import about_view, face_view
@@ -107,9 +108,10 @@ def plot_change(
 ):                       # matplotlib figure
     "Plot each curve before and after a change."
     import matplotlib.pyplot as plt
-    n = len(before.curves)
+    names = telling(before.curves)
+    n = len(names)
     fig, axes = plt.subplots(n, sharex=True, squeeze=False, figsize=(9, 1.5 * n + .6), layout='constrained')
-    for ax, (name, look) in zip(axes[:, 0], looks(before.curves).items()): _draw_change(ax, before, after, name, look)
+    for ax, (name, look) in zip(axes[:, 0], looks(names).items()): _draw_change(ax, before, after, name, look)
     axes[0, 0].legend(['before', 'after'], frameon=False, ncols=2, loc='lower right', fontsize=8)
     tidy(axes[0, 0], title=literal(title))
     tidy(axes[-1, 0], xlabel='time in the video (s)')
@@ -131,7 +133,7 @@ def before_and_after(
 ):                       # data frame: rows before, after, change; columns: the label of each curve, frames
     "Compare two scores in numbers."
     import pandas as pd
-    table = pd.DataFrame([numbers(before), numbers(after)], ['before', 'after'])
+    table = pd.DataFrame([numbers(before), numbers(after)], ['before', 'after']).dropna(axis=1, how='all')
     table.loc['change'] = table.loc['after'] - table.loc['before']
     table['frames'] = table.pop('frames').astype(int)   # to the end
     calibrated = before.calibrated and after.calibrated
@@ -140,7 +142,7 @@ def before_and_after(
 # %% ../../nbs/show/868_counterfactual.ipynb #53c3f32e
 def _panels(found):
     "Arrange p_fake and the curves of a sweep: names by the range of their axis."
-    panels = {limits(['p_fake']): ['p_fake']}
+    panels = {limits(['p_fake']): ['p_fake']} if found.rows.p_fake.notna().any() else {}
     for name in found.curves: panels.setdefault(limits([name]), []).append(name)
     return panels
 

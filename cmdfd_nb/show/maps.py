@@ -89,7 +89,8 @@ def on_any_ground(
 # %% ../../nbs/show/82_maps.ipynb #39f63e18
 def _says(name, row, number):
     "Return the text of a point in HTML."
-    return f'{html.escape(str(row.path))}<br>{html.escape(name)}, {number} {row.p_fake:.3f}'
+    number, value = (number, row.p_fake) if row.p_fake == row.p_fake else ('fit', row.fit)   # NaN differs from itself
+    return f'{html.escape(str(row.path))}<br>{html.escape(name)}, {number} {value:.3f}'
 
 
 def _add_category(fig, points, table, rows, name, colour, symbol):

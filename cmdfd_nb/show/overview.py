@@ -154,13 +154,13 @@ def _named_by_folder(name):
 
 def overview(
     source,             # a folder of videos, `Scores` or a file of them, or a list of `Result`
-    weights=None,       # `Weights`, a weights file or 'seeded'; not for results
+    weights=None,       # `Weights`, a weights file or 'seeded'; not for results; for a folder by default what suits each file
     kind: str = None,   # name of a layout, for a folder; see `data.layouts.files.LAYOUTS`
     root=None,          # folder below which the videos are, for scores
     device='cpu',       # where to compute
 ) -> Overview:          # displays itself; raises `BadArgument`, `BadManifest`, `BadWeights`
     "Look at many clips at once."
     if isinstance(source, (list, dict)): return from_results(source, _named_by_folder)
-    weights = find_weights(weights)
     is_folder = isinstance(source, (str, Path)) and not str(source).endswith('.parquet')
-    return from_folder(source, weights, kind, device) if is_folder else from_scores(source, weights, root, device)
+    if is_folder: return from_folder(source, weights and find_weights(weights), kind, device)
+    return from_scores(source, find_weights(weights), root, device)

@@ -27,6 +27,7 @@ from ..models.checkpoint import Weights
 from ..data.origin import is_procedural
 from ..judge.score import TrackScore
 from .uncropped import Footage, score_footage
+from .fit import is_fit, telling
 
 # %% ../../nbs/show/86_perturb.ipynb #a9a2ce17
 def shift_sound(
@@ -215,6 +216,9 @@ def numbers(
     score: TrackScore,   # of a clip
 ) -> dict:  # frames, p_fake of the clip, the mean of each curve, gap
     "Reduce a score to numbers."
+    if is_fit(score):
+        means = {name: float(np.mean(score.curves[name])) for name in telling(score.curves)}
+        return dict(frames=score.frames, p_fake=np.nan, fit=score.score) | means
     means = {name: float(np.mean(values)) for name, values in with_gap(score.curves).items() if name != 'p_fake'}
     return dict(frames=score.frames, p_fake=score.p_fake) | means
 

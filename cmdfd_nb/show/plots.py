@@ -15,6 +15,7 @@ from ..models.detectors import curve
 from ..learn.calibration import ece, reliability
 from ..judge.score import TrackScore
 from .style import COLOURS, bands, described, limits, literal, looks, tidy, verdict_colour
+from .fit import fit_text
 
 # %% ../../nbs/show/81_plots.ipynb #e82c7ded
 def _draw_band(ax, band, track, t):
@@ -26,9 +27,11 @@ def _draw_band(ax, band, track, t):
         ax.plot(t, track.curves[name], color=look.colour, ls=look.style, lw=look.width, label=label)
     if band.between:
         one, other = (track.curves[name] for name in band.names)
-        ax.fill_between(t, one, other, color=COLOURS['gap'], alpha=.2, lw=0, label=curve('gap').label)
+        gap = curve('gap').label if 'cont' in band.names else None
+        ax.fill_between(t, one, other, color=COLOURS['gap'], alpha=.2, lw=0, label=gap)
     if 'p_fake' in band.names: ax.axhline(track.p_fake, color='black', lw=.8, ls=':', label=f'clip: {track.p_fake:.3f}')
-    ax.legend(framealpha=.8, edgecolor='none', ncols=3, loc='lower right', fontsize=8)
+    if 'seen' not in band.names[0]: ax.legend(framealpha=.8, edgecolor='none', ncols=3, loc='lower right', fontsize=8)
+    elif band.title == 'opening': ax.legend(['seen', 'expected'], frameon=False, ncols=2, loc='upper right', fontsize=8)
     tidy(ax, ylim=limits(band.names), ylabel=band.title)
 
 # %% ../../nbs/show/81_plots.ipynb #6567ff64
@@ -46,7 +49,7 @@ def plot_curves(
     fig, axes = plt.subplots(len(panels), sharex=True, squeeze=False, **size)
     for ax, band in zip(axes[:, 0], panels): _draw_band(ax, band, track, t)
     axes[0, 0].set_title(literal(title), loc='left')
-    axes[0, 0].set_title(track.verdict, loc='right', color=verdict_colour(track.label))
+    axes[0, 0].set_title(literal(fit_text(track)), loc='right', color=verdict_colour(track.label, track.answer))
     axes[-1, 0].set(xlabel='time (s)', xlim=(t[0], t[-1]))
     if note: fig.supxlabel(literal(note), fontsize=8, color='#777777')
     return fig

@@ -26,6 +26,7 @@ from ..store import atomic_path, content_key, sha256_of
 from ..command import TABLES, json_text, out_file, out_folder
 from ..judge.score import TrackScore, about_weights
 from .style import described
+from .fit import fit_text, is_fit, shown_number
 
 # %% ../../nbs/show/815_records.ipynb #eecbd7ca
 _STEM_BYTES = 120   # of the name of a video that are kept in the names of its results
@@ -86,7 +87,8 @@ def _lines(record, name, width):
     "Yield a line per face of a record, and its error; the name takes a column of this width."
     for t in record.get('tracks', []):
         span = f'{t["start_s"]:7.2f}s{t["end_s"]:7.2f}s{t["frames"]:8}'
-        yield f'{name:{width}}{t["track"]:5}{span}{t["p_fake"]:8.3f}  {track_of(t).verdict}'
+        track = track_of(t)
+        yield f'{name:{width}}{t["track"]:5}{span}{shown_number(track)[1]:8.3f}  {fit_text(track)}'
     if error := record.get('error'):
         yield f'{name:{width}}  {error["type"]}: {printable(without_name(record["file"], error["message"]))}'
 
@@ -94,8 +96,9 @@ def score_table(
     records: list,  # as `score_or_error` gives them
 ) -> str:           # a heading, a line per face or failure, then notes
     "Return the scores of many videos as a table for the terminal."
-    found = [t['calibrated'] for r in records for t in r.get('tracks', [])]
-    number = described('p_fake', all(found) and bool(found)).label
+    found = [track_of(t) for r in records for t in r.get('tracks', [])]
+    number = described('p_fake', all(t.calibrated for t in found) and bool(found)).label
+    if found and all(map(is_fit, found)): number = 'fit'
     names = _shown_names([r['file'] for r in records])
     width = max([32, *(len(name) + 1 for name in names)])
     lines = [f'{"file":{width}}{"face":>5}{"from":>8}{"to":>8}{"frames":>8}{number:>8}  verdict']
@@ -188,7 +191,7 @@ def score_places(
 
 # %% ../../nbs/show/815_records.ipynb #4a09ba7b
 _FACE_COLUMNS = ('track', 'start_s', 'end_s', 'frames', 'detector', 'score', 'p_fake', 'label', 'answer',
-                 'why_no_label', 'threshold', 'calibrated')   # fields of a face that are single values
+                 'why_no_label', 'threshold', 'calibrated', 'lag_s', 'why')   # fields of a face that are single values
 
 
 def _storable(text):
@@ -206,7 +209,7 @@ def _table_rows(record):
         means = {f'mean_{name}': float(np.mean(values)) for name, values in face['curves'].items() if name != 'p_fake'}
         about = {f'weights_{name}': record['weights'][name] for name in ('name', 'sha256')}
         about['sha256'] = record['sha256']
-        yield file | {name: face[name] for name in _FACE_COLUMNS} | means | about
+        yield file | {name: face.get(name) for name in _FACE_COLUMNS} | means | about
 
 # %% ../../nbs/show/815_records.ipynb #7f1f4aa6
 def write_score_table(

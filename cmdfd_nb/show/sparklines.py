@@ -13,6 +13,7 @@ import numpy as np
 from ..core import one_of
 from ..judge.scores import Scores
 from .style import all_calibrated, described, limits, looks, verdict_colour
+from .fit import fit_text
 from .survey import Overview, clip_name
 from .distributions import measures
 
@@ -59,6 +60,7 @@ def orders(
     "List the orders in which clips can be read."
     found = {}
     for name in ('p_fake', *scores.curves):
+        if scores.rows[name].isna().all(): continue
         label = described(name, all_calibrated(scores.rows)).label
         found[f'{label}, highest first'] = name, False
         found[f'{label}, lowest first'] = name, True
@@ -96,8 +98,8 @@ def _curve_cell(track, row, name, look):
 def _verdict_cell(track):
     "Write what the detector says, behind a mark in the colour of it; gray without a label."
     if track is None: return _cell('')
-    colour = verdict_colour(track.label)
-    return _cell(f'<span aria-hidden="true" style="color: {colour}">●</span> {track.verdict}')
+    colour = verdict_colour(track.label, track.answer)
+    return _cell(f'<span aria-hidden="true" style="color: {colour}">●</span> {html.escape(fit_text(track))}')
 
 # %% ../../nbs/show/879_sparklines.ipynb #1a877000
 def _row(seen, k, chosen):

@@ -21,6 +21,7 @@ from ..data.clips import problem
 from ..data.layouts.files import files_under
 from ..data.index import index
 from ..judge.score import WORDS, Result, TrackScore, score_video
+from ..judge.choose import score_chosen
 from ..judge.scores import Scores, read_scores
 from .style import limits
 from .maps import embedding_map
@@ -128,7 +129,7 @@ def map_features(
     "Return what a map of clips is drawn from."
     rows = scores.rows
     if 'embedding' in rows and rows.embedding.notna().all(): return np.stack(list(rows.embedding))
-    names = ['p_fake', *scores.curves]
+    names = [name for name in ('p_fake', *scores.curves) if rows[name].notna().any()]
     spans = [high - low for low, high in (limits([name]) for name in names)]
     values = rows[names].astype(float)
     return (values.fillna(values.mean()).fillna(0) / spans).to_numpy()
@@ -165,7 +166,7 @@ def kinds_in(
 # %% ../../nbs/show/877_survey.ipynb #3e9c316d
 def from_folder(
     folder,                 # of videos
-    weights: Weights,       # with a detector
+    weights: Weights | None = None,   # with a detector; None: what suits each file, see `judge.choose`
     kind: str = None,       # name of a layout
     device='cpu',           # where to compute
 ) -> Overview:              # raises `BadArgument`, `BadManifest`
@@ -175,7 +176,7 @@ def from_folder(
     results = {}
     problems = []
     for path in tqdm(known, 'scores', unit='video', file=sys.stderr):
-        try: results[path] = score_video(Path(folder)/path, weights, device)
+        try: results[path] = score_chosen(Path(folder)/path, weights, device=device)
         except CmdfdError as e: problems.append(problem(path, e))
     return from_results(results, known.get, problems)
 

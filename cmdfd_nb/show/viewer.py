@@ -24,9 +24,11 @@ from ..store import sha256_of
 from ..media.read import probe
 from ..models.teachers import SYMBOLS
 from ..models.agreement import with_gap
-from ..models.weights import find_weights
-from ..judge.score import Result, TrackScore, score_video
+from ..judge.score import Result, TrackScore
+from ..judge.choose import score_chosen
 from .style import COLOURS, bands, described, limits, literal, looks, tidy, verdict_colour
+from .fit import FIT_SAYS, fit_text, is_fit, shown_number, worst_moments
+from .mouths import MOUTHS, draw_mouth, mouth_numbers
 from .footage import footage
 
 # %% ../../nbs/show/84_viewer.ipynb #4373801d
@@ -57,14 +59,25 @@ def _marks(curves, threshold, start):
     return [[start + a, start + b] for a, b in flagged(curves['p_fake'], threshold)]
 
 
+def _fit_part(track, part, start):
+    "Return what a slice of a face has beside its curves if it was asked whether its sound fits: moments and phones."
+    begin = start - part.start
+    moments = [[max(start, begin + a), min(begin + part.stop, begin + b)] for a, b in worst_moments(track)]
+    phones = [[symbol, round(a, 3), round(b, 3)] for symbol, a, b in track.phones or []
+              if symbol != 'SIL' and b > start / FPS and a < (begin + part.stop) / FPS]
+    return dict(answer=track.answer, phones=phones, flagged=[[a, b] for a, b in moments if b > a])
+
+
 def _face_part(track, part, start, scale):
     "Return what a view tells about a slice of a face that begins at frame `start` of the video."
-    curves = {name: _rounded(values[part]) for name, values in with_gap(track.curves).items()}
+    all_curves = track.curves if is_fit(track) else with_gap(track.curves)
+    curves = {name: _rounded(values[part]) for name, values in all_curves.items()}
     heard, seen = (None if p is None else _octets(p[part]) for p in (track.heard, track.seen))
-    about = dict(p_fake=round(track.p_fake, 4), number=track.number, verdict=track.verdict, label=track.label)
+    number, value = shown_number(track)
+    about = dict(p_fake=round(value, 4), number=number, verdict=fit_text(track), label=track.label)
+    fit = _fit_part(track, part, start) if is_fit(track) else dict(flagged=_marks(curves, track.threshold, start))
     return dict(about, face=track.track, start=start, curves=curves, threshold=track.threshold,
-                boxes=_rounded(np.asarray(track.boxes[part], float) * scale, 1), heard=heard, seen=seen,
-                flagged=_marks(curves, track.threshold, start))
+                boxes=_rounded(np.asarray(track.boxes[part], float) * scale, 1), heard=heard, seen=seen, **fit)
 
 # %% ../../nbs/show/84_viewer.ipynb #1897a0c7
 def face_view(
@@ -86,6 +99,11 @@ def _for_browser(name, look, calibrated):
     return asdict(described(name, calibrated)) | dict(ink=look.ink, dash=list(look.dash))
 
 
+def _for_fit(curves):
+    "Explain curves of a sound that was asked to fit: the names of two of them mean something else there."
+    return {name: about | dict(says=FIT_SAYS.get(name, about['says'])) for name, about in curves.items()}
+
+
 def plot_of(
     faces: list,   # from `face_view`
 ) -> dict:         # curves, bands: fields of a view
@@ -93,6 +111,7 @@ def plot_of(
     names = list(dict.fromkeys(name for face in faces for name in face['curves']))
     calibrated = all(face['number'] == 'p_fake' for face in faces)
     curves = {name: _for_browser(name, look, calibrated) for name, look in looks(names).items()}
+    if any('answer' in face for face in faces): curves = _for_fit(curves)
     return dict(curves=curves, bands=[asdict(band) for band in bands(names, calibrated)])
 
 # %% ../../nbs/show/84_viewer.ipynb #95cb8547
@@ -181,17 +200,22 @@ def _still_picture(ax, view, face, k):
     ax.plot([x0, x1, x1, x0, x0], [y0, y0, y1, y1, y0], color='white', lw=1.2)
     ax.set(xticks=[], yticks=[])
     said = f'{face["verdict"]}\n{face["number"]} {face["p_fake"]:.2f}'
-    ax.set_title(said, fontsize=9, color=verdict_colour(face['label']))
+    ax.set_title(said, fontsize=9, color=verdict_colour(face['label'], face.get('answer')))
+    for place, name in enumerate(MOUTHS if 'answer' in face else ()):
+        below = ax.inset_axes((.05 + .5 * place, -.34, .4, .3))
+        draw_mouth(below, mouth_numbers(face['curves'], name, k), name)
 
 # %% ../../nbs/show/84_viewer.ipynb #74132cea
 def _still_curves(ax, view, face, k):
     "Draw the curves of a face with the playhead at frame k."
     seconds = (face['start'] + np.arange(len(face['boxes']))) / FPS
     names = [name for name in face['curves'] if name != 'gap']
+    if 'answer' in face: names = [name for name in ('sync', 'cont') if name in names]   # the mouths show the others
     labels = [described(name, face['number'] == 'p_fake').label for name in names]
     for (name, look), label in zip(looks(names).items(), labels):
         ax.plot(seconds, face['curves'][name], color=look.colour, ls=look.style, lw=look.width, label=label)
-    for first, last in face['flagged']: ax.axvspan(first / FPS, last / FPS, color=COLOURS['p_fake'], alpha=.13, lw=0)
+    flag = COLOURS['gap' if 'answer' in face else 'p_fake']
+    for first, last in face['flagged']: ax.axvspan(first / FPS, last / FPS, color=flag, alpha=.13, lw=0)
     ax.axvline(seconds[k], color='black', lw=.8)
     ax.set_title(f'{literal(view["name"])} at {seconds[k]:.2f} s', fontsize=10)
     ax.legend(frameon=False, ncols=3, loc='lower right', fontsize=8)
@@ -270,19 +294,21 @@ def scrubber():  # the class `Scrubber`
 # %% ../../nbs/show/84_viewer.ipynb #2c1c1d45
 def scored(
     source,        # a `Result`, or the path of a video to score
-    weights=None,  # for a path: as `find_weights` takes them
+    weights=None,  # for a path: as `find_weights` takes them; None: by the kind of file, see `judge.choose`
+    detector=None,   # for a path: name in the registry; None: that of the weights, or by the kind of file
 ) -> Result:       # the one given, or a new one
     "Return the result of a source; score a path first."
-    return source if isinstance(source, Result) else score_video(source, find_weights(weights))
+    return source if isinstance(source, Result) else score_chosen(source, weights, detector)
 
 # %% ../../nbs/show/84_viewer.ipynb #b4ad2a75
 def scrub(
     source,        # a `Result`, or the path of a video with sound
     weights=None,  # `Weights`, a weights file or 'seeded'; for a path
     span=None,     # (from, to) in seconds; two minutes by default
+    detector=None,   # name in the registry, for a path; by default what suits the file
 ):                 # a `Scrubber`: a widget with the traits `views` and `frame`
     "Show a video to drag through, above the curves of the detector."
-    shown = view(scored(source, weights), span)
+    shown = view(scored(source, weights, detector), span)
     return scrubber()(views=[shown], frame=shown['first'])
 
 # %% ../../nbs/show/84_viewer.ipynb #bbc971eb

@@ -8,7 +8,7 @@ const CACHE = 64;          // decoded pictures kept per clip, about 50 MB
 const AHEAD = 8;           // pictures decoded in advance in the direction of travel
 const SETTLED = 150;       // milliseconds without a move after which the kernel hears of the frame
 const STEPS = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, PageDown: -25, PageUp: 25, Home: -Infinity, End: Infinity };
-const INKS = ['ink', 'muted', 'line', 'sync', 'cont', 'gap', 'p_fake', 'c0', 'c1', 'c2', 'c3', 'a', 'b'];  // custom properties of viewer.css
+const INKS = ['paper', 'ink', 'muted', 'line', 'sync', 'cont', 'gap', 'p_fake', 'c0', 'c1', 'c2', 'c3', 'a', 'b', 'lips', 'inside'];  // custom properties of viewer.css
 const LEFT = 92, RIGHT = 12, AXIS = 22, GAP = 18;  // pixels around and between the bands of the plot
 const FONT = '12px system-ui, sans-serif';
 
@@ -171,6 +171,18 @@ class Clip {
     }
   }
 
+  /** Opening, width and roundness of a mouth, 'expected' from the sound or 'seen'; undefined where they are not known. */
+  mouth(which, position) {
+    const numbers = ['opening', 'width', 'roundness'].map(name => this.value(`${name}_${which}`, position));
+    return numbers.includes(undefined) ? undefined : numbers;
+  }
+
+  /** The phone that is heard at a position, undefined in silence. */
+  phone(position) {
+    const { fps, first } = this.view, second = (first + position + .5) / fps;
+    return this.track.phones?.find(([, from, to]) => from <= second && second < to);
+  }
+
   describe() {
     const { track, view } = this;
     this.score.textContent = `${track.verdict}, ${track.number} ${digits(track.p_fake)}`;
@@ -187,15 +199,20 @@ function curvesOf(clips) { return Object.assign({}, ...clips.map(clip => clip.vi
 function bandsOf(clips) {
   const curves = curvesOf(clips), [clip] = clips;
   const line = (clip, name, ink = curves[name].ink, dash = curves[name].dash) => ({ clip, name, ink, dash });
-  const waves = clips.map(clip => ({ title: `sound ${clip.letter}`.trim(), height: 34, curves: [], wave: clip }));
+  const waves = clips.flatMap(clip => [{ title: `sound ${clip.letter}`.trim(), height: 34, curves: [], wave: clip },
+    ...clip.view.tracks.some(track => track.phones?.length) ? [{ title: `phones ${clip.letter}`.trim(), height: 26, curves: [], spoken: clip }] : []]);
   if (clips.length === 1) {
     const band = ({ names, ...look }) => ({ ...look, ...range(curves, names), curves: names.map(name => line(clip, name)),
-      flags: names.includes('p_fake') && clips, threshold: names.includes('p_fake') ? clip.view.threshold : undefined });
+      flags: flagsOn(names) && clips, threshold: names.includes('p_fake') ? clip.view.threshold : undefined });
     return [...clip.view.bands.map(band), ...waves];
   }
-  const band = name => ({ title: curves[name].label, height: 62, ...range(curves, [name]), flags: name === 'p_fake' && clips,
+  const band = name => ({ title: curves[name].label, height: 62, ...range(curves, [name]), flags: flagsOn([name]) && clips,
     curves: [line(clips[0], name, 'a', []), line(clips[1], name, 'b', [6, 4])] });
-  return [...Object.keys(curves).map(band), ...waves];
+  const fit = clips.every(clip => clip.track.phones), shown = name => !fit || ['sync', 'cont', 'opening_seen', 'opening_expected'].includes(name);
+  return [...Object.keys(curves).filter(shown).map(band), ...waves];
+
+  /** Stretches are flagged by p_fake, or by Sync where a sound was asked to fit. */
+  function flagsOn(names) { return names.includes(clip.track.phones ? 'sync' : 'p_fake'); }
 }
 
 /** The limits of an axis on which some curves are drawn together. */
@@ -238,14 +255,16 @@ class Plot {
 
   /** Flagged stretches in words: who listens does not see the shading. */
   flags() {
+    const says = track => track.phones ? 'sound and mouth fit worst' : `${track.number} stays above the threshold`;
     return this.clips.flatMap(({ letter, track, view }) => track.flagged.map(([from, to]) =>
-      `${letter ? `${letter}: ` : ''}${track.number} stays above the threshold from ${digits(from / view.fps)} to ${digits(to / view.fps)} s`));
+      `${letter ? `${letter}: ` : ''}${says(track)} from ${digits(from / view.fps)} to ${digits(to / view.fps)} s`));
   }
 
   drawBand(pen, band) {
     const { ink } = this;
     this.frame(pen, band);
     if (band.wave) return this.drawWave(pen, band);
+    if (band.spoken) return this.drawPhones(pen, band);
     if (band.flags) band.flags.forEach((clip, row) => { this.drawFlags(pen, band, clip, row); });
     if (band.between) this.fill(pen, band, ...band.curves);
     if (band.area) this.fill(pen, band, band.curves[0]);
@@ -259,10 +278,11 @@ class Plot {
   }
 
   /** The name of a band, what its axis counts, and its limits. */
-  frame(pen, { title, top, height, wave, y, low, high }) {
+  frame(pen, { title, top, height, wave, spoken, y, low, high }) {
     const { ink } = this;
     Object.assign(pen, { fillStyle: ink.ink, textBaseline: 'middle', textAlign: 'left' });
     pen.fillText(title, 0, top + height / 2);
+    if (spoken) return;
     this.rule(pen, wave ? top + height / 2 : y(low), ink.line);
     if (wave) return;
     this.rule(pen, y(high), ink.line);
@@ -299,7 +319,8 @@ class Plot {
   drawFlags(pen, { top, height }, { view, track }, row) {
     for (const [from, to] of track.flagged) {
       const [x0, x1] = [from, to].map(frame => this.x(Math.min(frame - view.first, this.frames - 1)));
-      Object.assign(pen, { fillStyle: this.clips.length === 1 ? this.ink.p_fake : this.ink['ab'[row]], globalAlpha: .13 });
+      const own = track.phones ? this.ink.muted : this.ink.p_fake;
+      Object.assign(pen, { fillStyle: this.clips.length === 1 ? own : this.ink['ab'[row]], globalAlpha: track.phones ? .22 : .13 });
       pen.fillRect(x0, top, x1 - x0, height);
       pen.globalAlpha = 1;
       pen.fillRect(x0, top - 5 + 4 * row, x1 - x0, 3);
@@ -317,6 +338,36 @@ class Plot {
       const low = Math.min(0, ...part), high = Math.max(0, ...part);
       pen.fillRect(LEFT + column, middle - high / peak * height / 2, 1, Math.max(1, (high - low) / peak * height / 2));
     }
+  }
+
+  /** Phones at their times, in two rows so that neighbours have room; those that have none are strokes. */
+  drawPhones(pen, { spoken, top, height }) {
+    const { first, fps } = spoken.view, ends = [0, 0], row = height / 2;
+    Object.assign(pen, { font: '10px system-ui, sans-serif', textAlign: 'left', textBaseline: 'middle' });
+    spoken.track.phones?.forEach(([symbol, from, to], k) => {
+      const [x0, x1] = [from, to].map(second => this.x(clamp(second * fps - first, 0, this.frames - 1)));
+      const width = pen.measureText(symbol).width, x = (x0 + x1 - width) / 2, y = top + row * (k % 2);
+      Object.assign(pen, { fillStyle: this.ink.line });
+      pen.fillRect(x0, y, 1, row - 1);
+      if (x < ends[k % 2] + 2 || x < LEFT) return;
+      pen.fillStyle = this.ink.muted;
+      pen.fillText(symbol, x, y + row / 2);
+      ends[k % 2] = x + width;
+    });
+    pen.font = FONT;
+  }
+
+  /** The phone at the playhead is always written, whatever room there is. */
+  drawPhone(pen, x, { spoken, top, height }, position) {
+    const phone = spoken.phone(position);
+    if (!phone) return;
+    Object.assign(pen, { font: '600 12px system-ui, sans-serif', textBaseline: 'middle', textAlign: 'center' });
+    const width = pen.measureText(phone[0]).width + 8, at = clamp(x, LEFT + width / 2, this.width - width / 2);
+    pen.fillStyle = this.ink.ink;
+    pen.fillRect(at - width / 2, top + height / 2 - 9, width, 18);
+    pen.fillStyle = this.ink.paper;
+    pen.fillText(phone[0], at, top + height / 2 + 1);
+    pen.font = FONT;
   }
 
   drawAxis(pen) {
@@ -337,6 +388,7 @@ class Plot {
     Object.assign(pen, { strokeStyle: this.ink.ink, lineWidth: 1 });
     trace(pen, [[x, 0], [x, this.bottom]]);
     pen.stroke();
+    for (const band of this.bands) if (band.spoken) this.drawPhone(pen, x, band, position);
     for (const band of this.bands) for (const { clip, name, ink } of band.curves) {
       const value = clip.value(name, position);
       if (value !== undefined) this.dot(pen, x, band.y(value), this.ink[ink]);
@@ -394,6 +446,74 @@ class Characters {
   }
 }
 
+// ----------------------------------------------------------------------------------------------------- mouths
+
+/** The closed lines of a mouth in a square from -1 to 1, y down. The notebook nbs/show/805_mouths.ipynb has the same function. */
+function mouthShape(numbers, points = 41) {
+  const [opening, width, roundness] = numbers.map(x => clamp(x, 0, 1)), steps = Array.from({ length: points }, (_, k) => k);
+  const half = .6 + .3 * width - .28 * roundness;
+  const at = k => {
+    const t = -Math.cos(Math.PI * k / (points - 1)), arch = Math.max(0, 1 - t * t);
+    const gap = (.03 + .75 * opening) * arch ** (.85 - .35 * roundness), bow = 1 - .3 * (1 - .6 * roundness) * Math.exp(-((t / .17) ** 2));
+    return { t, inner: [-.3 * gap, .7 * gap],
+      outer: [-.3 * gap - (.15 + .05 * roundness) * arch ** .7 * bow, .7 * gap + (.2 + .06 * roundness) * arch ** .6] };
+  };
+  const edge = steps.map(at), below = edge.slice(1, -1).reverse();
+  const ring = (name, half) => [...edge.map(p => [half * p.t, p[name][0]]), ...below.map(p => [half * p.t, p[name][1]])];
+  return { outer: ring('outer', half), inner: ring('inner', .88 * half) };
+}
+
+/** Two mouths beside the picture, what the sound asks for and what is seen, and the moments that fit worst. */
+class Mouths {
+  constructor(jump) {
+    this.jump = jump;
+    this.canvas = element('canvas', { role: 'img' });
+    this.title = element('span');
+    this.result = element('span', { className: 'score' });
+    this.moments = element('p', { className: 'moments' });
+    this.node = element('figure', { className: 'characters mouths' },
+      element('figcaption', {}, this.title, this.result),
+      element('div', { className: 'bars' }, this.canvas), this.moments);
+  }
+
+  /** Buttons that lead to the moments of a clip, the worst first. */
+  list(clip) {
+    const { flagged } = clip.track, { fps, first } = clip.view;
+    const button = ([from, to]) => element('button', { type: 'button', title: 'Go there', ariaLabel: `Go to ${digits(from / fps)} s, where sound and mouth fit badly`,
+      onclick: () => this.jump(Math.floor((from + to) / 2) - first) }, `${digits(from / fps, 1)} to ${digits(to / fps, 1)} s`);
+    this.moments.replaceChildren(...flagged.length ? ['Fits worst: ', ...flagged.map(button)] : []);
+    this.moments.hidden = !flagged.length;
+  }
+
+  draw(clip, position, ink) {
+    const pen = fresh(this.canvas), phone = clip.phone(position), middle = pen.boxWidth / 4;
+    this.title.textContent = `Mouth expected and seen${clip.letter && ` in ${clip.letter}`}`;
+    this.result.textContent = phone ? `heard ${phone[0]}` : 'silence';
+    const said = ['expected', 'seen'].map((which, k) => {
+      const numbers = clip.mouth(which, position);
+      Object.assign(pen, { fillStyle: ink.muted, textAlign: 'center', textBaseline: 'bottom' });
+      pen.fillText(numbers ? which : `${which}: not known`, middle * (1 + 2 * k), pen.boxHeight - 1);
+      if (numbers) this.mouth(pen, mouthShape(numbers), middle * (1 + 2 * k), k ? [] : [5, 3], ink);
+      return `${which} ${numbers ? `opening ${digits(numbers[0])}, width ${digits(numbers[1])}, roundness ${digits(numbers[2])}` : 'not known'}`;
+    });
+    this.canvas.ariaLabel = `Mouth ${said.join('; ')}; ${this.result.textContent}`;
+  }
+
+  mouth(pen, shape, x, dash, ink) {
+    const size = Math.min(pen.boxWidth / 4 - 8, (pen.boxHeight - 20) / 1.75);
+    const line = points => { trace(pen, points.map(([u, v]) => [x + u * size, 4 + (v + .5) * size])); pen.closePath(); };
+    line(shape.outer);
+    Object.assign(pen, { fillStyle: ink.lips, strokeStyle: ink.ink, lineWidth: 1.6 });
+    pen.setLineDash(dash);
+    pen.fill();
+    pen.stroke();
+    line(shape.inner);
+    pen.fillStyle = ink.inside;
+    pen.fill();
+    pen.setLineDash([]);
+  }
+}
+
 /** The three likeliest characters in words, for those who do not see the bars. */
 function likeliest(p, { symbols }) {
   const order = p.map((_, k) => k).sort((a, b) => p[b] - p[a]).slice(0, 3);
@@ -414,7 +534,8 @@ function sample(ink, dashed, area) {
 class Viewer {
   constructor(host, views, settled) {
     this.clips = views.map((view, k) => new Clip(view, views.length > 1 ? 'AB'[k] : ''));
-    Object.assign(this, { settled, leading: this.clips[0], plot: new Plot(this.clips), characters: new Characters(), curves: curvesOf(this.clips) });
+    Object.assign(this, { settled, leading: this.clips[0], plot: new Plot(this.clips), characters: new Characters(), curves: curvesOf(this.clips),
+      mouths: new Mouths(position => { this.pause(); this.seek(position); this.range.focus({ preventScroll: true }); }) });
     this.build();
     host.append(this.root);
     this.watch();
@@ -430,8 +551,9 @@ class Viewer {
     this.button = element('button', { type: 'button', className: 'play', ariaLabel: 'Play' }, '▶');
     this.probe = element('i', { hidden: true });
     this.characters.node.hidden = !this.clips.some(clip => clip.track.heard);
+    this.mouths.node.hidden = !this.clips.some(clip => clip.track.phones);
     this.root = element('section', { className: this.clips.length > 1 ? 'cmdfd pair' : 'cmdfd', role: 'group', ariaLabel: `Viewer of ${names}` },
-      element('div', { className: 'top' }, ...this.clips.map(clip => this.figure(clip)), this.characters.node),
+      element('div', { className: 'top' }, ...this.clips.map(clip => this.figure(clip)), this.characters.node, this.mouths.node),
       this.values(), this.plot.node,
       element('div', { className: 'controls' }, this.button, this.range),
       ...this.notes().map(note => element('p', { className: 'note' }, note)), this.probe);
@@ -557,11 +679,13 @@ class Viewer {
     range.value = frame;
     for (const clip of clips) clip.cells.forEach((cell, k) => { cell.textContent = digits(values(clip)[k]); });
     this.place.textContent = `${digits(frame / fps)} s, frame ${frame} (${first} to ${first + plot.frames - 1})`;
-    const shown = clips.map(clip => `${clip.letter && `; ${clip.letter}`}${spoken(clip)}`).join('');
+    const heard = clip => clip.phone(position) ? `, heard ${clip.phone(position)[0]}` : '';
+    const shown = clips.map(clip => `${clip.letter && `; ${clip.letter}`}${spoken(clip)}${heard(clip)}`).join('');
     range.ariaValueText = `frame ${frame} of ${first} to ${first + plot.frames - 1}, ${digits(frame / fps)} s${shown}`;
     if (!this.ink) return;                                 // hidden so far: `redraw` draws when there is room
     plot.drawHead(position);
     if (!this.characters.node.hidden) this.characters.draw(this.leading, position, this.ink);
+    if (!this.mouths.node.hidden) this.mouths.draw(this.leading, position, this.ink);
   }
 
   /** After a change of size, theme, face or leading clip. */
@@ -570,6 +694,7 @@ class Viewer {
     const colour = name => { this.probe.style.color = `var(--${name})`; return getComputedStyle(this.probe).color; };
     this.ink = Object.fromEntries(INKS.map(name => [name, colour(name)]));
     this.plot.draw(this.ink);
+    if (!this.mouths.node.hidden) this.mouths.list(this.leading);
     for (const clip of this.clips) {
       clip.describe();
       if (clip.button) clip.button.ariaPressed = String(clip === this.leading);
