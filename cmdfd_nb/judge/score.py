@@ -311,7 +311,7 @@ def _one_voice(tracks):
         beside = [t for t in tracks if t is not track and t.start_s < track.end_s and track.start_s < t.end_s]
         if track.answer != 'fits' or not beside or any(t.answer == 'fits' for t in beside): continue
         others = ', '.join(str(t.track) for t in beside)
-        yield f'Several faces are seen while one voice is heard: it fits face {track.track}, and no fit was found for {others}.'
+        yield f'Several faces, one voice: the sound fits face {track.track}, and no fit was found for {others}.'
 
 
 def _beside(tracks):
