@@ -18,7 +18,7 @@ from ..media.clip import Clip, PreprocessConfig, clips
 from ..media.phones import phones_of
 from ..models.detectors import rule_of
 from ..models.checkpoint import CALIBRATION, Weights
-from ..models.fits import answer_of, lag_of, upper_face_finding
+from ..models.fits import answer_of, lag_of, upper_face_finding, why_not
 from ..models.run import ask, batch_of, per_clip
 from ..data.origin import is_procedural
 from ..learn.calibration import band_of, p_fake_of
@@ -191,7 +191,7 @@ def _fit_fields(found, shares, places, place) -> dict[str, Any]:
     seconds = place['frames'] / FPS
     score = float(_mean(found, 'score', counts))
     answer, why = answer_of(score, seconds, float(speech_s), float(mean['seen']))
-    lag = None if answer == 'cannot tell' else lag_of(mean['profile'], seconds)
+    lag = None if why_not(seconds, float(speech_s), float(mean['seen'])) else lag_of(mean['profile'], seconds)
     none = dict(p_fake=None, label=None, why_no_label=_NO_LABEL, threshold=None, calibrated=False)
     return dict(none, score=score, answer=answer, why=why,
                 phones=_phones_heard(found, places, shares, place['start_s']), lag_s=lag and lag.best_s,
@@ -311,7 +311,7 @@ def _one_voice(tracks):
         beside = [t for t in tracks if t is not track and t.start_s < track.end_s and track.start_s < t.end_s]
         if track.answer != 'fits' or not beside or any(t.answer == 'fits' for t in beside): continue
         others = ', '.join(str(t.track) for t in beside)
-        yield f'Several faces are seen while one voice is heard: it fits face {track.track}, and no fit was found for {others}.'
+        yield f'Several faces, one voice: the sound fits face {track.track}, and no fit was found for {others}.'
 
 
 def _beside(tracks):

@@ -105,5 +105,5 @@ def upper_face_finding(
     found = reference()
     usual = found['upper_face'][found['levels'].index(.01)]
     if seconds < LEAST_S or movement >= usual / 2: return None
-    return (f'Lids and brows hardly move ({movement:.4f} of the distance of the eyes; the stillest in a hundred recorded speakers: '
+    return (f'Lids and brows hardly move ({movement:.4f} of the distance of the eyes; the stillest recorded speakers: '
             f'{usual:.4f}). A still picture with moving lips looks like this.')

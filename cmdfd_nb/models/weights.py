@@ -68,14 +68,15 @@ def rule_weights(
 ) -> Weights:      # domain `real`: its numbers were measured on real people
     "Return the record of a detector that has nothing to learn."
     provenance = dict(rule=detector_class(kind).source)
-    return Weights(kind, 'real', detector_class(kind)(configure(kind)), preprocess=cut_config(long='parts'), provenance=provenance)
+    detector = detector_class(kind)(configure(kind))
+    return Weights(kind, 'real', detector, preprocess=cut_config(long='parts'), provenance=provenance)
 
 # %% ../../nbs/models/38_weights.ipynb #7f152f96
 PRETRAINED = files('cmdfd_nb')/'pretrained'/'tiny.safetensors'
 
 
 def find_weights(
-    source=None,  # `Weights`, a weights file, a detector by rule, or seeded[:PRESET[:DETECTOR]]; None: those that come with the kit
+    source=None,  # `Weights`, a file, a detector by rule, or seeded[:PRESET[:DETECTOR]]; None: the kit's own
 ) -> Weights:     # raises `BadWeights` when there is nothing to load
     "Load the weights that a command or a call was asked to use."
     if isinstance(source, Weights): return source

@@ -160,7 +160,8 @@ def textbook_mouth(
     strength = _rows(_DOMINANCE, names) if table is None else 1.
     shapes = _rows(table or VISEMES, names)
     ticks = (np.arange(n) + .5) / FPS
-    return np.concatenate([_blend(ticks[a:a + _AT_ONCE], times, spans, strength, shapes) for a in range(0, n, _AT_ONCE)])
+    pieces = [ticks[a:a + _AT_ONCE] for a in range(0, n, _AT_ONCE)]
+    return np.concatenate([_blend(piece, times, spans, strength, shapes) for piece in pieces])
 
 # %% ../../../nbs/world/face/235_motion.ipynb #9296a820
 def _lip_closures(phonemes):
