@@ -12,6 +12,7 @@ help:  ## list what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s%s\n", $$1, $$2 }' Makefile
 
 demo: .venv/.kit  ## score the sample clip, or your own: make demo VIDEO=path
+	@$(BIN)/cmdfd_models landmarks > /dev/null || true  # says what is missing; the demo goes on with what there is
 	@rm -rf out/demo; mkdir -p out/demo; \
 	for video in "$(PWD)/$$VIDEO" "$(CURDIR)/$$VIDEO" "$$VIDEO"; do [ ! -e "$$video" ] || break; done; \
 	JUPYTER_PATH= $(BIN)/papermill -k python3 --cwd nbs/tutorials -r out "$(CURDIR)/out/demo" $${VIDEO:+-r video "$$video"} \
@@ -61,13 +62,13 @@ HEAVY = $(shell awk '/^nbs.*ipynb / { sub(/.*\//, "", $$1); printf "|^%s$$", $$1
 HEAVY_ROOMS = $(shell awk '/^nbs.*\/ / { sub(/\/$$/, "", $$1); sub(/.*\//, "", $$1); printf "|^%s$$", $$1 }' .ci/full.txt)
 
 check test: export OMP_NUM_THREADS ?= 1
-check: .venv/.dev  ## run the quick tests: no browser, no kernels, no training, nothing beside the clone; 7 minutes
+check: .venv/.dev  ## run the quick tests: no browser, no kernels, no training, nothing beside the clone; 3 minutes
 	$(PYTEST) -m 'not full' tests
-	$(BIN)/nbdev_test --skip_file_re '^[_.]$(HEAVY)' --skip_folder_re '^[_.]$(HEAVY_ROOMS)'
+	$(BIN)/python .ci/notebooks.py --skip_file_re '^[_.]$(HEAVY)' --skip_folder_re '^[_.]$(HEAVY_ROOMS)'
 
-test: .venv/.dev  ## run all tests and all notebooks; about 22 minutes
+test: .venv/.dev  ## run all tests and all notebooks; about 10 minutes
 	$(PYTEST) tests
-	$(BIN)/nbdev_test
+	$(BIN)/python .ci/notebooks.py
 
 lint: ruff biome pyright  ## look for mistakes without running anything: Python, notebooks, JavaScript, types
 

@@ -232,6 +232,7 @@ def _events(crew):
     for worker in list(crew.workers):
         if worker.connection in said: yield worker, *_receive(worker)
         elif (worker.items or not worker.ready) and (over := _over(worker, crew.budget)):
+            worker.process.kill()   # now, in the middle of the item that is told of
             yield worker, (False, over), False
 
 # %% ../nbs/02_pool.ipynb #561cd89b

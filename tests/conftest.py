@@ -19,6 +19,9 @@ FULL = tuple(line.split()[0] for line in (ROOT/'.ci'/'full.txt').read_text('utf-
 # fixtures that need more than the clone
 BEYOND = {'browser', 'cases', 'lab', 'landmark_model', 'official_lists', 'published_names', 'real_clips',
           'scored_clips'}
+# groups that take longest, in seconds of CPU
+LONG = ('kernels', 'footage', 'test_world_build', 'test_world_forge', 'test_survival', 'test_verdicts',
+        'test_cli', 'test_state', 'test_viewer', 'test_world_face', 'test_training', 'test_dry')
 # at once, they would race for ports
 KERNELS = {'test_counterfactual', 'test_experiments', 'test_lab', 'test_tutorials'}
 # they share what is found in each real clip
@@ -28,16 +31,20 @@ GROUPS = dict.fromkeys(KERNELS, 'kernels') | dict.fromkeys(FOOTAGE, 'footage')
 
 # Which tests run, and what is said of those that do not
 
+def group_of(item): return GROUPS.get(item.path.stem, item.path.stem)
+
+
 @pytest.hookimpl(tryfirst=True)   # before xdist looks for groups, and before -m chooses
 def pytest_collection_modifyitems(items):
     """Tests of a file run in one process, which makes what they share once; so do those of some files, see `GROUPS`.
     A test is of the full tier if .ci/full.txt names it or its file, or if it needs more than the clone.
-    The longest begin first, so that processes end together: kernels, then other files of the full tier."""
+    The longest begin first, so that processes end together: those of `LONG`, then other files of the full tier."""
     for item in items:
-        item.add_marker(pytest.mark.xdist_group(GROUPS.get(item.path.stem, item.path.stem)))
+        item.add_marker(pytest.mark.xdist_group(group_of(item)))
         if item.nodeid.startswith(FULL) or BEYOND & set(item.fixturenames): item.add_marker(pytest.mark.full)
     named = {line.partition('::')[0] for line in FULL}
-    items.sort(key=lambda item: (item.path.stem not in KERNELS, f'tests/{item.path.name}' not in named))
+    rank = {group: i for i, group in enumerate(LONG)}
+    items.sort(key=lambda item: (rank.get(group_of(item), len(LONG)), f'tests/{item.path.name}' not in named))
 
 
 @pytest.hookimpl(trylast=True)    # below the slowest tests

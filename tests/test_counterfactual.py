@@ -9,7 +9,7 @@ from cmdfd_nb.media.clip import PreprocessConfig
 from cmdfd_nb.media.write import write_wav
 from cmdfd_nb.models.weights import seeded_weights
 from cmdfd_nb.show import bench as bench_module
-from cmdfd_nb.show import counterfactual
+from cmdfd_nb.show import counterfactual, viewer, widgets
 from cmdfd_nb.show.viewer import shown_picture
 from cmdfd_nb.show.uncropped import footage_of
 from cmdfd_nb.show.perturb import PERTURBATIONS, perturbed
@@ -22,15 +22,15 @@ from test_lab import PATIENT
 WEIGHTS = replace(seeded_weights('tiny'), preprocess=PreprocessConfig(faces='whole'))
 
 
-def make_trial(folder):
-    "A bench with 50 numbered pictures and two other sounds, one of which is none."
+def make_trial(folder, n=50):
+    "A bench with numbered pictures and two other sounds, one of which is none."
     write_wav(folder/'other.wav', np.random.default_rng(0).normal(0, .1, 32_000))
     (folder/'damaged.wav').write_bytes(b'no sound' * 100)
-    return bench(film(folder/'film.mp4', 50), WEIGHTS)
+    return bench(film(folder/'film.mp4', n), WEIGHTS)
 
 
 @pytest.fixture
-def trial(tmp_path): return make_trial(tmp_path)
+def trial(tmp_path): return make_trial(tmp_path, 40)   # 25 are left at the largest shift
 
 
 @pytest.fixture(scope='module')
@@ -39,7 +39,13 @@ def shared(tmp_path_factory):
     return make_trial(tmp_path_factory.mktemp('shared'))
 
 
-def test_every_perturbation_can_be_chosen_and_swept(trial):
+@pytest.fixture
+def live(monkeypatch):
+    "Players are those of a live session; no other is there to show their stills."
+    for module in (viewer, widgets): monkeypatch.setattr(module, 'attended', lambda: True)
+
+
+def test_every_perturbation_can_be_chosen_and_swept(trial, live):
     panel = BenchPanel(trial)
     for name, known in PERTURBATIONS.items():
         panel.name.value = name
@@ -50,7 +56,7 @@ def test_every_perturbation_can_be_chosen_and_swept(trial):
         assert panel.value() == (known.choices[-1] if known.values else str(trial.sounds[-1]))
 
 
-def test_nothing_is_scored_twice(trial, monkeypatch):
+def test_nothing_is_scored_twice(trial, live, monkeypatch):
     scored, score_footage = [], counterfactual.score_footage
     monkeypatch.setattr(counterfactual, 'score_footage', lambda *args: scored.append(1) or score_footage(*args))
     panel = BenchPanel(trial)
@@ -64,7 +70,7 @@ def test_nothing_is_scored_twice(trial, monkeypatch):
     assert len(scored) == 3 + 4
 
 
-def test_errors_are_seen_and_the_last_picture_stays(trial, monkeypatch):
+def test_errors_are_seen_and_the_last_picture_stays(trial, live, monkeypatch):
     panel = BenchPanel(trial)
     shown = panel.screen.children
     panel.name.value = 'swap'
@@ -79,7 +85,7 @@ def test_errors_are_seen_and_the_last_picture_stays(trial, monkeypatch):
     panel.control.value = ''
     assert 'ZeroDivisionError' in panel.status.value and 'role="alert"' in panel.status.value
     assert (panel.screen.children, panel.figure.children) == (shown, drawn)
-    monkeypatch.undo()
+    monkeypatch.setattr(bench_module, 'both_views', both_views)
     panel.name.value = 'shift'
     assert 'done' in panel.status.value
 

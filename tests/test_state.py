@@ -445,69 +445,6 @@ def test_a_fork_does_not_keep_a_lock(tmp_path):
     finally: os.kill(child, signal.SIGKILL)
 
 
-@pytest.fixture(scope='module')
-def training(tmp_path_factory):
-    "Clips, and a command that trains on them."
-    from cmdfd_nb.core import sample
-    from cmdfd_nb.data.clips import preprocess_all
-    from cmdfd_nb.data.index import index
-    from cmdfd_nb.media.clip import PreprocessConfig
-    folder = tmp_path_factory.mktemp('training')
-    videos = index('fakeavceleb', sample('fakeavceleb'))
-    videos = videos.where(videos.rows.category.isin(['real', 'FVRA-W2L']))
-    cut = PreprocessConfig(faces='whole', max_frames=30, min_frames=15, views=('faces', 'mfcc'))
-    preprocess_all(videos, folder/'clips', cut)
-    code = f"""if True:
-        import sys, time, torch
-        torch.set_num_threads(1)
-        from cmdfd_nb.data.clips import read_clips
-        from cmdfd_nb.learn.config import train_config
-        from cmdfd_nb.learn.loop import train
-        small = dict(visual_widths=(4, 4, 4, 8), visual_hidden=8, temporal_blocks=1, audio_filters=(8, 8, 8, 8))
-        small['heads'] = 2
-        clips = read_clips({str(folder/'clips'/'clips.parquet')!r})
-        clips = clips.where(clips.rows.assign(split=['val' if part else 'train' for part in clips.rows.part]))
-        config = train_config('tiny', detector=small, terms=('classification',), epochs=3, budget=30)
-        def told(progress):
-            print('step', progress.steps, flush=True)
-            if str(progress.steps) == sys.argv[2]: time.sleep(600)
-        train(clips, sys.argv[1], config, 1, told, device='cpu')"""
-    return folder, [sys.executable, '-c', code]
-
-
-def begin(training, out, stop=None):
-    "Start a training process, which halts after some step."
-    folder, command = training
-    env = os.environ | dict(PYTHONPATH=str(Path(__file__).parents[1]), OMP_NUM_THREADS='1')
-    return subprocess.Popen([*command, str(folder/out), str(stop)], env=env, text=True,
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-
-
-def kept(folder): return {name: (folder/name).read_bytes() for name in ('best.safetensors', 'last.safetensors')}
-
-
-def test_killed_and_second_runs_give_the_same_weights(training):
-    folder, _ = training
-    whole = begin(training, 'whole')
-    out, err = whole.communicate(120)
-    assert whole.returncode == 0, err
-    first = begin(training, 'cut', 2)
-    while first.stdout.readline() != 'step 2\n': assert first.poll() is None, first.stderr.read()
-    second = begin(training, 'cut')   # into the same folder, at the same time
-    line = ''
-    while 'waiting until it ends' not in line:
-        line = second.stderr.readline()
-        assert second.poll() is None, line
-    first.kill()
-    out, err = second.communicate(120)
-    assert second.returncode == 0, err
-    assert 'step 3' in out and 'step 1' not in out, out    # it went on, and did not begin anew
-    assert kept(folder/'cut') == kept(folder/'whole')
-    assert not list((folder/'cut').rglob('.*'))
-    record, again = (json.loads((folder/name/'record.json').read_text()) for name in ('whole', 'cut'))
-    assert record['history'] == again['history']
-
-
 def alter_state(rng, path):
     "Damage a saved state."
     data = path.read_bytes()

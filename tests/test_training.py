@@ -70,18 +70,38 @@ def start(table, out, config, tmp_path):
     return subprocess.Popen([sys.executable, '-c', code], text=True, **pipes)
 
 
-def test_killed_and_resumed_is_the_same_run(table, tmp_path):
+def go_on(child, until):
+    "Let a training process go on until it tells of some step."
+    for line in child.stdout:
+        if line == f'step {until}\n': return
+        print(file=child.stdin, flush=True)
+    raise AssertionError(child.stderr.read())
+
+
+def killed(child):
+    child.kill()
+    return child.wait() == -signal.SIGKILL
+
+
+def test_killed_and_second_runs_give_the_same_weights(table, tmp_path):
     whole, cut = tmp_path/'whole', tmp_path/'cut'
     train(table, whole, QUICK, save_every=3, device='cpu')
-    for last in (2, 7):   # before there is a state, and one step after the second
-        child = start(table, cut, QUICK, tmp_path)
-        for line in child.stdout:
-            if line == f'step {last}\n': child.send_signal(signal.SIGKILL)
-            else: print(file=child.stdin, flush=True)
-        assert child.wait() == -signal.SIGKILL
-    said, complaints = start(table, cut, QUICK, tmp_path).communicate(100 * '\n')
-    assert 'epoch 2/2' in said and 'step 1\n' not in said, complaints
+    first = start(table, cut, QUICK, tmp_path)
+    go_on(first, 2)   # before there is a state
+    assert killed(first)
+    first = start(table, cut, QUICK, tmp_path)
+    go_on(first, 7)   # one step after the second state
+    second = start(table, cut, QUICK, tmp_path)   # into the same folder, at the same time
+    line = ''
+    while 'waiting until it ends' not in line:
+        line = second.stderr.readline()
+        assert second.poll() is None, line
+    assert killed(first)
+    said, complaints = second.communicate(100 * '\n', 120)
+    assert second.returncode == 0, complaints
+    assert 'epoch 2/2' in said and 'step 1\n' not in said, said   # it went on, and did not begin anew
     for name in ('last.safetensors', 'best.safetensors'): assert (cut/name).read_bytes() == (whole/name).read_bytes()
+    assert not list(cut.rglob('.*'))
     one, other = (json.loads((folder/'record.json').read_text()) for folder in (whole, cut))
     assert one['history'] == other['history'] and one['steps'] == other['steps']
 

@@ -232,10 +232,10 @@ MODEL = """() => {
 }"""
 
 
-def test_any_frame_of_a_minute_is_there_at_once(browser, tmp_path):
+def test_any_frame_of_half_a_minute_is_there_at_once(browser, tmp_path):
     "Every frame that is asked for is shown; how fast is for the benchmark to say."
-    minute = film(tmp_path/'minute.mp4', 1500)
-    with Opened(browser, bare(tmp_path/'page.html', [view(made_up(minute, 1500))])) as page:
-        order = np.random.default_rng(0).permutation(1500)[:200]
+    long = film(tmp_path/'long.mp4', 750)
+    with Opened(browser, bare(tmp_path/'page.html', [view(made_up(long, 750))])) as page:
+        order = np.random.default_rng(0).permutation(750)[:100]
         times = paint_times(page, order)
-        assert len(times) == 200 and number(page) == order[-1]
+        assert len(times) == 100 and number(page) == order[-1]

@@ -9,8 +9,7 @@ from cmdfd_nb.world.face.identity import random_identity
 from cmdfd_nb.world.forge.take import Take, act
 from cmdfd_nb.world.forge.sound import mouth_from_audio
 from cmdfd_nb.world.forge.layers import GRID_PERIODS
-from cmdfd_nb.world.forge.find import estimate_landmarks, sync_correlation, with_landmarks
-from cmdfd_nb.world.forge.lipsync import videoretalk, wav2lip
+from cmdfd_nb.world.forge.find import estimate_landmarks, with_landmarks
 from cmdfd_nb.world.forge.talkinghead import audio2head, makeittalk
 from cmdfd_nb.world.forge.methods import FORGERIES, SWAPS, Forgery, combine_forgeries, forge, register_forgery
 from cmdfd_nb.world.text import sentence
@@ -27,7 +26,7 @@ def actor(seed, most, size=224, identity=None):
 
 
 @pytest.fixture(scope='module')
-def takes(): return actor(3, 45)[5:], actor(16, 50)[5:]
+def takes(): return actor(3, 30)[5:], actor(16, 34)[5:]
 
 
 @pytest.fixture(scope='module')
@@ -104,21 +103,6 @@ def test_own_sound_without_a_driver(takes):
 def test_wrong_arguments(takes, arguments, remedy):
     with pytest.raises(BadArgument, match=remedy): forge(arguments[0], takes[0])
     with pytest.raises(BadArgument, match='train, test'): forge('wav2lip', takes[0], paint='val')
-
-
-def auc(low, high): return np.mean(np.array(high)[:, None] > np.array(low))
-
-
-def test_the_premise():
-    "Lip-sync forgeries follow the sound more closely than people, animated stills less (16 clips: s.e. 0.08)."
-    people = [random_identity(np.random.default_rng(seed)) for seed in range(3)]
-    real = [actor(seed, 50, 56, people[seed % 3]) for seed in range(100, 116)]
-    sync = {f.__name__: [sync_correlation(f(t, t, np.random.default_rng(i))) for i, t in enumerate(real)]
-            for f in (wav2lip, videoretalk, audio2head, makeittalk)}
-    people = [sync_correlation(t) for t in real]
-    for method in ('wav2lip', 'videoretalk'): assert auc(people, sync[method]) > .65, method
-    for method in STILLS: assert auc(sync[method], people) > .65, method
-    assert np.std(people) > .05
 
 
 def test_sound_alone_moves_a_mouth(takes):

@@ -94,7 +94,7 @@ class TrackScore:
     embedding: np.ndarray | None = None  # (E,) mean of the features; not in the record
     lag_s: float | None = None           # by how much the sound is late, seconds; None: not measured
     why: str | None = None               # the reason for 'cannot tell', for detectors that give one
-    phones: list | None = None           # of [symbol, start_s, end_s], seconds of the video, for detectors that hear them
+    phones: list | None = None           # of [symbol, start_s, end_s], seconds of the video, if phones are heard
     lag_range_s: list | None = None      # lowest and highest lag that agree nearly as well, seconds
     upper_face: str | None = None        # a sentence if lids and brows hardly move
 
@@ -179,6 +179,9 @@ def _phones_heard(found, places, shares, start_s):
         rows[4 * a:4 * (a + n)][heard] = f['phones'][heard]
     return [[p.symbol, round(p.start_s, 2), round(p.end_s, 2)] for p in phones_of(rows, start_s)]
 
+# %% ../../nbs/judge/60_score.ipynb #6aec8697
+_NO_LABEL = 'this detector asks whether the sound fits the mouth, and nothing else'
+
 
 def _fit_fields(found, shares, places, place) -> dict[str, Any]:
     "Return the fields of a `TrackScore` that answer whether the sound belongs to the mouth."
@@ -189,8 +192,8 @@ def _fit_fields(found, shares, places, place) -> dict[str, Any]:
     score = float(_mean(found, 'score', counts))
     answer, why = answer_of(score, seconds, float(speech_s), float(mean['seen']))
     lag = None if answer == 'cannot tell' else lag_of(mean['profile'], seconds)
-    return dict(score=score, p_fake=None, label=None, answer=answer, why=why, threshold=None, calibrated=False,
-                why_no_label='this detector asks whether the sound fits the mouth, and nothing else',
+    none = dict(p_fake=None, label=None, why_no_label=_NO_LABEL, threshold=None, calibrated=False)
+    return dict(none, score=score, answer=answer, why=why,
                 phones=_phones_heard(found, places, shares, place['start_s']), lag_s=lag and lag.best_s,
                 lag_range_s=lag and [lag.low_s, lag.high_s],
                 upper_face=upper_face_finding(float(mean['upper_face']), seconds if mean['seen'] >= .6 else 0.))
@@ -259,8 +262,8 @@ NOTES = dict(
     bands='These weights have no bands: the answer is the side of the threshold, not how much a score tells.',
     calibrated='Calibration was not found to hold for other people: the number is a score, no probability.',
     computed='This file was computed by this kit, and these weights learned from people.',
-    fits='The question is whether the sound belongs to the mouth. A fit does not tell how a video was made: most clips of '
-         'today\'s generators fit as well. Sounds of speech are recognised as US English.')   # by cause
+    fits='The question is whether the sound belongs to the mouth. A fit does not tell how a video was made: '
+         'most clips of today\'s generators fit as well. Sounds of speech are recognised as US English.')   # by cause
 
 
 def _causes(weights, procedural):

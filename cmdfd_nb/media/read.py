@@ -9,7 +9,6 @@ __all__ = ['SLACK', 'on_screen', 'MediaInfo', 'probe', 'stretches_of', 'own_time
 import itertools
 from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import av

@@ -54,7 +54,8 @@ def lag_profile(
     reached = min(reach, max(0, (n - 8) // 2))
     found = np.zeros(2 * reach + 1)
     for lag in range(-reached, reached + 1):
-        a, b = max(0, lag), max(0, -lag)
+        a = max(0, lag)
+        b = max(0, -lag)
         found[lag + reach] = _agreement(expected[a:n - b], seen[b:n - a])
     return found
 
@@ -94,7 +95,8 @@ def on_scale(
     return (seen - seen.mean(0)) / spread * expected.std(0) + expected.mean(0)
 
 
-_LOW, _HIGH = np.array([0, -.7, 0]), np.array([1, .7, 1])   # of the table: open, wide, round
+_LOW = np.array([0, -.7, 0])   # of the table: open, wide, round
+_HIGH = np.array([1, .7, 1])
 
 
 def _unit(lips):
@@ -108,7 +110,7 @@ PRESENT = .5   # presence from which a frame shows a face
 def seen_lips(
     mesh: np.ndarray,       # (n, 468, 3) pixels
     presence: np.ndarray,   # (n,)
-) -> tuple:                 # (n, 3) opening, width and roundness, and (n, 468, 3) aligned; zeros where no frame has a face
+) -> tuple:                 # (n, 3) opening, width, roundness; (n, 468, 3) aligned; zeros if no frame has a face
     "Measure the lips in all frames."
     there = np.flatnonzero((presence >= PRESENT) & np.isfinite(mesh).all((1, 2)))
     if not len(there): return np.zeros((len(mesh), 3)), np.zeros(mesh.shape)
@@ -149,17 +151,18 @@ def articulation_of(
     presence: np.ndarray,   # (n,)
     phones: np.ndarray,     # (4n,) uint8
     mfcc: np.ndarray,       # (4n, 13)
-    config: ArticulationConfig = ArticulationConfig(),
-) -> tuple:                 # curves (n,) by name; facts by name: profile (2 reach + 1,), cont, speech_s, seen, upper_face
+    reach: int = 15,        # largest lag, frames
+) -> tuple:                 # curves (n,) by name; facts by name: profile (2 reach + 1,), cont, speech_s, ...
     "Compare the mouth that is heard with the one that is seen."
     n = len(mesh)
     heard = phones_of(_known(phones))
-    expected, (lips, points) = expected_lips(heard, n), seen_lips(mesh, presence)
+    expected = expected_lips(heard, n)
+    lips, points = seen_lips(mesh, presence)
     scaled = on_scale(lips, expected)
     curves = _curves(expected, scaled, heard) | dict(
         sync=(window_sync(expected, lips) + 1) / 2, loudness=loudness(mfcc), upper_face=upper_face_curve(points))
     speech = sum(p.end_s - p.start_s for p in heard if p.symbol != SILENCE)
-    facts = dict(profile=lag_profile(expected, lips, config.reach), cont=_speaking_mean(curves['cont'], heard),
+    facts = dict(profile=lag_profile(expected, lips, reach), cont=_speaking_mean(curves['cont'], heard),
                  speech_s=speech, seen=(presence >= PRESENT).mean(), upper_face=upper_face_movement(points))
     return curves, facts
 
@@ -167,7 +170,8 @@ def articulation_of(
 def _curves(expected, scaled, heard):
     "Return Cont, and the expected and seen mouth on [0, 1]."
     found = dict(cont=agreement_of_classes(heard_classes(heard, len(expected)), seen_classes(scaled)))
-    for name, a, b in zip(_PAIRS, _unit(expected).T, _unit(scaled).T): found |= {f'{name}_expected': a, f'{name}_seen': b}
+    for by, lips in dict(expected=expected, seen=scaled).items():
+        found |= {f'{name}_{by}': column for name, column in zip(_PAIRS, _unit(lips).T)}
     return found
 
 
@@ -183,7 +187,7 @@ for _name, _label, _says in (
     register_curve(f'{_name}_expected', Curve(f'{_label} expected', f'{_says}, by the sounds that are heard.'))
     register_curve(f'{_name}_seen', Curve(f'{_label} seen', f'{_says}, by the landmarks.'))
 register_curve('loudness', Curve('Loudness', 'Energy of the sound between the quietest and the loudest of the clip.'))
-register_curve('upper_face', Curve('Upper face', 'Movement of lids and brows, in hundredths of the distance of the eyes.'))
+register_curve('upper_face', Curve('Upper face', 'Movement of lids and brows, in hundredths of the eyes\' distance.'))
 
 # %% ../../nbs/models/3582_articulation.ipynb #46288168
 _SHOWS = ('sync', 'cont', *(f'{name}_{by}' for name in _PAIRS for by in ('expected', 'seen')), 'loudness', 'upper_face')
@@ -199,7 +203,7 @@ class Articulation(Detector):
     by_rule = True
     config_class = ArticulationConfig
     presets = dict(paper={}, official={}, tiny={})
-    says = 'Does this sound belong to this mouth? Phones and the articulation table against landmarks; needs no training.'
+    says = 'Does this sound belong to this mouth? Phones by the articulation table against landmarks; no training.'
     licence = 'Apache-2.0'
     source = 'this kit'
 
@@ -207,7 +211,8 @@ class Articulation(Detector):
         batch: dict,   # mesh (B, T, 468, 3), presence (B, T), phones (B, 4T), mfcc (B, 4T, 13); lengths (B,)
     ) -> Verdict:
         "Judge a batch of clips."
-        device, longest = batch['mesh'].device, batch['mesh'].shape[1]
+        longest = batch['mesh'].shape[1]
+        device = batch['mesh'].device
         lengths = torch.as_tensor(batch.get('lengths', [longest] * len(batch['mesh']))).tolist()
         curves, facts = _together([self.clip(batch, i, n) for i, n in enumerate(lengths)], longest, device)
         middle = self.config.reach
@@ -223,7 +228,7 @@ class Articulation(Detector):
         "Judge a clip of a batch."
         rows = {name: batch[name][i].cpu().numpy() for name in self.reads}
         mesh, presence, phones, mfcc = (rows[name][:k * n] for name, k in zip(self.reads, (1, 1, 4, 4)))
-        return articulation_of(mesh, presence, phones, mfcc, self.config)
+        return articulation_of(mesh, presence, phones, mfcc, self.config.reach)
 
 # %% ../../nbs/models/3582_articulation.ipynb #26fa5fbc
 def _together(found, longest, device):

@@ -8,7 +8,6 @@ __all__ = ['LIPS_EXPECTED', 'CLASSES', 'expected_lips', 'heard_classes', 'seen_c
 # %% ../../nbs/models/3580_visemes.ipynb #0989920c
 import numpy as np
 
-from ..media.phones import Phone
 from ..world.face.motion import MOUTH, VISEMES, textbook_mouth
 from ..world.voice import Phoneme
 
@@ -55,7 +54,8 @@ def heard_classes(
     return textbook_mouth(_phonemes(phones, start_s), n, _ONE_HOT)
 
 # %% ../../nbs/models/3580_visemes.ipynb #fa61b474
-_MEANS = np.array([np.mean([[VISEMES[v][c] for c in _COLUMNS] for v in visemes.split()], 0) for visemes in _VISEMES_OF.values()])
+_TABLE = {viseme: [row[c] for c in _COLUMNS] for viseme, row in VISEMES.items()}
+_MEANS = np.array([np.mean([_TABLE[v] for v in visemes.split()], 0) for visemes in _VISEMES_OF.values()])
 _NEAR = .25   # standard deviation of a mouth around its class
 
 

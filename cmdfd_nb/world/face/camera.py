@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from ...core import Settings
-from .canvas import gaussian_blur, to_uint8
+from .canvas import gaussian_blur
 from .motion import band_noise
 
 # %% ../../../nbs/world/face/239_camera.ipynb #b2640fce
@@ -76,6 +76,7 @@ def _grain(image, c, rng):
     grain *= np.sqrt(light, out=light)
     return grain
 
+# %% ../../../nbs/world/face/239_camera.ipynb #134023df
 def _expose(frame, move, exposure, c, rng):
     "Put one frame through the camera."
     affine = np.array([[_ZOOM, 0, move[0]], [0, _ZOOM, move[1]]])
