@@ -45,7 +45,8 @@ _PHONES = Param('TextGrid or CTM file: phones of your own, for one video (defaul
 def _own_files(landmarks, phones, videos=()):
     "Return the settings that name files of the user's own; see that they are there."
     if phones and len(videos) > 1:
-        raise BadArgument(f'--phones {phones}', f'it tells what is said in one video, not in {len(videos)}', 'Give one video.')
+        cause = f'it tells what is said in one video, not in {len(videos)}'
+        raise BadArgument(f'--phones {phones}', cause, 'Give one video.')
     for path, what in ((landmarks, 'face_landmark.tflite'), (phones, 'a TextGrid or CTM file')): _check_there(path, what)
     return {name: str(path) for name, path in dict(landmarks=landmarks, phones=phones).items() if path}
 
@@ -56,13 +57,16 @@ def _check_there(path, what):
     if named and not Path(path).is_file(): raise BadWeights(path, 'no such file', f'Give the path of {what}.')
 
 
+
+
+# %% ../nbs/90_cli.ipynb #69ffaff3
 def _judge(weights, device, faces=None, video_track=None, audio_track=None, detector=None, files=None,
            path='') -> tuple[Any, Any, Any]:
     "Return the weights, the device and the preprocessing that options ask for; weights are loaded once in a process."
     from dataclasses import replace
     from cmdfd_nb.judge.many import ready_to_score
     from cmdfd_nb.judge.choose import choose
-    loaded, device = ready_to_score(choose(path, weights, detector)[0], device)
+    loaded, device = ready_to_score(choose(path, weights, detector, files)[0], device)
     asked = dict(video_track=video_track, audio_track=audio_track) | (files or {})
     return loaded, device, replace(loaded.preprocess, faces=faces or loaded.preprocess.faces, **asked)
 
@@ -78,10 +82,13 @@ def _get_ready(*how):
 def _noted(record, judge):
     "Put into the warnings of a record what is missing to score its file by the detector that suits it."
     from cmdfd_nb.judge.choose import choose
-    note = choose(record['file'], judge[0], judge[5])[1]
+    note = choose(record['file'], judge[0], *judge[5:7])[1]
     return record | dict(warnings=[note, *record['warnings']]) if note and 'warnings' in record else record
 
 
+
+
+# %% ../nbs/90_cli.ipynb #b8c2a4b5
 def _score_file(how, again, path):
     "Score and save a video, or take its result: the record, whether it was there, error of saving it or None."
     from cmdfd_nb.judge.score import score_or_error
@@ -195,7 +202,7 @@ def _report_file(span, video, out, *judge):
     from cmdfd_nb.judge.score import score_video
     from cmdfd_nb.show.report import write_report
     path = _report_place(video, out, *judge)
-    note = choose(video, judge[0], judge[5])[1]
+    note = choose(video, judge[0], *judge[5:7])[1]
     write_report(path, noted(score_video(video, *_judge(*judge, video)), note), span=span)
     return path
 
@@ -345,7 +352,8 @@ def cmdfd_preprocess(
     from cmdfd_nb.data.manifest import read_manifest
     from cmdfd_nb.data.clips import preprocess_all, space_for
     tracks = dict(video_track=video_track, audio_track=audio_track)
-    config = cut_settings(preset, views, faces=faces, channels=channels, long=long, retime=retime, landmarks=landmarks, **tracks)
+    config = cut_settings(preset, views, faces=faces, channels=channels, long=long, retime=retime,
+                          landmarks=landmarks, **tracks)
     videos = read_manifest(manifest, outside)
     count = worker_count(workers)
     limits = budget_of(max_seconds, max_memory) if count else None

@@ -60,10 +60,10 @@ FIT_SAYS = dict(
     cont='Whether the mouth has the shape of the sound that is heard: one minus the JS divergence over seven shapes.')
 
 # %% ../../nbs/show/803_fit.ipynb #80198fa1
-_WORDING = ('Real media: no verdict. Does this sound belong to this mouth? Fits, does not fit or cannot tell. {measured}'
-            'A fit is no proof of reality: {generated} of today\'s generators fit as well. Recogniser: US English.')
-_MEASURED = ('Measured on {real_clips} real clips: AUC {mismatch_clip} against another speaker\'s voice, {shift_04} against '
-             '.4 s of delay. ')
+_WORDING = ('Real media: no verdict. Does this sound belong to this mouth? Fits, does not fit or cannot tell. '
+            '{measured}A fit is no proof of reality: {generated} of today\'s generators fit as well. Recogniser: US English.')
+_MEASURED = ('Measured on {real_clips} real clips: AUC {mismatch_clip} against another speaker\'s voice, '
+             '{shift_04} against .4 s of delay. ')
 
 
 def _figure(value):

@@ -59,6 +59,9 @@ def _marks(curves, threshold, start):
     return [[start + a, start + b] for a, b in flagged(curves['p_fake'], threshold)]
 
 
+
+
+# %% ../../nbs/show/84_viewer.ipynb #afaebf8c
 def _in_order(curves):
     "Return curves in the order of their bands, those without a band last."
     names = dict.fromkeys([*(name for band in bands(curves) for name in band.names), *curves])
@@ -74,6 +77,9 @@ def _fit_part(track, part, start):
     return dict(answer=track.answer, phones=phones, flagged=[[a, b] for a, b in moments if b > a])
 
 
+
+
+# %% ../../nbs/show/84_viewer.ipynb #7501802e
 def _face_part(track, part, start, scale):
     "Return what a view tells about a slice of a face that begins at frame `start` of the video."
     all_curves = _in_order(track.curves) if is_fit(track) else with_gap(track.curves)
