@@ -47,7 +47,8 @@ def _own_files(landmarks, phones, videos=()):
     if phones and len(videos) > 1:
         cause = f'it tells what is said in one video, not in {len(videos)}'
         raise BadArgument(f'--phones {phones}', cause, 'Give one video.')
-    for path, what in ((landmarks, 'face_landmark.tflite'), (phones, 'a TextGrid or CTM file')): _check_there(path, what)
+    _check_there(landmarks, 'face_landmark.tflite')
+    _check_there(phones, 'a TextGrid or CTM file')
     return {name: str(path) for name, path in dict(landmarks=landmarks, phones=phones).items() if path}
 
 

@@ -51,7 +51,8 @@ def telling(
     names,     # of curves
 ) -> list:     # of names, in their order
     "Select the curves whose mean over a clip tells something about it."
-    return [name for name in names if not name.endswith(('_expected', '_seen')) and name != 'loudness']
+    found = [name for name in names if not name.endswith(('_expected', '_seen'))]
+    return found if len(found) == len(names) else [name for name in found if name != 'loudness']   # without pairs: all
 
 # %% ../../nbs/show/803_fit.ipynb #5b667842
 FIT_SAYS = dict(
@@ -61,7 +62,8 @@ FIT_SAYS = dict(
 
 # %% ../../nbs/show/803_fit.ipynb #80198fa1
 _WORDING = ('Real media: no verdict. Does this sound belong to this mouth? Fits, does not fit or cannot tell. '
-            '{measured}A fit is no proof of reality: {generated} of today\'s generators fit as well. Recogniser: US English.')
+            '{measured}A fit is no proof of reality: {generated} of today\'s generators fit as well. Recogniser: '
+            'US English.')
 _MEASURED = ('Measured on {real_clips} real clips: AUC {mismatch_clip} against another speaker\'s voice, '
              '{shift_04} against .4 s of delay. ')
 

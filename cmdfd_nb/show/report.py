@@ -187,9 +187,9 @@ def _facts(result):
     warnings = ''.join(f'<p class="warning">{html.escape(str(w))}</p>' for w in result.warnings)
     fits = is_fit(top)
     pill = _FIT_CLASSES[top.answer] if fits else _CLASSES[top.label]
-    return dict(verdict=fit_text(top).capitalize(), verdict_class=pill, kind=_KINDS[fits], evidence=_EVIDENCE[fits], page=PAGE_ON_LIMITS, rule=html.escape(_rule(result)),
-                verdict_text=html.escape(sentence), warnings=warnings,
-                faces=_html_rows(faces, head), making=_html_rows(_making(result).items()))
+    return dict(verdict=fit_text(top).capitalize(), verdict_class=pill, kind=_KINDS[fits], evidence=_EVIDENCE[fits],
+                page=PAGE_ON_LIMITS, rule=html.escape(_rule(result)), verdict_text=html.escape(sentence),
+                warnings=warnings, faces=_html_rows(faces, head), making=_html_rows(_making(result).items()))
 
 # %% ../../nbs/show/85_report.ipynb #ec1dcff1
 _PAGE_BYTES = 7000  # of a picture
