@@ -58,13 +58,16 @@ def _check_there(path, what):
     if named and not Path(path).is_file(): raise BadWeights(path, 'no such file', f'Give the path of {what}.')
 
 
+
+
+# %% ../nbs/90_cli.ipynb #69ffaff3
 def _judge(weights, device, faces=None, video_track=None, audio_track=None, detector=None, files=None,
            path='') -> tuple[Any, Any, Any]:
     "Return the weights, the device and the preprocessing that options ask for; weights are loaded once in a process."
     from dataclasses import replace
     from cmdfd_nb.judge.many import ready_to_score
     from cmdfd_nb.judge.choose import choose
-    loaded, device = ready_to_score(choose(path, weights, detector)[0], device)
+    loaded, device = ready_to_score(choose(path, weights, detector, files)[0], device)
     asked = dict(video_track=video_track, audio_track=audio_track) | (files or {})
     return loaded, device, replace(loaded.preprocess, faces=faces or loaded.preprocess.faces, **asked)
 
@@ -80,10 +83,13 @@ def _get_ready(*how):
 def _noted(record, judge):
     "Put into the warnings of a record what is missing to score its file by the detector that suits it."
     from cmdfd_nb.judge.choose import choose
-    note = choose(record['file'], judge[0], judge[5])[1]
+    note = choose(record['file'], judge[0], *judge[5:7])[1]
     return record | dict(warnings=[note, *record['warnings']]) if note and 'warnings' in record else record
 
 
+
+
+# %% ../nbs/90_cli.ipynb #b8c2a4b5
 def _score_file(how, again, path):
     "Score and save a video, or take its result: the record, whether it was there, error of saving it or None."
     from cmdfd_nb.judge.score import score_or_error
@@ -197,7 +203,7 @@ def _report_file(span, video, out, *judge):
     from cmdfd_nb.judge.score import score_video
     from cmdfd_nb.show.report import write_report
     path = _report_place(video, out, *judge)
-    note = choose(video, judge[0], judge[5])[1]
+    note = choose(video, judge[0], *judge[5:7])[1]
     write_report(path, noted(score_video(video, *_judge(*judge, video)), note), span=span)
     return path
 
@@ -347,8 +353,9 @@ def cmdfd_preprocess(
     from cmdfd_nb.media.clip import cut_settings
     from cmdfd_nb.data.manifest import read_manifest
     from cmdfd_nb.data.clips import preprocess_all, space_for
-    asked = dict(video_track=video_track, audio_track=audio_track, landmarks=landmarks)
-    config = cut_settings(preset, views, faces=faces, channels=channels, long=long, retime=retime, **asked)
+    tracks = dict(video_track=video_track, audio_track=audio_track)
+    config = cut_settings(preset, views, faces=faces, channels=channels, long=long, retime=retime,
+                          landmarks=landmarks, **tracks)
     videos = read_manifest(manifest, outside)
     count = worker_count(workers)
     limits = budget_of(max_seconds, max_memory) if count else None

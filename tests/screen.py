@@ -117,7 +117,7 @@ def settled(page, wanted, index=0):
 
 
 def made_up_fit(path, n, answer='fits', lag_s=.08, why=None, start=0):
-    "A result of n frames for a film whose sound was asked to fit a mouth, its numbers drawn at random; from 2 s on, it fits badly."
+    "A result of n frames for a film whose sound was asked to fit a mouth; it fits badly from 2 to 3 s."
     rng, t = np.random.default_rng(0), np.arange(n) / 25
     def smooth(low, high): return np.convolve(rng.uniform(low, high, n + 8), np.ones(9) / 9, 'valid')
     curves = {f'{name}_{which}': smooth(0, 1) for name in ('opening', 'width', 'roundness')

@@ -68,9 +68,11 @@ def test_phones_mouths_and_moments_are_shown_and_spoken(browser, result, tmp_pat
         for _ in range(6): slider.press('ArrowRight')
         settled(shown, 6)
         assert slider.get_attribute('aria-valuetext').endswith(', heard M')
-        assert mouths.get_attribute('aria-label').startswith('Mouth expected opening 0.') and 'seen opening 0.' in mouths.get_attribute('aria-label')
-        assert 'sound and mouth fit worst from 2.00 to 3.00 s' in shown.locator('.curves canvas').first.get_attribute('aria-label')
-        ink, lips = shown.evaluate("""() => { const c = document.querySelector('.mouths canvas'), p = c.getContext('2d');
+        drawn, plotted = (node.get_attribute('aria-label') for node in (mouths, shown.locator('.curves canvas').first))
+        assert drawn.startswith('Mouth expected opening 0.') and 'seen opening 0.' in drawn
+        assert 'sound and mouth fit worst from 2.00 to 3.00 s' in plotted
+        ink, lips = shown.evaluate("""() => {
+          const c = document.querySelector('.mouths canvas'), p = c.getContext('2d');
           const d = p.getImageData(0, 0, c.width, c.height).data; let ink = 0, lips = 0;
           for (let k = 0; k < d.length; k += 4) { if (d[k + 3] > 200) { ink++; if (d[k] > d[k + 1] + 40) lips++; } }
           return [ink, lips]; }""")
@@ -98,7 +100,8 @@ def test_two_clips_side_by_side(browser, result, clip, tmp_path):
 
 # On paper
 
-ANSWERS = [('fits', .08, None, 'fits, sound 0.08 s late'), ('does not fit', -.2, None, 'does not fit, sound 0.20 s early'),
+ANSWERS = [('fits', .08, None, 'fits, sound 0.08 s late'),
+           ('does not fit', -.2, None, 'does not fit, sound 0.20 s early'),
            ('cannot tell', None, 'little speech', 'cannot tell: little speech')]
 
 
@@ -108,7 +111,8 @@ def test_the_answer_with_lag_and_reason(clip, tmp_path, answer, lag_s, why, said
     record = json.loads(json.dumps(result.to_dict()))
     assert said in score_table([record]) and score_table([record]).split()[5] == 'fit'
     figure = plot_curves(result.tracks[0])
-    assert figure.axes[0].get_title('right') == said and figure.axes[0]._right_title.get_color() not in ('#009E73', '#D55E00')
+    title = figure.axes[0]._right_title
+    assert title.get_text() == said and title.get_color() not in ('#009E73', '#D55E00')
     picture = still([view(result)])
     assert picture.axes[0].get_title().startswith(said) and len(picture.axes[0].child_axes) == 2
     plt.close('all')

@@ -13,7 +13,7 @@ from fastcore.basics import patch
 
 from ..store import visible
 from ..models.weights import find_weights
-from ..judge.choose import choose
+from ..judge.choose import choose as choose_weights
 from .maps import live
 from .uncropped import footage_of
 from .perturb import PERTURBATIONS, check_value
@@ -146,6 +146,6 @@ def bench(
 ) -> Bench:          # displays itself; raises `BadArgument`, and the errors of `footage_of`
     "Open the counterfactual bench for one face of a video."
     value = check_value(name, 5 if name == 'shift' and value is None else value)
-    weights = find_weights(choose(video, weights, detector)[0])
+    weights = find_weights(choose_weights(video, weights, detector)[0])
     footage = footage_of(video, weights.preprocess, face, span)
     return Bench(footage, weights, name, value, _sounds_beside(video), device)

@@ -9,6 +9,8 @@ __all__ = ['FIT_SAYS', 'is_fit', 'lag_text', 'fit_text', 'shown_number', 'tellin
 import numpy as np
 
 from ..core import FPS
+from ..models.articulation import WINDOW
+from ..models.fits import reference
 from ..judge.score import TrackScore
 from .style import FIT_COLOURS
 
@@ -49,28 +51,37 @@ def telling(
     names,     # of curves
 ) -> list:     # of names, in their order
     "Select the curves whose mean over a clip tells something about it."
-    return [name for name in names if not name.endswith(('_expected', '_seen')) and name != 'loudness']
+    found = [name for name in names if not name.endswith(('_expected', '_seen'))]
+    return found if len(found) == len(names) else [name for name in found if name != 'loudness']   # without pairs: all
 
 # %% ../../nbs/show/803_fit.ipynb #5b667842
 FIT_SAYS = dict(
-    sync='How closely the mouth that is seen follows the one that the sound asks for: their correlation in the two seconds '
-         'around this moment, scaled to [0, 1].',
+    sync='How closely the mouth that is seen follows the one that the sound asks for: their correlation in the '
+         f'{WINDOW // FPS} seconds around this moment, scaled to [0, 1].',
     cont='Whether the mouth has the shape of the sound that is heard: one minus the JS divergence over seven shapes.')
 
 # %% ../../nbs/show/803_fit.ipynb #80198fa1
-_WORDING = ('Real media: no verdict. Does this sound belong to this mouth? Fits, does not fit or cannot tell. {measured} '
-            'A fit is no proof of reality: {generated} fit as well. Recogniser: US English.')
+_WORDING = ('Real media: no verdict. Does this sound belong to this mouth? Fits, does not fit or cannot tell. '
+            '{measured}A fit is no proof of reality: {generated} of today\'s generators fit as well. Recogniser: '
+            'US English.')
+_MEASURED = ('Measured on {real_clips} real clips: AUC {mismatch_clip} against another speaker\'s voice, '
+             '{shift_04} against .4 s of delay. ')
+
+
+def _figure(value):
+    "Write a measured number; a text has its interval already."
+    return f'{value:.2f}' if isinstance(value, float) else str(value)
 
 
 def fit_wording(
-    measured: dict | None = None,   # clips, mismatch, late_04, generated; None: not measured
+    measured: dict | None = None,   # real_clips, mismatch_clip, shift_04; None: those of the shipped reference, if any
 ) -> str:
     "Write what the answer about a sound and a mouth is worth."
-    if not measured: return _WORDING.format(measured='', generated="clips of today's generators").replace('  ', ' ')
-    said = ('Measured on {clips} real clips: AUC {mismatch:.2f} against another speaker\'s voice, {late_04:.2f} against '
-            '.4 s of delay.').format(**measured)
-    tenths = f"about {round(10 * measured['generated'])} in ten clips of today's generators"
-    return _WORDING.format(measured=said, generated=tenths)
+    found = reference().get('measured', {}) if measured is None else measured
+    known = {'real_clips', 'mismatch_clip', 'shift_04'} <= {*found}
+    numbers = {name: _figure(value) for name, value in found.items()}
+    generated = f'about {round(10 * found["generated"])} in ten clips' if 'generated' in found else 'most clips'
+    return _WORDING.format(measured=_MEASURED.format(**numbers) if known else '', generated=generated)
 
 # %% ../../nbs/show/803_fit.ipynb #d1b35b24
 _MOMENT = FPS   # frames of a moment

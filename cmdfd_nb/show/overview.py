@@ -154,7 +154,7 @@ def _named_by_folder(name):
 
 def overview(
     source,             # a folder of videos, `Scores` or a file of them, or a list of `Result`
-    weights=None,       # `Weights`, a weights file or 'seeded'; not for results; for a folder by default what suits each file
+    weights=None,       # `Weights`, a weights file or 'seeded'; by default what suits each file of a folder
     kind: str = None,   # name of a layout, for a folder; see `data.layouts.files.LAYOUTS`
     root=None,          # folder below which the videos are, for scores
     device='cpu',       # where to compute

@@ -96,8 +96,8 @@ def _rule(result):
 # %% ../../nbs/show/85_report.ipynb #963fcb0d
 def _spans(track):
     "Return the flagged stretches of a face in seconds of the video."
-    marks = worst_moments(track)
-    if track.threshold is not None and 'p_fake' in track.curves: marks = flagged(track.curves['p_fake'], track.threshold)
+    judged = track.threshold is not None and 'p_fake' in track.curves
+    marks = flagged(track.curves['p_fake'], track.threshold) if judged else worst_moments(track)
     return ', '.join(f'{track.start_s + a / FPS:.2f} to {track.start_s + b / FPS:.2f} s' for a, b in marks) or '–'
 
 
@@ -169,9 +169,11 @@ def _code():
 # %% ../../nbs/show/85_report.ipynb #15b1ad75
 _CLASSES = {REAL: 'real', FAKE: 'fake', None: 'no'}   # label: class of the pill in report.css
 _FIT_CLASSES = {'fits': 'fits', 'does not fit': 'apart', 'cannot tell': 'no'}   # answer: class of the pill
+
+# %% ../../nbs/show/85_report.ipynb #6e3a1573
 _KINDS = ('Deepfake report', 'Report on a sound and a mouth')   # not asked, asked whether the sound fits
-_EVIDENCE = ('A score is evidence, not proof. It holds for media like those that the weights were trained and calibrated '
-             'on, and it says nothing of who made a video or why.',
+_EVIDENCE = ('A score is evidence, not proof. It holds for media like those that the weights were trained and '
+             'calibrated on, and it says nothing of who made a video or why.',
              'A fit is no proof of anything else about a video, and it says nothing of who made it or why.')
 PAGE_ON_LIMITS = 'https://github.com/cmdfd-nb/cmdfd_nb/blob/main/nbs/tutorials/what_it_can_say.ipynb'
 
@@ -184,10 +186,10 @@ def _facts(result):
     faces = [[row.get(title, '–') for title in head] for row in rows]
     warnings = ''.join(f'<p class="warning">{html.escape(str(w))}</p>' for w in result.warnings)
     fits = is_fit(top)
-    pill = dict(verdict=fit_text(top).capitalize(), verdict_class=_FIT_CLASSES[top.answer] if fits else _CLASSES[top.label])
-    return dict(pill, kind=_KINDS[fits], evidence=_EVIDENCE[fits], page=PAGE_ON_LIMITS, rule=html.escape(_rule(result)),
-                verdict_text=html.escape(sentence), warnings=warnings,
-                faces=_html_rows(faces, head), making=_html_rows(_making(result).items()))
+    pill = _FIT_CLASSES[top.answer] if fits else _CLASSES[top.label]
+    return dict(verdict=fit_text(top).capitalize(), verdict_class=pill, kind=_KINDS[fits], evidence=_EVIDENCE[fits],
+                page=PAGE_ON_LIMITS, rule=html.escape(_rule(result)), verdict_text=html.escape(sentence),
+                warnings=warnings, faces=_html_rows(faces, head), making=_html_rows(_making(result).items()))
 
 # %% ../../nbs/show/85_report.ipynb #ec1dcff1
 _PAGE_BYTES = 7000  # of a picture

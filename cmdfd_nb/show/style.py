@@ -115,6 +115,9 @@ def _pairs(names):
     return [AxisBand(name, pair, 38, between=True) for name, pair in pairs.items() if {*pair} <= {*names}]
 
 
+
+
+# %% ../../nbs/show/80_style.ipynb #040a2513
 def _own_band(name, calibrated):
     "Return the band of a curve that shares its axis with no other."
     if name == 'gap': return AxisBand('distance', ('gap',), 44, area=True)

@@ -59,6 +59,15 @@ def _marks(curves, threshold, start):
     return [[start + a, start + b] for a, b in flagged(curves['p_fake'], threshold)]
 
 
+
+
+# %% ../../nbs/show/84_viewer.ipynb #afaebf8c
+def _in_order(curves):
+    "Return curves in the order of their bands, those without a band last."
+    names = dict.fromkeys([*(name for band in bands(curves) for name in band.names), *curves])
+    return {name: curves[name] for name in names}
+
+
 def _fit_part(track, part, start):
     "Return what a slice of a face has beside its curves if it was asked whether its sound fits: moments and phones."
     begin = start - part.start
@@ -68,9 +77,12 @@ def _fit_part(track, part, start):
     return dict(answer=track.answer, phones=phones, flagged=[[a, b] for a, b in moments if b > a])
 
 
+
+
+# %% ../../nbs/show/84_viewer.ipynb #7501802e
 def _face_part(track, part, start, scale):
     "Return what a view tells about a slice of a face that begins at frame `start` of the video."
-    all_curves = track.curves if is_fit(track) else with_gap(track.curves)
+    all_curves = _in_order(track.curves) if is_fit(track) else with_gap(track.curves)
     curves = {name: _rounded(values[part]) for name, values in all_curves.items()}
     heard, seen = (None if p is None else _octets(p[part]) for p in (track.heard, track.seen))
     number, value = shown_number(track)
