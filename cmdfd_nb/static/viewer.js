@@ -476,7 +476,7 @@ class Mouths {
     this.title = element('span');
     this.result = element('span', { className: 'score' });
     this.moments = element('p', { className: 'moments' });
-    this.node = element('figure', { className: 'characters mouths' },
+    this.node = element('figure', { className: 'mouths' },
       element('figcaption', {}, this.title, this.result),
       element('div', { className: 'bars' }, this.canvas), this.moments);
   }
