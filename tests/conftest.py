@@ -18,7 +18,7 @@ FULL = tuple(line.split()[0] for line in (ROOT/'.ci'/'full.txt').read_text('utf-
              if line.startswith('tests/'))
 # fixtures that need more than the clone
 BEYOND = {'browser', 'cases', 'lab', 'landmark_model', 'official_lists', 'published_names', 'real_clips',
-          'scored_clips'}
+          'scored_clips', 'wild_clips'}
 # groups that take longest, in seconds of CPU
 LONG = ('kernels', 'footage', 'test_world_build', 'test_world_forge', 'test_survival', 'test_verdicts',
         'test_cli', 'test_state', 'test_viewer', 'test_world_face', 'test_training', 'test_dry')
@@ -73,6 +73,15 @@ def real_clips():
     clips = {path.stem: path for path in sorted(folder.glob('*.mp4'))}
     return needed(clips, 'clips of real people, which are not published (CMDFD_REAL_CLIPS names their folder)',
                   'REAL_CLIPS')
+
+
+@pytest.fixture(scope='session')
+def wild_clips():
+    "Folder with sources.csv and clips in real/, lipsync/ and talkinghead/."
+    folder = Path(os.environ.get('CMDFD_WILD') or SHARED/'wild')
+    there = folder if (folder/'sources.csv').exists() else None
+    return needed(there, 'clips of filmed and of generated people, which are not published (CMDFD_WILD names their '
+                  'folder)', 'WILD')
 
 
 @pytest.fixture(scope='session')

@@ -1,5 +1,5 @@
 "Experiments: the notebooks run on a few clips, what is finished is found again, what they conclude is computed."
-import json, re
+import json, re, shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from cmdfd_nb.paper.studies import Study, sample_study
 from cmdfd_nb.paper.mispair import mispair, shift_of
 from cmdfd_nb.paper.jobs import Job, method_of
 from cmdfd_nb.paper.conclusions import conclusion
+from cmdfd_nb.show.fit import fit_wording
 from cmdfd_nb.data.protocols import CATEGORIES, Cross
 
 matplotlib.use('Agg')
@@ -128,3 +129,36 @@ def test_a_conclusion_says_what_the_numbers_say():
     assert 'is reached' in conclusion(said((.9, .88, .92), (.7, .68, .72), (.2, .15, .25)), .05)
     assert 'not reached' in conclusion(said((.74, .72, .76), (.7, .68, .71), (.04, .01, .06)), .05)
     assert 'nothing follows' in conclusion(said((.9, np.nan, np.nan), (.7, .68, .72), (.2, .15, .25)), .05)
+
+
+WILD = ('real/r000', 'real/r015', 'lipsync/l136', 'talkinghead/t232')   # 3 to 5 s; real ones of two sources
+
+
+def test_what_an_answer_about_filmed_people_is_worth(wild_clips, landmark_model, tmp_path):
+    "On a few short clips: the table, what is found again, and a reference that fills the wording of a report."
+    pytest.importorskip('pocketsphinx')
+    data, out, reference = (tmp_path/name for name in ('data', 'out', 'reference.json'))
+    for name in WILD:
+        (data/name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(wild_clips/f'{name}.mp4', data/f'{name}.mp4')
+    shutil.copy(wild_clips/'sources.csv', data)
+    chosen = dict(data=str(data), out=str(out), reference=str(reference))
+    first = run('wild', tmp_path, **chosen)
+    assert [one['name'] for one in first['every']] == [*WILD] and len(first['real']) == 2
+    views = {p: p.stat().st_mtime_ns for p in out.rglob('*.npz')}
+    assert len(views) == len(WILD)
+    table = first['table']
+    assert {'Sync: phones to mouth', 'demonstration weights: 1 - p_fake'} <= set(table)
+    for value, low, high in (values for row in table.values() for values in row.values() if len(values) == 3):
+        assert 0 <= low <= high <= 1 and 0 <= value <= 1
+    own, foreign = first['scores_at'](50)
+    assert np.mean(own) > np.mean(foreign) + .05
+    numbers = json.loads(reference.read_text())
+    assert numbers['seconds'] == [2] and [len(numbers[name][0]) for name in ('own', 'mismatched')] == [9, 9]
+    assert numbers['measured']['real_clips'] == 2 and numbers['measured']['fits'].keys() >= {'real', 'generated'}
+    said = fit_wording(numbers['measured'])
+    assert f"Measured on 2 real clips: AUC {numbers['measured']['mismatch_clip']} against" in said
+    assert all(name in (out/'table.md').read_text() for name in table)
+    again = run('wild', tmp_path, shipped=False, **chosen)
+    assert {p: p.stat().st_mtime_ns for p in out.rglob('*.npz')} == views
+    assert all(again['table'][name] == table[name] for name in again['table'])
