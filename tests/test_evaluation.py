@@ -166,7 +166,7 @@ def test_every_detector_goes_from_clips_to_a_table(kind, clips, tmp_path):
         views = {name: rng.integers(200, size=shape).astype(dtype) for name, (shape, dtype) in shapes.items()}
         save_clip(Clip(views, np.zeros((25, 4), 'float32'), 0, 0, 0, 'x.mp4', '', settings=weights.preprocess), path)
     scores = score_clips(ClipTable(rows, tmp_path), weights, tmp_path/'scores.parquet')
-    assert len(scores) == len(rows) and not scores.problems and set(scores.rows.detector) == {kind}
+    assert not scores.problems and len(scores) == len(rows) and set(scores.rows.detector) == {kind}
     assert set(weights.detector.shows) <= set(scores.curves) <= {*weights.detector.shows, 'gap'}
     videos = per_video(scores)
     assert set(evaluate(videos, None, n=5).metric) == set(METRICS)
