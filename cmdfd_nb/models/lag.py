@@ -215,7 +215,8 @@ class LagDetector(Detector):
         covariates = torch.stack([mask.sum(1).log(), speech_share(batch['mfcc'], mask)], 1)
         score = self.typical.distance(numbers, covariates) - 1
         curves = dict(in_step=hide(contrasts, mask))
-        return LagVerdict(logits_of(score), mask, None, curves, None, audio, visual, numbers, covariates)
+        return LagVerdict(logits_of(score), mask, curves=curves, audio=audio, visual=visual, numbers=numbers,
+                      covariates=covariates)
 
 # %% ../../nbs/models/357_lag.ipynb #7ac0e002
 @patch
