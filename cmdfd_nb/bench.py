@@ -134,7 +134,9 @@ def mouth_costs(
     pictures = list(frames(path))
     config = PreprocessConfig(views=('rgb_224', 'audio', 'mesh'))
     clip = next(clips(path, config))
-    follow = mesh_of(config)()
+    begin = mesh_of(config)
+    assert begin   # a mesh is asked for
+    follow = begin()
     search = partial(track_faces, pictures, make_detector())
     def both(): return [*map(follow, clip['rgb_224'])], [*hear_phones(clip['audio'])]
     def mesh(): return [*map(follow, clip['rgb_224'])]

@@ -53,12 +53,13 @@ def _own_files(landmarks, phones, videos=()):
 
 
 def _check_there(path, what):
-    "Raise `BadWeights` for a file that is missing; `seeded` and None name no file. Nothing heavy is imported for it."
-    named = path and str(path).split(':')[0] != 'seeded'
-    if named and not Path(path).is_file(): raise BadWeights(path, 'no such file', f'Give the path of {what}.')
+    "Raise `BadWeights` for a file that is missing; None names no file. Nothing heavy is imported for it."
+    if path and not Path(path).is_file(): raise BadWeights(path, 'no such file', f'Give the path of {what}.')
 
 
-
+def _check_weights(path):
+    "Raise `BadWeights` for weights that are missing; a bare word, e.g. `seeded` or `articulation`, is looked up later."
+    if path and not str(path).split(':')[0].isidentifier(): _check_there(path, 'a weights file')
 
 # %% ../nbs/90_cli.ipynb #69ffaff3
 def _judge(weights, device, faces=None, video_track=None, audio_track=None, detector=None, files=None,
@@ -173,7 +174,7 @@ def cmdfd_score(
     max_memory: MAX_MEMORY = None,
 ) -> list:  # errors of files that could not be scored or saved
     "Score videos: whether the sound belongs to each face, or how likely it is fake, with its Sync and Cont curves."
-    _check_there(weights, 'a weights file')
+    _check_weights(weights)
     places = out or (None if json else 'cmdfd_scores')
     paths = list(dict.fromkeys(map(str, videos)))
     files = _own_files(landmarks, phones, paths)
@@ -226,7 +227,7 @@ def cmdfd_report(
     max_memory: MAX_MEMORY = None,
 ) -> list:  # the error, if the video could not be scored
     "Write a self-contained HTML file about a video: the verdict, the curves, and the video to scrub through."
-    _check_there(weights, 'a weights file')
+    _check_weights(weights)
     files = _own_files(landmarks, phones)
     detector = detector or ('articulation' if files and not weights else None)
     how = video, out, weights, device, faces, video_track, audio_track, detector, files
@@ -525,7 +526,7 @@ def cmdfd_evaluate(
     json: JSON = False,
 ) -> dict:  # the report, which lists the problems
     "Score preprocessed clips and tell per forgery how well they are found: AUC, EER, recalls, calibration, intervals."
-    _check_there(weights, 'a weights file')
+    _check_weights(weights)
     from cmdfd_nb.data.clips import reading_of
     from cmdfd_nb.judge.evaluate import evaluation_report, report_text, scores_from
     from cmdfd_nb.judge.resampling import check_resamples

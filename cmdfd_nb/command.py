@@ -162,8 +162,8 @@ def out_option(
 # %% ../nbs/03_command.ipynb #0dd16da7
 JSON = Param('Print JSON on standard output (progress goes to standard error)', store_true)
 DEVICE = Param('Where to compute: auto, cpu, cuda, cuda:1, mps', str)
-WEIGHTS = Param("Weights file, or seeded[:tiny|paper|official] for untrained weights, which show curves and give no "
-                "verdict (default: the kit's, for computed people only)", str)
+WEIGHTS = Param("Weights file; articulation, a detector that has none; or seeded[:tiny|paper|official] for untrained "
+                "weights, which show curves and give no verdict (default: the kit's, for computed people only)", str)
 DETECTOR = Param('Name of a detector that cmdfd_detectors lists (default: that of the weights; without any, '
                  'articulation for what this kit did not compute)', str)
 FACES = Param("track: find and follow faces; whole: the file is cropped to a face (default: the weights' own)", str)

@@ -1,4 +1,8 @@
+<<<<<<< HEAD
+"Does this sound belong to this mouth? The detector by rule on real and computed clips, and where it cannot tell."
+=======
 "Does this sound belong to this mouth? The detector by rule on filmed and computed clips, and where it cannot tell."
+>>>>>>> e
 import json
 from dataclasses import replace
 
@@ -23,8 +27,13 @@ def puppet(phones, n, seed=0):
     "A face (n, 468, 3) whose lips are as open as phones want, and which moves otherwise by noise."
     rng = np.random.default_rng(seed)
     base = rng.uniform(60, 160, (468, 3))
+<<<<<<< HEAD
+    eyes_brow_chin_corners = [[70, 90, 0], [150, 90, 0], [110, 40, 0], [110, 180, 0], [90, 150, 0], [130, 150, 0]]
+    base[[33, 263, 10, 152, 61, 291]] = eyes_brow_chin_corners
+=======
     base[[33, 263, 10, 152, 61, 291], :2] = [[70, 90], [150, 90], [110, 40], [110, 180], [90, 150], [130, 150]]
     base[[33, 263, 10, 152, 61, 291], 2] = 0
+>>>>>>> e
     mesh = base + rng.normal(0, .02, (n, 468, 3))
     opening, width, _ = expected_lips(phones, n).T
     for upper, lower in zip(*LIPS):
@@ -61,8 +70,13 @@ def test_own_sound_fits_and_foreign_sound_does_not():
 def test_the_lag_has_its_sign(late):
     "The sound is late by so many frames: its phones are heard after the lips have moved."
     phones = speech(240, 1)
+<<<<<<< HEAD
+    shifted = [Phone(p.symbol, p.start_s + late / FPS, p.end_s + late / FPS) for p in phones]
+    heard = [phone for phone in shifted if phone.start_s >= 0]
+=======
     moved = [Phone(p.symbol, p.start_s + late / FPS, p.end_s + late / FPS) for p in phones]
     heard = [p for p in moved if p.start_s >= 0]
+>>>>>>> e
     found = asked(clip_of(heard, phones))
     assert abs(found.lag_s - late / FPS) <= 1 / FPS and found.lag_range_s[0] <= found.lag_s <= found.lag_range_s[1]
 

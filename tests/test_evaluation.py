@@ -9,7 +9,7 @@ import pytest
 from sklearn import metrics
 
 from cmdfd_nb.cli import cmdfd_evaluate
-from cmdfd_nb.core import sample
+from cmdfd_nb.core import BadArgument, sample
 from cmdfd_nb.data.clips import ClipTable, preprocess_all
 from cmdfd_nb.data.index import index
 from cmdfd_nb.judge import evaluate as evaluation
@@ -154,7 +154,10 @@ def test_per_video_of_one_track_each_changes_no_score(whole):
     assert np.allclose(videos.p_fake, whole.rows.p_fake) and np.allclose(videos.sync, whole.rows['sync'])
 
 
-@pytest.mark.parametrize('kind', sorted(all_detectors()))
+RANKING = sorted(kind for kind, cls in all_detectors().items() if cls.question == 'fake')
+
+
+@pytest.mark.parametrize('kind', RANKING)
 def test_every_detector_goes_from_clips_to_a_table(kind, clips, tmp_path):
     weights, rng = find_weights(weights_of_kind(kind)[-1]), np.random.default_rng(0)
     rows = clips.rows.assign(clip=[f'{i}.safetensors' for i in range(len(clips))], frames=25)
@@ -168,6 +171,16 @@ def test_every_detector_goes_from_clips_to_a_table(kind, clips, tmp_path):
     videos = per_video(scores)
     assert set(evaluate(videos, None, n=5).metric) == set(METRICS)
     assert table_three({'any name': [videos]}, columns=('W2L', 'W2L_Self'), n=5).cells.method[0] == 'any name'
+
+
+@pytest.mark.parametrize('weights', ['articulation', 'seeded:tiny:articulation'])
+def test_what_asks_for_a_fit_ranks_no_fakes(weights, clips, tmp_path, capsys):
+    out = tmp_path/'scores.parquet'
+    with pytest.raises(BadArgument, match='higher for a fit.*cmdfd_score VIDEO --detector articulation'):
+        score_clips(clips, find_weights(weights), out)
+    assert cmdfd_evaluate(str(clips.root), weights=weights, out=str(out)) == 2
+    shown = capsys.readouterr()
+    assert 'higher for a fit' in shown.err and not shown.out and not list(tmp_path.iterdir())
 
 
 # The command

@@ -84,9 +84,18 @@ def test_phones_mouths_and_moments_are_shown_and_spoken(browser, result, tmp_pat
         settled(shown, 63)
 
 
+def test_all_of_it_fits_on_a_screen(browser, result, tmp_path):
+    with Opened(browser, bare(tmp_path/'page.html', [view(result)]), viewport=dict(width=1280, height=800)) as shown:
+        root, mouths, values = (shown.locator(f'.cmdfd{part}') for part in ('', ' .mouths canvas', ' .mouths .values'))
+        assert root.bounding_box()['height'] <= 700
+        assert mouths.bounding_box()['height'] >= 80 and 'Roundness expected' in values.inner_text()
+        loudness = values.locator('span', has_text='Loudness')    # a number without a curve
+        assert loudness.count() == 1 and not loudness.locator('.sample').count()
+
+
 def test_a_viewer_without_it_is_as_it_was(browser, clip, tmp_path):
     with Opened(browser, bare(tmp_path/'page.html', [view(made_up(clip, 100))])) as shown:
-        assert not shown.locator('.mouths').is_visible() and shown.locator('.characters').first.is_visible()
+        assert not shown.locator('.mouths').is_visible() and shown.locator('.characters').is_visible()
         assert 'heard' not in shown.get_by_role('slider').get_attribute('aria-valuetext')
 
 

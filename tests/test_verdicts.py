@@ -6,10 +6,13 @@ import matplotlib.pyplot as plt
 import pytest
 from matplotlib.text import Text
 
+from cmdfd_nb.cli import cmdfd_report, cmdfd_score
 from cmdfd_nb.core import sample
 from cmdfd_nb.data.origin import SAMPLE_LIST, is_procedural, list_samples
+from cmdfd_nb.judge.many import score_many
 from cmdfd_nb.judge.score import WORDS, score_video
 from cmdfd_nb.models.checkpoint import load_weights, save_weights
+from cmdfd_nb.models.fits import ANSWERS
 from cmdfd_nb.models.weights import find_weights
 from cmdfd_nb.show.bench import bench
 from cmdfd_nb.show.counterfactual import before_and_after, both_views, sweep_figure
@@ -204,3 +207,34 @@ def test_a_person_in_the_folder_of_a_world_stays_a_person(real_clips, tmp_path):
     link.symlink_to(real_clips['vox_a'])
     copy.write_bytes(real_clips['vox_a'].read_bytes())
     assert not is_procedural(link) and not is_procedural(copy)
+
+
+# One question for each kind of file
+
+def fits_or_not(detector, answer): return detector == FIT_DETECTOR and answer in ANSWERS
+
+
+@pytest.mark.parametrize('workers', [0, 2])
+def test_one_call_asks_each_file_what_suits_it(workers, landmark_model, person):
+    pytest.importorskip('pocketsphinx')
+    found = dict(score_many([person, sample('speaker.mp4')], device='cpu', workers=workers))
+    real, computed = (found[str(path)].tracks[0] for path in (person, sample('speaker.mp4')))
+    assert fits_or_not(real.detector, real.answer) and real.phones and real.p_fake is None
+    assert computed.detector == 'correlation' and computed.answer in WORDS and computed.phones is None
+
+
+@pytest.mark.parametrize('options', [dict(weights='articulation'), dict(detector='articulation')])
+def test_the_name_of_a_rule_is_the_name_of_its_weights(options, landmark_model, person, tmp_path, capsys, monkeypatch):
+    pytest.importorskip('pocketsphinx')
+    monkeypatch.chdir(tmp_path)
+    assert cmdfd_score([str(person)], **options, device='cpu', json=True, workers=0) == 0
+    record, = json.loads(capsys.readouterr().out)
+    assert fits_or_not(record['tracks'][0]['detector'], record['tracks'][0]['answer'])
+    assert record['weights']['name'] == 'articulation' and not list(tmp_path.iterdir())
+
+
+def test_reports_take_the_name_of_a_rule(landmark_model, person, tmp_path):
+    pytest.importorskip('pocketsphinx')
+    assert cmdfd_report(str(person), str(tmp_path/'a.html'), weights='articulation', device='cpu', workers=0) == 0
+    write_report(tmp_path/'b.html', person)
+    for name in 'ab': assert 'Does this sound belong to this mouth?' in (tmp_path/f'{name}.html').read_text()

@@ -43,8 +43,9 @@ def _source_of(detector):
 
 def _checked(weights, detector):
     "Return weights that were named, unless a detector was named that they are not of."
+    if detector is None: return weights   # a file is not read only to name it
     kind = find_weights(weights).kind
-    if detector in (None, kind): return weights
+    if detector == kind: return weights
     remedy = 'Name the weights or the detector, not both.'
     raise BadArgument(f'detector={detector}', f'these weights are of {kind}', remedy)
 

@@ -15,6 +15,7 @@ from ..media.clip import PreprocessConfig
 from ..models.checkpoint import Weights
 from ..models.weights import find_weights
 from .score import score_video
+from .choose import choose, noted
 
 # %% ../../nbs/judge/605_many.ipynb #332482b4
 _found = functools.lru_cache(maxsize=4)(find_weights)
@@ -31,7 +32,9 @@ def ready_to_score(
 # %% ../../nbs/judge/605_many.ipynb #3cfb399e
 def _score_one(weights, device, config, path):
     "Return (path, result or error) of a video."
-    try: return path, score_video(path, *ready_to_score(weights, device), config)
+    try:
+        source, note = choose(path, weights)
+        return path, noted(score_video(path, *ready_to_score(source, device), config), note)
     except CmdfdError as error: return path, error
 
 
@@ -42,7 +45,7 @@ def _unscored(path, failure):
 # %% ../../nbs/judge/605_many.ipynb #e0f8c337
 def score_many(
     paths: list,           # of videos
-    weights=None,          # as `find_weights` takes them: a file, 'seeded', `Weights`; None: the kit's own
+    weights=None,          # as `find_weights` takes them: a file, 'seeded', `Weights`; None: by the kind of file, see `choose`
     device='auto',         # where to compute
     config: PreprocessConfig | None = None,   # how faces are found and cut; None: the weights' own
     workers: int = 1,      # processes; on a GPU, 1; 0: this process, which keeps no budget

@@ -166,7 +166,7 @@ def _arrays_of(found, boxes, places, shares) -> dict[str, Any]:
 # %% ../../nbs/judge/60_score.ipynb #3bf6b704
 def _fake_fields(found, shares, weights, procedural) -> dict[str, Any]:
     "Return the fields of a `TrackScore` that answer whether a face is forged."
-    score = float(_mean(found, 'score', [share.sum() for share in shares]))
+    score = float(np.average([f['score'] for f in found], weights=[share.sum() for share in shares]))
     p_fake = float(p_fake_of(score, weights.scale, weights.bias))
     return dict(score=score, p_fake=p_fake, **_verdict_fields(p_fake, weights, procedural))
 
@@ -189,7 +189,7 @@ def _fit_fields(found, shares, places, place) -> dict[str, Any]:
     mean = {name: np.average([f['facts'][name] for f in found], 0, counts) for name in found[0]['facts']}
     speech_s = sum(f['facts']['speech_s'] * c / n for f, c, (_, n) in zip(found, counts, places))
     seconds = place['frames'] / FPS
-    score = float(_mean(found, 'score', counts))
+    score = float(np.average([f['score'] for f in found], weights=counts))
     answer, why = answer_of(score, seconds, float(speech_s), float(mean['seen']))
     lag = None if why_not(seconds, float(speech_s), float(mean['seen'])) else lag_of(mean['profile'], seconds)
     none = dict(p_fake=None, label=None, why_no_label=_NO_LABEL, threshold=None, calibrated=False)

@@ -32,6 +32,13 @@ def _check_rates(config, names):
         raise BadArgument(f'{name}={getattr(config, name)}', 'this is no number from 0', 'Give 0 or a number above.')
 
 # %% ../../nbs/learn/51_config.ipynb #f73d669a
+def _check_learns(kind):
+    "Raise `BadArgument` for a detector that works by a rule."
+    if not detector_class(kind).by_rule: return
+    remedy = f'Use it as it is (cmdfd_score VIDEO --detector {kind}), or train another that cmdfd_detectors lists.'
+    raise BadArgument(f'detector={kind}', 'it works by a rule and learns nothing', remedy)
+
+# %% ../../nbs/learn/51_config.ipynb #d2131b52
 @dataclass(frozen=True)
 class TrainConfig(Settings):
     "Settings that change the outcome of a training run."
@@ -56,6 +63,7 @@ class TrainConfig(Settings):
 
     def __post_init__(self):
         super().__post_init__()
+        _check_learns(self.kind)
         known = detector_class(self.kind).terms
         object.__setattr__(self, 'terms', tuple(known if self.terms is None or 'all' in self.terms else self.terms))
         for term in self.terms or ('',): one_of('terms', term, known)

@@ -227,7 +227,7 @@ class _Open:
         k = i - self.part.start
         for kind in self.crops:
             image = square(looks[kind], self.part.boxes[k])
-            if kind == 'mesh': image = self.follow(image)
+            if kind == 'mesh' and self.follow: image = self.follow(image)
             if k == 0: self.crops[kind] = np.empty((len(self.part.boxes), *image.shape), image.dtype)
             self.crops[kind][k] = image
         self.sounds.append(sound)

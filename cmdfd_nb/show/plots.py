@@ -6,6 +6,7 @@
 __all__ = ['plot_curves', 'plot_correlation', 'plot_reliability', 'plot_learning']
 
 # %% ../../nbs/show/81_plots.ipynb #0ff860c3
+import textwrap
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,9 @@ def _draw_band(ax, band, track, t):
     tidy(ax, ylim=limits(band.names), ylabel=band.title)
 
 # %% ../../nbs/show/81_plots.ipynb #6567ff64
+_NOTE_WIDTH = 130   # characters of a line below a figure
+
+
 def plot_curves(
     track: TrackScore,   # one face, scored
     title: str = '',     # above the panels
@@ -51,7 +55,7 @@ def plot_curves(
     axes[0, 0].set_title(literal(title), loc='left')
     axes[0, 0].set_title(literal(fit_text(track)), loc='right', color=verdict_colour(track.label, track.answer))
     axes[-1, 0].set(xlabel='time (s)', xlim=(t[0], t[-1]))
-    if note: fig.supxlabel(literal(note), fontsize=8, color='#777777')
+    if note: fig.supxlabel(textwrap.fill(literal(note), _NOTE_WIDTH), fontsize=8, color='#777777')
     return fig
 
 # %% ../../nbs/show/81_plots.ipynb #d26eef20

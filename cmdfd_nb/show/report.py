@@ -96,8 +96,8 @@ def _rule(result):
 # %% ../../nbs/show/85_report.ipynb #963fcb0d
 def _spans(track):
     "Return the flagged stretches of a face in seconds of the video."
-    judged = track.threshold is not None and 'p_fake' in track.curves
-    marks = flagged(track.curves['p_fake'], track.threshold) if judged else worst_moments(track)
+    if track.threshold is None or 'p_fake' not in track.curves: marks = worst_moments(track)
+    else: marks = flagged(track.curves['p_fake'], track.threshold)
     return ', '.join(f'{track.start_s + a / FPS:.2f} to {track.start_s + b / FPS:.2f} s' for a, b in marks) or '–'
 
 

@@ -34,7 +34,8 @@ def verdict_colour(
 ) -> str:          # '#...'
     "Return the colour of a verdict; gray or blue where neither real nor fake can be said."
     if label is None and answer in FIT_COLOURS: return FIT_COLOURS[answer]
-    return COLOURS[{REAL: 'real', FAKE: 'fake'}.get(label, 'unknown')]
+    names: dict = {REAL: 'real', FAKE: 'fake'}
+    return COLOURS[names.get(label, 'unknown')]
 
 # %% ../../nbs/show/80_style.ipynb #aca7888d
 def literal(

@@ -10,6 +10,7 @@ const SETTLED = 150;       // milliseconds without a move after which the kernel
 const STEPS = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, PageDown: -25, PageUp: 25, Home: -Infinity, End: Infinity };
 const INKS = ['paper', 'ink', 'muted', 'line', 'sync', 'cont', 'gap', 'p_fake', 'c0', 'c1', 'c2', 'c3', 'a', 'b', 'lips', 'inside'];  // custom properties of viewer.css
 const LEFT = 92, RIGHT = 12, AXIS = 22, GAP = 18;  // pixels around and between the bands of the plot
+const DENSE = { scale: .65, gap: 14 };             // where there are pairs of curves
 const FONT = '12px system-ui, sans-serif';
 
 // ---------------------------------------------------------------------------------------------- small helpers
@@ -195,6 +196,9 @@ class Clip {
 /** The curves of all clips by name, each with its label, explanation, range, ink and dash. */
 function curvesOf(clips) { return Object.assign({}, ...clips.map(clip => clip.view.curves)); }
 
+/** One clip whose sound was asked to fit: there are many curves, so they are drawn closer together. */
+function isFit(clips) { return clips.length === 1 && clips[0].view.tracks.some(track => track.phones); }
+
 /** What stands in the plot, from top to bottom: the bands of one clip, or a band for each curve of two clips. */
 function bandsOf(clips) {
   const curves = curvesOf(clips), [clip] = clips;
@@ -202,7 +206,8 @@ function bandsOf(clips) {
   const waves = clips.flatMap(clip => [{ title: `sound ${clip.letter}`.trim(), height: 34, curves: [], wave: clip },
     ...clip.view.tracks.some(track => track.phones?.length) ? [{ title: `phones ${clip.letter}`.trim(), height: 26, curves: [], spoken: clip }] : []]);
   if (clips.length === 1) {
-    const band = ({ names, ...look }) => ({ ...look, ...range(curves, names), curves: names.map(name => line(clip, name)),
+    const band = ({ names, height, ...look }) => ({ ...look, ...range(curves, names), curves: names.map(name => line(clip, name)),
+      height: isFit(clips) ? Math.round(DENSE.scale * height) : height,
       flags: flagsOn(names) && clips, threshold: names.includes('p_fake') ? clip.view.threshold : undefined });
     return [...clip.view.bands.map(band), ...waves];
   }
@@ -223,8 +228,8 @@ function range(curves, names) {
 /** Curves over a common time axis. They are drawn once; only the playhead, on a canvas above them, moves. */
 class Plot {
   constructor(clips) {
-    Object.assign(this, { clips, bands: bandsOf(clips), frames: Math.max(...clips.map(clip => clip.view.frames)) });
-    const height = this.bands.reduce((sum, band) => sum + band.height + GAP, AXIS);
+    Object.assign(this, { clips, bands: bandsOf(clips), frames: Math.max(...clips.map(clip => clip.view.frames)), gap: isFit(clips) ? DENSE.gap : GAP });
+    const height = this.bands.reduce((sum, band) => sum + band.height + this.gap, AXIS);
     this.drawn = element('canvas', { role: 'img', ariaLabel: 'Curves over time' });
     this.head = element('canvas', { ariaHidden: 'true' });
     this.node = element('div', { className: 'curves' }, this.drawn, this.head);
@@ -242,13 +247,13 @@ class Plot {
     const pen = fresh(this.drawn);
     this.width = pen.boxWidth;
     this.ink = ink;
-    let top = GAP / 2;
+    let top = this.gap / 2;
     for (const band of this.bands) {
       Object.assign(band, { top, y: value => band.top + (band.high - value) / (band.high - band.low) * band.height });
       this.drawBand(pen, band);
-      top += band.height + GAP;
+      top += band.height + this.gap;
     }
-    this.bottom = top - GAP;
+    this.bottom = top - this.gap;
     this.drawAxis(pen);
     this.drawn.ariaLabel = ['Curves over time', ...this.flags()].join('; ');
   }
@@ -471,7 +476,7 @@ class Mouths {
     this.title = element('span');
     this.result = element('span', { className: 'score' });
     this.moments = element('p', { className: 'moments' });
-    this.node = element('figure', { className: 'characters mouths' },
+    this.node = element('figure', { className: 'mouths' },
       element('figcaption', {}, this.title, this.result),
       element('div', { className: 'bars' }, this.canvas), this.moments);
   }
@@ -500,8 +505,8 @@ class Mouths {
   }
 
   mouth(pen, shape, x, dash, ink) {
-    const size = Math.min(pen.boxWidth / 4 - 8, (pen.boxHeight - 20) / 1.75);
-    const line = points => { trace(pen, points.map(([u, v]) => [x + u * size, 4 + (v + .5) * size])); pen.closePath(); };
+    const size = Math.min(pen.boxWidth / 4 - 8, (pen.boxHeight - 22) / 1.3);   // 1.3: the widest opening
+    const line = points => { trace(pen, points.map(([u, v]) => [x + u * size, 2 + (v + .45) * size])); pen.closePath(); };
     line(shape.outer);
     Object.assign(pen, { fillStyle: ink.lips, strokeStyle: ink.ink, lineWidth: 1.6 });
     pen.setLineDash(dash);
@@ -552,9 +557,11 @@ class Viewer {
     this.probe = element('i', { hidden: true });
     this.characters.node.hidden = !this.clips.some(clip => clip.track.heard);
     this.mouths.node.hidden = !this.clips.some(clip => clip.track.phones);
-    this.root = element('section', { className: this.clips.length > 1 ? 'cmdfd pair' : 'cmdfd', role: 'group', ariaLabel: `Viewer of ${names}` },
+    const fit = isFit(this.clips), values = this.values();
+    if (fit) this.mouths.node.append(values);              // there is room below the mouths
+    this.root = element('section', { className: `cmdfd${this.clips.length > 1 ? ' pair' : ''}${fit ? ' fit' : ''}`, role: 'group', ariaLabel: `Viewer of ${names}` },
       element('div', { className: 'top' }, ...this.clips.map(clip => this.figure(clip)), this.characters.node, this.mouths.node),
-      this.values(), this.plot.node,
+      fit ? '' : values, this.plot.node,
       element('div', { className: 'controls' }, this.button, this.range),
       ...this.notes().map(note => element('p', { className: 'note' }, note)), this.probe);
     this.root.dataset.lmSuppressShortcuts = 'true';  // JupyterLab's own keys stay out of here
@@ -598,9 +605,10 @@ class Viewer {
 
   row(clip) {
     const curves = Object.entries(this.curves), alone = this.clips.length === 1;
+    const drawn = new Set(this.plot.bands.flatMap(band => band.curves.map(curve => curve.name)));   // others are numbers only
     clip.cells = curves.map(() => element('b'));
     const items = curves.map(([name, { label, says, ink, dash }], k) => element('span', { title: says },
-      alone ? sample(ink, dash.length, name === 'gap') : '', `${label} `, clip.cells[k]));
+      alone && drawn.has(name) ? sample(ink, dash.length, name === 'gap') : '', `${label} `, clip.cells[k]));
     const letter = alone ? '' : element('span', {}, sample(clip.letter.toLowerCase(), clip === this.clips[1]), clip.letter);
     return element('div', { className: 'row' }, letter, ...items);
   }
