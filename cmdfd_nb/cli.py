@@ -96,7 +96,7 @@ def _score_file(how, again, path):
     from cmdfd_nb.judge.score import score_or_error
     from cmdfd_nb.show.records import asked_of, score_places, scored_files
     *judge, places = how
-    loaded, device, config = _judge(*judge, path)
+    loaded, device, config = _judge(*judge, path=path)
     def score(paths): return ((path, _noted(score_or_error(path, loaded, device, config), judge)) for path in paths)
     (_, *found), = scored_files([path], score, score_places(places)[0], asked_of(loaded, config), again)
     return found
@@ -106,7 +106,7 @@ def _save_failure(how, record):
     "Save the record of a video whose worker gave none: record, False, error of saving it or None."
     from cmdfd_nb.show.records import asked_of, score_places, scored_files
     *judge, places = how
-    asked = asked_of(*_judge(*judge, record['file'])[::2])
+    asked = asked_of(*_judge(*judge, path=record['file'])[::2])
     folder = score_places(places)[0]
     (_, *found), = scored_files([record['file']], lambda paths: [(paths[0], record)], folder, asked, True)
     return found
@@ -194,7 +194,7 @@ def cmdfd_score(
 def _report_place(video, out, *judge):
     "Return the file of a report; it can be written."
     from cmdfd_nb.show.records import asked_of, out_name
-    loaded, _, config = _judge(*judge, video)
+    loaded, _, config = _judge(*judge, path=video)
     return out_file(out or f'{out_name(video, asked_of(loaded, config))}.html', ('.html', '.htm'))
 
 
@@ -205,7 +205,7 @@ def _report_file(span, video, out, *judge):
     from cmdfd_nb.show.report import write_report
     path = _report_place(video, out, *judge)
     note = choose(video, judge[0], *judge[5:7])[1]
-    write_report(path, noted(score_video(video, *_judge(*judge, video)), note), span=span)
+    write_report(path, noted(score_video(video, *_judge(*judge, path=video)), note), span=span)
     return path
 
 # %% ../nbs/90_cli.ipynb #99c22d69
