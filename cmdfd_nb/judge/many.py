@@ -45,7 +45,7 @@ def _unscored(path, failure):
 # %% ../../nbs/judge/605_many.ipynb #e0f8c337
 def score_many(
     paths: list,           # of videos
-    weights=None,          # as `find_weights` takes them: a file, 'seeded', `Weights`; None: by the kind of file, see `choose`
+    weights=None,          # as `find_weights` takes them: a file, 'seeded', `Weights`; None: by each file, see `choose`
     device='auto',         # where to compute
     config: PreprocessConfig | None = None,   # how faces are found and cut; None: the weights' own
     workers: int = 1,      # processes; on a GPU, 1; 0: this process, which keeps no budget
