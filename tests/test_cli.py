@@ -151,12 +151,7 @@ def test_bad_usage_ends_with_2_and_leaves_nothing(run, name, args, says, tmp_pat
     (cli.cmdfd_teach, ['.'], dict(config='absent.json'), '--config'), (cli.cmdfd_evaluate, ['.'], {}, '--out'),
     (cli.cmdfd_evaluate, ['.'], dict(weights='articulation', out='scores.csv'), 'higher for a fit'),
     (cli.cmdfd_train, ['.'], dict(detector='articulation'), 'learns nothing'),
-<<<<<<< HEAD
-    (cli.cmdfd_report, ['x.mp4'], dict(weights='articulation', detector='lag', workers=0),
-     'weights are of articulation'),
-=======
     (cli.cmdfd_report, ['x.mp4'], dict(weights='articulation', detector='lag', workers=0), 'are of articulation'),
->>>>>>> f
     (cli.cmdfd_synth, ['world'], dict(kind='celebdf'), 'celebdf')])
 def test_bad_arguments_end_with_2_and_leave_nothing(command, args, options, says, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
