@@ -62,11 +62,11 @@ HEAVY = $(shell awk '/^nbs.*ipynb / { sub(/.*\//, "", $$1); printf "|^%s$$", $$1
 HEAVY_ROOMS = $(shell awk '/^nbs.*\/ / { sub(/\/$$/, "", $$1); sub(/.*\//, "", $$1); printf "|^%s$$", $$1 }' .ci/full.txt)
 
 check test: export OMP_NUM_THREADS ?= 1
-check: .venv/.dev  ## run the quick tests: no browser, no kernels, no training, nothing beside the clone; 3 minutes
+check: .venv/.dev  ## run the quick tests: no browser, no kernels, no training, nothing beside the clone; 4 minutes
 	$(PYTEST) -m 'not full' tests
 	$(BIN)/python .ci/notebooks.py --skip_file_re '^[_.]$(HEAVY)' --skip_folder_re '^[_.]$(HEAVY_ROOMS)'
 
-test: .venv/.dev  ## run all tests and all notebooks; about 10 minutes
+test: .venv/.dev  ## run all tests and all notebooks; about 15 minutes
 	$(PYTEST) tests
 	$(BIN)/python .ci/notebooks.py
 
