@@ -1,6 +1,7 @@
 "What tests share: their two tiers, what lies beside the repository and is never committed, a browser, a JupyterLab."
 import contextlib, io, json, os, secrets, shutil, socket, subprocess, sys, time, unittest.mock, urllib.request
 from collections import Counter
+from importlib.util import find_spec
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,7 +19,7 @@ FULL = tuple(line.split()[0] for line in (ROOT/'.ci'/'full.txt').read_text('utf-
              if line.startswith('tests/'))
 # fixtures that need more than the clone
 BEYOND = {'browser', 'cases', 'lab', 'landmark_model', 'official_lists', 'published_names', 'real_clips',
-          'scored_clips', 'wild_clips'}
+          'recogniser', 'scored_clips', 'wild_clips'}
 # groups that take longest, in seconds of CPU
 LONG = ('kernels', 'footage', 'test_world_build', 'test_world_forge', 'test_survival', 'test_verdicts',
         'test_cli', 'test_state', 'test_viewer', 'test_world_face', 'test_training', 'test_dry')
@@ -144,6 +145,12 @@ def landmark_model():
     try: found = fetch_model('landmarks')
     except NoModel: found = None
     return needed(found, 'the landmark model, which pip could not fetch (cmdfd_models landmarks)', 'MODELS')
+
+
+@pytest.fixture(scope='session')
+def recogniser():
+    "Whether pocketsphinx is installed, which hears phones."
+    return needed(find_spec('pocketsphinx'), 'pocketsphinx (pip install "cmdfd_nb[real]")', 'MODELS')
 
 
 @pytest.fixture(scope='session')

@@ -114,9 +114,8 @@ def test_of_a_video_and_its_record(landmark_model, real_clips):
     assert 'fake' not in said and 'real' not in said.split()
 
 
-def test_computed_people_fit_their_own_sound_better(landmark_model):
+def test_computed_people_fit_their_own_sound_better(landmark_model, recogniser):
     "The procedural world goes through the same path."
-    pytest.importorskip('pocketsphinx')
     paths = [sample('speaker.mp4'), *sorted(sample('fakeavceleb').rglob('RealVideo-RealAudio/**/*.mp4'))[:3]]
     found = [next(clips(path, CONFIG)) for path in paths]
     assert len(found) > 2

@@ -147,9 +147,8 @@ def begin(path, target, seconds=3):
             sink.mux(packet)
 
 
-def test_what_an_answer_about_filmed_people_is_worth(wild_clips, landmark_model, tmp_path):
+def test_what_an_answer_about_filmed_people_is_worth(wild_clips, landmark_model, recogniser, tmp_path):
     "On a few short clips: the table, what is found again, and a reference that fills the wording of a report."
-    pytest.importorskip('pocketsphinx')
     data, out, reference = (tmp_path/name for name in ('data', 'out', 'reference.json'))
     for name in WILD: begin(wild_clips/f'{name}.mp4', data/f'{name}.mp4')
     shutil.copy(wild_clips/'sources.csv', data)

@@ -16,8 +16,7 @@ from cmdfd_nb.models.fits import ANSWERS
 from cmdfd_nb.models.weights import find_weights
 from cmdfd_nb.show.bench import bench
 from cmdfd_nb.show.counterfactual import before_and_after, both_views, sweep_figure
-from cmdfd_nb.judge.choose import FIT_DETECTOR, missing_for_fit, score_chosen
-from cmdfd_nb.models.detectors import all_detectors
+from cmdfd_nb.judge.choose import FIT_DETECTOR, score_chosen
 from cmdfd_nb.show.fit import fit_wording
 from cmdfd_nb.show.distributions import distribution_figure
 from cmdfd_nb.show.maps import explore_embedding
@@ -140,8 +139,7 @@ def test_no_word_in_a_browser(browser, result, tmp_path):
 def fit(request, person):
     "A made-up result with each of the answers, and that of the detector."
     if request.param != 'asked': return made_up_fit(person, 150, request.param, why='little speech')
-    if FIT_DETECTOR not in all_detectors(): pytest.skip('a detector of fits')
-    if missing_for_fit(): pytest.skip('landmarks and phones (cmdfd_models landmarks, pip install "cmdfd_nb[real]")')
+    for needed in ('landmark_model', 'recogniser'): request.getfixturevalue(needed)
     return score_chosen(person)
 
 
@@ -215,8 +213,7 @@ def fits_or_not(detector, answer): return detector == FIT_DETECTOR and answer in
 
 
 @pytest.mark.parametrize('workers', [0, 2])
-def test_one_call_asks_each_file_what_suits_it(workers, landmark_model, person):
-    pytest.importorskip('pocketsphinx')
+def test_one_call_asks_each_file_what_suits_it(workers, landmark_model, recogniser, person):
     found = dict(score_many([person, sample('speaker.mp4')], device='cpu', workers=workers))
     real, computed = (found[str(path)].tracks[0] for path in (person, sample('speaker.mp4')))
     assert fits_or_not(real.detector, real.answer) and real.phones and real.p_fake is None
@@ -224,8 +221,7 @@ def test_one_call_asks_each_file_what_suits_it(workers, landmark_model, person):
 
 
 @pytest.mark.parametrize('options', [dict(weights='articulation'), dict(detector='articulation')])
-def test_the_name_of_a_rule_is_the_name_of_its_weights(options, landmark_model, person, tmp_path, capsys, monkeypatch):
-    pytest.importorskip('pocketsphinx')
+def test_the_name_of_a_rule_is_the_name_of_its_weights(options, landmark_model, recogniser, person, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert cmdfd_score([str(person)], **options, device='cpu', json=True, workers=0) == 0
     record, = json.loads(capsys.readouterr().out)
@@ -233,8 +229,7 @@ def test_the_name_of_a_rule_is_the_name_of_its_weights(options, landmark_model, 
     assert record['weights']['name'] == 'articulation' and not list(tmp_path.iterdir())
 
 
-def test_reports_take_the_name_of_a_rule(landmark_model, person, tmp_path):
-    pytest.importorskip('pocketsphinx')
+def test_reports_take_the_name_of_a_rule(landmark_model, recogniser, person, tmp_path):
     assert cmdfd_report(str(person), str(tmp_path/'a.html'), weights='articulation', device='cpu', workers=0) == 0
     write_report(tmp_path/'b.html', person)
     for name in 'ab': assert 'Does this sound belong to this mouth?' in (tmp_path/f'{name}.html').read_text()

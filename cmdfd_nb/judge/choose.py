@@ -65,7 +65,7 @@ def choose(
     "Choose the weights by which a file is scored."
     if weights is not None: return _checked(weights, detector), None
     if detector: return _source_of(detector), None
-    if FIT_DETECTOR not in all_detectors() or not _is_filmed(path): return None, None
+    if not _is_filmed(path): return None, None
     missing = missing_for_fit(files)
     return (None, missing) if missing else (_source_of(FIT_DETECTOR), None)
 
