@@ -221,7 +221,8 @@ def test_one_call_asks_each_file_what_suits_it(workers, landmark_model, recognis
 
 
 @pytest.mark.parametrize('options', [dict(weights='articulation'), dict(detector='articulation')])
-def test_the_name_of_a_rule_is_the_name_of_its_weights(options, landmark_model, recogniser, person, tmp_path, capsys, monkeypatch):
+def test_the_name_of_a_rule_is_the_name_of_its_weights(options, landmark_model, recogniser, person, tmp_path, capsys,
+                                                       monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert cmdfd_score([str(person)], **options, device='cpu', json=True, workers=0) == 0
     record, = json.loads(capsys.readouterr().out)

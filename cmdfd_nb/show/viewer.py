@@ -12,6 +12,7 @@ from base64 import b64encode
 from dataclasses import asdict
 from functools import cache
 from io import BytesIO
+from textwrap import fill
 from pathlib import Path
 from typing import Any
 
@@ -211,7 +212,7 @@ def _still_picture(ax, view, face, k):
     ax.imshow(shown_picture(view, face['start'] + k - view['first']))
     ax.plot([x0, x1, x1, x0, x0], [y0, y0, y1, y1, y0], color='white', lw=1.2)
     ax.set(xticks=[], yticks=[])
-    said = f'{face["verdict"]}\n{face["number"]} {face["p_fake"]:.2f}'
+    said = f'{fill(face["verdict"], 36)}\n{face["number"]} {face["p_fake"]:.2f}'
     ax.set_title(said, fontsize=9, color=verdict_colour(face['label'], face.get('answer')))
     for place, name in enumerate(MOUTHS if 'answer' in face else ()):
         below = ax.inset_axes((.05 + .5 * place, -.34, .4, .3))
@@ -253,7 +254,7 @@ def still(
     fig, rows = plt.subplots(len(views), 2, squeeze=False, **size)
     for axes, one in zip(rows, views): _still_row(axes, one, frame)
     notes = dict.fromkeys(note for v in views for note in v['notes'])
-    fig.supxlabel(' '.join(notes), fontsize=8, color='#777777')
+    fig.supxlabel(fill(' '.join(notes), 140), fontsize=8, color='#777777')
     return fig
 
 # %% ../../nbs/show/84_viewer.ipynb #0c710634
