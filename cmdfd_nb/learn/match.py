@@ -19,6 +19,7 @@ from ..media.preprocess import load_clip, read_part
 from ..models.agreement import TEACHER_VIEWS, cont, posteriors
 from ..models.checkpoint import Weights, worst_domain
 from ..data.clips import ClipTable
+from ..data.audit.shortcuts import auc
 from .ctc import beam_search, error_rate, greedy
 from .sentences import sentences, sounds, speakers
 from .teach import LessonConfig, emphasise, hear, teach_listener, teach_reader
@@ -50,12 +51,6 @@ def transcribe(
     return tuple(read(p[0]) for p in posteriors(weights, batch))
 
 # %% ../../nbs/learn/58_match.ipynb #e23d0a8c
-def _auc(own, other):
-    "Return how often own values exceed other ones."
-    from sklearn.metrics import roc_auc_score
-    return float(roc_auc_score([1] * len(own) + [0] * len(other), [*own, *other]))
-
-
 def _means(curves): return [float(curve.mean()) for curve in curves]
 
 # %% ../../nbs/learn/58_match.ipynb #b7bc410d
@@ -75,8 +70,8 @@ def match_test(
     punctual = _means(agree(heard, seen) for heard, seen in pairs)
     late = _means(agree(heard[:-shift], seen[shift:]) for heard, seen in pairs)
     found = dict(own=float(np.mean(_means(own))), other=float(np.mean(_means(other))))
-    frames = _auc(torch.cat(own).tolist(), torch.cat(other).tolist())
-    return dict(found, auc=_auc(_means(own), _means(other)), auc_late=_auc(punctual, late), auc_frames=frames)
+    frames = auc(torch.cat(other).tolist(), torch.cat(own).tolist())
+    return dict(found, auc=auc(_means(other), _means(own)), auc_late=auc(late, punctual), auc_frames=frames)
 
 # %% ../../nbs/learn/58_match.ipynb #73e50a8e
 def _rates(pairs, texts, width):

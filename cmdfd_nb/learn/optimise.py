@@ -19,6 +19,7 @@ from ..models.checkpoint import Weights, read_about
 from ..models.official import load_talknet
 from ..data.clips import ClipTable
 from ..data.batches import ClipSet, epoch_batches, epoch_draws, frame_batches, loader
+from ..data.audit.shortcuts import auc
 from .calibration import calibrate
 from .config import TrainConfig
 
@@ -217,8 +218,8 @@ def validation_record(
     people=None,   # (n,) who is seen; every clip is another person by default
 ) -> dict:    # `auc` and the fields of `Calibration`; raises `BadArgument` for scores that are not finite
     "Compute AUC and calibration of an epoch."
-    from sklearn.metrics import roc_auc_score
     if not np.isfinite(score).all():
         raise BadArgument('validation', 'scores are no numbers any more', 'Lower lr, or set clip_norm.')
     found = calibrate(score, labels, people).to_dict()
-    return dict(found, auc=float(roc_auc_score(labels, score)), bands=list(found['bands']))   # as JSON keeps it
+    reals, fakes = (score[np.asarray(labels) == label] for label in (REAL, FAKE))
+    return dict(found, auc=auc(reals, fakes), bands=list(found['bands']))   # as JSON keeps it
