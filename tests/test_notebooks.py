@@ -1,5 +1,5 @@
 "The notebooks are the source: what is committed beside them is what they export, and they keep to CONTRIBUTING.md."
-import ast, importlib.util, json, os, re, shutil, statistics, subprocess, sys
+import ast, functools, importlib.util, json, os, re, shutil, statistics, subprocess, sys
 from collections import Counter
 from pathlib import Path
 
@@ -10,7 +10,21 @@ NBS, LIB = ROOT/'nbs', ROOT/'cmdfd_nb'
 MACHINE_PATH = re.compile(r'/(root|home|work|tmp|Users)/|[A-Z]:\\\\?Users')
 
 
-def each(paths): return pytest.mark.parametrize('path', paths, ids=lambda p: p.relative_to(ROOT).as_posix())
+def each(paths):
+    "Make one test of a check of a file: it looks at all these files, and lists those in which something is found."
+    def all_of(check):
+        def test():
+            found = {path.relative_to(ROOT).as_posix(): said for path in paths if (said := complaint(check, path))}
+            assert not found, '\n\n'.join(f'{name}: {said}' for name, said in found.items())
+        test.__name__, test.__doc__ = check.__name__, check.__doc__
+        return test
+    return all_of
+
+
+def complaint(check, path):
+    "Return what a check has to say of a file, None if nothing."
+    try: check(path)
+    except AssertionError as error: return f'{error}'.strip() or 'fails'
 
 
 def under(folder, pattern):
@@ -19,6 +33,7 @@ def under(folder, pattern):
                   if not re.search(r'/[._]', p.parent.relative_to(folder.parent).as_posix()))
 
 
+@functools.cache
 def cells(path):
     "(type, source, cell) of each cell."
     return [(c['cell_type'], ''.join(c['source']), c) for c in json.loads(path.read_text('utf-8'))['cells']]
@@ -265,6 +280,7 @@ def test_exported_lines_fit_a_page(path):
 RIDDLE = re.compile(r'(What|How|Who|Whose|Where|Which|Why|When|Whether)\b')
 
 
+@functools.cache
 def tree(path): return ast.parse(path.read_text('utf-8'))
 
 
