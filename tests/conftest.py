@@ -6,13 +6,17 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
+import cv2
 import numpy as np
 import pytest
 import torch
 
 from cmdfd_nb.media.wheels import NoModel, fetch_model
+from films import begin
 
+sys.modules.setdefault('rfc3987_syntax', None)   # nbformat does without it; its grammar takes 2 s to compile
 torch.set_num_threads(1 if os.environ.get('PYTEST_XDIST_WORKER') else 2)
+if os.environ.get('PYTEST_XDIST_WORKER'): cv2.setNumThreads(1)
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent/'shared'
 FULL = tuple(line.split()[0] for line in (ROOT/'.ci'/'full.txt').read_text('utf-8').splitlines()
@@ -21,10 +25,10 @@ FULL = tuple(line.split()[0] for line in (ROOT/'.ci'/'full.txt').read_text('utf-
 BEYOND = {'browser', 'cases', 'lab', 'landmark_model', 'official_lists', 'published_names', 'real_clips',
           'recogniser', 'scored_clips', 'wild_clips'}
 # groups that take longest, in seconds of CPU
-LONG = ('kernels', 'footage', 'test_world_build', 'test_world_forge', 'test_survival', 'test_verdicts',
-        'test_cli', 'test_state', 'test_viewer', 'test_world_face', 'test_training', 'test_dry')
+LONG = ('kernels', 'test_world_build', 'footage', 'test_survival', 'test_tutorials', 'test_verdicts', 'test_dry',
+        'test_report', 'test_parity', 'test_world_forge', 'test_world_face', 'test_project', 'test_cli')
 # at once, they would race for ports
-KERNELS = {'test_counterfactual', 'test_experiments', 'test_lab', 'test_tutorials'}
+KERNELS = {'test_counterfactual', 'test_experiments', 'test_lab'}
 # they share what is found in each real clip
 FOOTAGE = {'test_clip', 'test_faces', 'test_media', 'test_perturb', 'test_score'}
 GROUPS = dict.fromkeys(KERNELS, 'kernels') | dict.fromkeys(FOOTAGE, 'footage')
@@ -67,11 +71,15 @@ def needed(found, what, name):
 
 # What lies beside the repository
 
+LARGE = 'hevc_1080x1920_small_face'   # its first 4 s of 10 s take 4 s to score
+
+
 @pytest.fixture(scope='session')
-def real_clips():
+def real_clips(tmp_path_factory):
     "File stem to path."
     folder = Path(os.environ.get('CMDFD_REAL_CLIPS') or SHARED/'real_clips')
     clips = {path.stem: path for path in sorted(folder.glob('*.mp4'))}
+    if LARGE in clips: clips[LARGE] = begin(clips[LARGE], tmp_path_factory.mktemp('large')/clips[LARGE].name, 4)
     return needed(clips, 'clips of real people, which are not published (CMDFD_REAL_CLIPS names their folder)',
                   'REAL_CLIPS')
 
@@ -202,6 +210,14 @@ def lab(tmp_path_factory):
     finally:
         server.terminate()
         server.wait(30)
+
+
+@pytest.fixture(scope='session')
+def lab_page(browser):
+    "Open a page of JupyterLab; all of them have loaded its 20 MB of code once."
+    context = browser.new_context(viewport=dict(width=1300, height=1500))
+    yield context.new_page
+    context.close()
 
 
 @pytest.fixture

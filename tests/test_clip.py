@@ -13,7 +13,7 @@ from cmdfd_nb.data.clips import clip_summary
 from cmdfd_nb.media.features import mfcc, stft
 from cmdfd_nb.media.sound import read_audio
 
-FRAMES = {'h264_700px_30fps_44k.mp4': 164, 'hevc_1080x1920_small_face.mp4': 250, 'mpeg4_512px.mp4': 200,
+FRAMES = {'h264_700px_30fps_44k.mp4': 164, 'hevc_1080x1920_small_face.mp4': 100, 'mpeg4_512px.mp4': 200,
           'vox_a.mp4': 174, 'vox_b.mp4': 130, 'vox_c.mp4': 244, 'vox_d.mp4': 158, 'vox_e.mp4': 346,
           'wide_844px_25fps.mp4': 125}
 
@@ -95,10 +95,10 @@ for path in sys.argv[1:]:
 
 
 def test_memory_does_not_grow_with_length(tmp_path):
-    args = [sys.executable, '-c', MEMORY, *(str(lengthened(tmp_path/f'{s}.mp4', s)) for s in (10, 40))]
+    args = [sys.executable, '-c', MEMORY, *(str(lengthened(tmp_path/f'{s}.mp4', s)) for s in (10, 25))]
     out = subprocess.run(args, capture_output=True, text=True, check=True).stdout.split()
     (n_short, short), (n_long, long) = (map(int, out[:2]), map(int, out[2:]))
-    assert (n_short, n_long) == (250, 1000)
-    print(f'{short} MB in 10 s, {long} MB in 40 s, ratio {long / short:.3f}')
-    # kept in memory, the crops of the further 30 s would be 37 MB, the pictures that were searched for faces 22
+    assert (n_short, n_long) == (250, 625)
+    print(f'{short} MB in 10 s, {long} MB in 25 s, ratio {long / short:.3f}')
+    # kept in memory, the crops of the further 15 s would be 18 MB, the pictures that were searched for faces 11
     assert long < short + 12

@@ -142,14 +142,13 @@ from cmdfd_nb.models.weights import seeded_weights
 bench('film.mp4', replace(seeded_weights('tiny'), preprocess=PreprocessConfig(faces='whole')))"""
 
 
-def test_bench_in_jupyterlab(browser, lab):
+def test_bench_in_jupyterlab(lab_page, lab):
     (lab.folder/'bench').mkdir()
     film(lab.folder/'bench'/'film.mp4', 100)
     kernel = dict(kernelspec=dict(name='python3', display_name='python3'))
     nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(CELL)], metadata=kernel),
                    lab.folder/'bench'/'bench.ipynb')
-    context = browser.new_context(viewport=dict(width=1300, height=1500))
-    page = context.new_page()
+    page = lab_page()
     page.set_default_timeout(240_000)
     page.add_init_script(PATIENT)
     page.goto(lab.at('bench/bench.ipynb'))
@@ -186,4 +185,4 @@ def test_bench_in_jupyterlab(browser, lab):
     page.get_by_placeholder('path of a video').fill('absent.wav')
     page.keyboard.press('Enter')
     page.get_by_role('alert').get_by_text('absent.wav: there is no such file').wait_for()
-    context.close()
+    page.close()

@@ -1,5 +1,5 @@
 "Metrics and intervals where the truth is known, and scoring of any detector that may be interrupted."
-import json, subprocess, sys
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,6 +25,8 @@ from cmdfd_nb.models.correlation import CorrelationDetector
 from cmdfd_nb.models.detectors import all_detectors, configure
 from cmdfd_nb.models.weights import find_weights, seeded_weights, weights_of_kind
 from cmdfd_nb.paper.tables import table_three
+
+from forked import run_script
 
 
 def people(rng, n=20, clips=6, spread=.7, apart=1.):
@@ -209,8 +211,7 @@ def test_command_refuses_an_unknown_unit(tmp_path):
     script = tmp_path/'cmdfd_evaluate'                        # as pip installs it
     script.write_text('import sys\nfrom cmdfd_nb.cli import cmdfd_evaluate\n'
                       "if __name__ == '__main__': sys.exit(cmdfd_evaluate())\n")
-    failed = subprocess.run([sys.executable, script, 'scores.parquet', '--unit', 'frame'], capture_output=True,
-                            text=True)
+    failed = run_script(script, 'scores.parquet', '--unit', 'frame')
     assert failed.returncode == 2 and 'invalid choice' in failed.stderr and not failed.stdout
 
 

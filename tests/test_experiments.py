@@ -3,7 +3,6 @@ import json, re, shutil
 from dataclasses import replace
 from pathlib import Path
 
-import av
 import numpy as np
 import matplotlib
 import papermill
@@ -18,6 +17,7 @@ from cmdfd_nb.paper.jobs import Job, method_of
 from cmdfd_nb.paper.conclusions import conclusion
 from cmdfd_nb.show.fit import fit_wording
 from cmdfd_nb.data.protocols import CATEGORIES, Cross
+from films import begin
 
 matplotlib.use('Agg')
 NOTEBOOKS = Path(__file__).parents[1]/'nbs'/'experiments'
@@ -40,7 +40,7 @@ QUICK = dict(epochs=1, budget=60, window=10, sampling='each', detector=SMALL)   
 
 def given(name, folder, **parameters):
     "What a notebook is asked to do, those of its parameters that it has."
-    study = dict(out=str(folder/'out'), data=str(folder/'data'), teachers='seeded:tiny', training=QUICK, workers=1,
+    study = dict(out=str(folder/'out'), data=str(folder/'data'), teachers='seeded:tiny', training=QUICK, workers=0,
                  device='cpu', resamples=20)
     return {k: v for k, v in (study | parameters).items() if k in papermill.inspect_notebook(NOTEBOOKS/f'{name}.ipynb')}
 
@@ -133,18 +133,6 @@ def test_a_conclusion_says_what_the_numbers_say():
 
 
 WILD = ('real/r000', 'real/r015', 'lipsync/l136', 'talkinghead/t232')   # real ones of two sources
-
-
-def begin(path, target, seconds=3):
-    "Copy the beginning of a video."
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with av.open(path) as source, av.open(target, 'w') as sink:
-        taken = source.streams.video[0], source.streams.audio[0]
-        streams = {stream.index: sink.add_stream_from_template(stream) for stream in taken}
-        for packet in source.demux(*taken):
-            if packet.dts is None or packet.pts * packet.time_base >= seconds: continue
-            packet.stream = streams[packet.stream.index]
-            sink.mux(packet)
 
 
 def test_what_an_answer_about_filmed_people_is_worth(wild_clips, landmark_model, recogniser, tmp_path):

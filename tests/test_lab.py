@@ -64,10 +64,9 @@ AbortSignal.timeout = ms => timeout(60 * ms);"""
 
 
 @contextlib.contextmanager
-def all_cells_run(browser, address, cells):
+def all_cells_run(open_page, address, cells):
     "A page of JupyterLab whose notebook has been run; at the end, nothing in it may have failed."
-    context = browser.new_context(viewport=dict(width=1300, height=1400))
-    page, errors = context.new_page(), []
+    page, errors = open_page(), []
     page.on('pageerror', lambda error: errors.append(str(error)))
     page.set_default_timeout(240_000)
     page.add_init_script(PATIENT)
@@ -78,11 +77,11 @@ def all_cells_run(browser, address, cells):
     page.locator('.lm-Menu-itemLabel').get_by_text('Run All Cells', exact=True).click()
     yield page
     assert not errors
-    context.close()
+    page.close()
 
 
-def test_scrubbing_in_jupyterlab(browser, films):
-    with all_cells_run(browser, films('show.ipynb'), len(CELLS)) as page: scrub_about(page)
+def test_scrubbing_in_jupyterlab(lab_page, films):
+    with all_cells_run(lab_page, films('show.ipynb'), len(CELLS)) as page: scrub_about(page)
 
 
 def scrub_about(page):
@@ -113,9 +112,9 @@ def scrub_about(page):
     page.keyboard.press(' ')
 
 
-def test_a_click_on_the_map_opens_that_clip(browser, films):
+def test_a_click_on_the_map_opens_that_clip(lab_page, films):
     "The viewer beside the map shows the picture of the clip whose point was clicked last."
-    with all_cells_run(browser, films('map.ipynb'), len(MAP)) as page:
+    with all_cells_run(lab_page, films('map.ipynb'), len(MAP)) as page:
         points = page.locator('.js-plotly-plot').first.locator('path.point')
         page.locator('.js-plotly-plot').first.locator('.scatterlayer .trace').nth(1).wait_for(state='attached')
         # two of each kind, in the order of categories

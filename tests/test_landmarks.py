@@ -1,5 +1,7 @@
 "Landmarks of real and computed faces, and the views mesh and presence."
+import functools
 from dataclasses import replace
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -16,11 +18,17 @@ from cmdfd_nb.media.tracks import smooth_boxes, track_faces
 POINTS = PreprocessConfig(views=('mesh', 'presence'))
 
 
+@functools.cache
+def cut(path, config=POINTS):
+    "Cut a video once for all tests."
+    return list(clips(path, config))
+
+
 def likeness(a, b): return [float(np.corrcoef(x, y)[0, 1]) for x, y in zip(a.T, b.T)]
 
 
 def test_a_real_face(landmark_model, real_clips):
-    clip, = clips(real_clips['vox_a'], POINTS)
+    clip, = cut(real_clips['vox_a'])
     assert clip['mesh'].shape == (len(clip), 468, 3) and (clip['presence'] > .5).all()
     assert (clip['mesh'][:, LEFT_EYE, 0] < clip['mesh'][:, RIGHT_EYE, 0]).all()
     assert (clip['mesh'][..., :2] > -20).all() and (clip['mesh'][..., :2] < 244).all()   # of the crop
@@ -29,7 +37,7 @@ def test_a_real_face(landmark_model, real_clips):
 
 def test_crops_show_the_same_lips_as_frames(landmark_model, real_clips):
     path = real_clips['vox_c']
-    film = list(frames(path))[:100]
+    film = list(islice(frames(path), 100))
     track, = track_faces(film, make_detector())
     whole = landmarks_of(film[track.start:], smooth_boxes(track.boxes), landmark_network())
     clip, = clips(path, POINTS)
@@ -41,7 +49,7 @@ def test_crops_show_the_same_lips_as_frames(landmark_model, real_clips):
 def test_a_cropped_video_is_its_own_crop(landmark_model, real_clips):
     whole, = clips(real_clips['vox_b'], replace(POINTS, faces='whole'))
     assert (whole['presence'] > .5).mean() > .95
-    found, = clips(real_clips['vox_b'], POINTS)
+    found, = cut(real_clips['vox_b'])
     stop = found.start + len(found)
     agree = likeness(lip_shapes(aligned(whole['mesh'][found.start:stop])), lip_shapes(aligned(found['mesh'])))
     assert agree[0] > .9, agree
@@ -50,7 +58,7 @@ def test_a_cropped_video_is_its_own_crop(landmark_model, real_clips):
 def test_parts_are_followed_one_by_one(landmark_model):
     config = replace(POINTS, max_frames=60)
     parts = list(clips(sample('speaker.mp4'), config))
-    one, = clips(sample('speaker.mp4'), POINTS)
+    one, = cut(sample('speaker.mp4'))
     assert len(parts) == 2 and all((part['presence'] > .5).all() for part in parts)
     last = parts[1]
     agree = likeness(lip_shapes(aligned(last['mesh'])), lip_shapes(aligned(one['mesh'][last.start - one.start:])))
@@ -59,7 +67,7 @@ def test_parts_are_followed_one_by_one(landmark_model):
 
 def test_saved_and_read_back(landmark_model, tmp_path):
     path, = preprocess(sample('speaker.mp4'), tmp_path, POINTS, packed=True)
-    clip, = clips(sample('speaker.mp4'), POINTS)
+    clip, = cut(sample('speaker.mp4'))
     assert np.array_equal(load_clip(path)['mesh'], clip['mesh'])
     assert np.array_equal(read_part(path, ['presence'], 10, 20)['presence'], clip['presence'][10:20])
 
@@ -76,7 +84,7 @@ def test_the_key_knows_the_model_by_its_content(landmark_model, tmp_path):
     assert keys[0] == keys[1] != keys[2]
     assert clip_key(video, POINTS) not in keys
     test = next(clips(video, replace(POINTS, landmarks=str(copy))))
-    assert np.array_equal(test['mesh'], next(clips(video, POINTS))['mesh'])
+    assert np.array_equal(test['mesh'], cut(video)[0]['mesh'])
 
 
 def test_a_wall_has_no_face(landmark_model):

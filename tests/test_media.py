@@ -10,7 +10,7 @@ from cmdfd_nb.media.sound import read_audio
 from cmdfd_nb.media.lockstep import windows
 from cmdfd_nb.media.write import write_video
 
-FRAMES = {'h264_700px_30fps_44k.mp4': 164, 'hevc_1080x1920_small_face.mp4': 250, 'mpeg4_512px.mp4': 200,
+FRAMES = {'h264_700px_30fps_44k.mp4': 164, 'hevc_1080x1920_small_face.mp4': 100, 'mpeg4_512px.mp4': 200,
           'vox_a.mp4': 174, 'vox_b.mp4': 130, 'vox_c.mp4': 244, 'vox_d.mp4': 158, 'vox_e.mp4': 346,
           'wide_844px_25fps.mp4': 125}
 

@@ -1,5 +1,5 @@
 "The report as somebody meets it who knows nothing of the kit: a file, a browser, no network."
-import html, os, re, subprocess, sys
+import html, os, re, sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,13 +10,13 @@ from cmdfd_nb.core import sample
 from cmdfd_nb.media.write import write_video
 from cmdfd_nb.cli import cmdfd_report
 from cmdfd_nb.show.report import page, write_report
+from forked import run_script
 from screen import AT, Opened, barcode, film, made_up, number, position, settled, until
 
 COMMAND = Path(sys.executable).with_name('cmdfd_report')
 
 
-def report(*args, cwd=None):
-    return subprocess.run([COMMAND, *map(str, args)], capture_output=True, text=True, cwd=cwd)
+def report(*args, cwd=None): return run_script(COMMAND, *args, cwd=cwd)
 
 
 @pytest.fixture(scope='module')

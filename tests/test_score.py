@@ -1,5 +1,5 @@
 "The main job as a user meets it: the command, on real clips and on everything that is not one."
-import json, runpy, subprocess, sys
+import json, runpy, sys
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +9,12 @@ from cmdfd_nb.core import sample
 from cmdfd_nb.media.read import frames
 from cmdfd_nb.media.sound import read_audio
 from cmdfd_nb.media.write import write_video
+from forked import run_script
 
 COMMAND = Path(sys.executable).with_name('cmdfd_score')
 
 
-def score(*args, cwd=None):
-    return subprocess.run([COMMAND, *map(str, args)], capture_output=True, text=True, cwd=cwd)
+def score(*args, cwd=None): return run_script(COMMAND, *args, cwd=cwd)
 
 
 def test_real_clips(scored_clips):

@@ -11,6 +11,8 @@ from cmdfd_nb.core import BadArgument, BadManifest, BadWeights, UnreadableMedia,
 from cmdfd_nb.models.checkpoint import load_weights, read_about
 from cmdfd_nb.models.weights import PRETRAINED, seeded_weights
 
+from forked import run_forked
+
 SHIPPED = Path(str(PRETRAINED)).read_bytes()
 
 
@@ -315,8 +317,10 @@ def test_questions_are_not_made_up_afterwards(tmp_path):
 
 def in_process(code, *args):
     "Run Python in a process of its own."
-    env = os.environ | dict(PYTHONPATH=str(Path(__file__).parents[1]), OMP_NUM_THREADS='1')
-    return subprocess.run([sys.executable, '-c', code, *args], capture_output=True, text=True, env=env)
+    def main():
+        sys.argv = ['-c', *map(str, args)]
+        exec(code, dict(__name__='__main__'))
+    return run_forked(main)
 
 
 WRITERS = dict(

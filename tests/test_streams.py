@@ -1,5 +1,5 @@
 "What may be opened, which of several streams is read, and what comes out of odd sound and headers."
-import subprocess, sys, time, tracemalloc
+import time, tracemalloc
 from fractions import Fraction
 
 import av
@@ -15,6 +15,8 @@ from cmdfd_nb.media.features import mfcc, stft
 from cmdfd_nb.media.lockstep import lockstep
 from cmdfd_nb.media.read import frames, opened, probe
 from cmdfd_nb.media.sound import read_audio
+
+from forked import run_forked
 
 RATE = 48_000
 
@@ -234,8 +236,7 @@ def test_seven_one_with_a_short_last_block_is_read_to_its_end(tmp_path):
     with opened(path) as container:
         last = list(container.decode(container.streams.audio[0]))[-1]
         assert last.layout.nb_channels == 8 and last.duration < last.samples
-    script = f'from cmdfd_nb.media.sound import read_audio; print(len(read_audio({str(path)!r})))'
-    done = subprocess.run([sys.executable, '-c', script], capture_output=True, text=True)   # it died
+    done = run_forked(lambda: read_audio(path))   # it died
     assert done.returncode == 0, done.stderr
     n, light, loud = flash_and_beep(path)
     assert n == 50 and abs(light - loud) < .02
@@ -274,12 +275,9 @@ def test_channels_in_an_order_without_a_name(tmp_path):
     at = data.index(b'chan') + 8
     data[at:at + 4] = (123 << 16 | 6).to_bytes(4, 'big')
     path.write_bytes(data)
-    script = f"""
-from cmdfd_nb.media.sound import read_audio
-from cmdfd_nb.media.read import probe
-for _ in range(2): print(probe({str(path)!r}).audio_channels, abs(read_audio({str(path)!r})).max())
-"""
-    done = subprocess.run([sys.executable, '-c', script], capture_output=True, text=True)
+    def read_twice():
+        for _ in range(2): print(probe(path).audio_channels, abs(read_audio(path)).max())
+    done = run_forked(read_twice)
     assert done.returncode == 0, done.stderr
     channels, peak = done.stdout.splitlines()[-1].split()
     assert channels == '6' and float(peak) == pytest.approx(.5, rel=.02)

@@ -1,11 +1,12 @@
 "Training: what is killed loses nothing, what teaches nothing is refused, every path leads to the same weights."
-import json, signal, subprocess, sys
+import json, signal, sys
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from forked import Child
 from test_batches import make_clip
 
 from cmdfd_nb.media.clip import PreprocessConfig, cut_config
@@ -46,28 +47,13 @@ def table(tmp_path_factory): return make_table(tmp_path_factory.mktemp('clips'))
 pytestmark = pytest.mark.usefixtures('one_thread')
 
 
-SCRIPT = '''
-import sys
-import pandas as pd, torch
-from cmdfd_nb.data.clips import ClipTable
-from cmdfd_nb.learn.config import TrainConfig
-from cmdfd_nb.learn.loop import train
-torch.set_num_threads(1)
-rows = pd.read_json({table!r}, orient='split', dtype=dict(clip=str, identity=str))
-table = ClipTable(rows, {root!r}, domain='synthetic')
-def tell_and_wait(progress):
-    print('step', progress.steps, flush=True)
-    sys.stdin.readline()
-train(table, {out!r}, TrainConfig.from_dict({config!r}), save_every=3, device='cpu', watch=tell_and_wait)
-'''
-
-
-def start(table, out, config, tmp_path):
+def start(table, out, config):
     "A training process that tells of each step, and goes on when it is told to."
-    table.rows.to_json(tmp_path/'table.json', orient='split')
-    code = SCRIPT.format(table=str(tmp_path/'table.json'), root=table.root, out=str(out), config=config.to_dict())
-    pipes = dict.fromkeys(('stdin', 'stdout', 'stderr'), subprocess.PIPE)
-    return subprocess.Popen([sys.executable, '-c', code], text=True, **pipes)
+    def tell_and_wait(progress):
+        print('step', progress.steps, flush=True)
+        sys.stdin.readline()
+    def run(): train(table, out, config, save_every=3, device='cpu', watch=tell_and_wait)
+    return Child(run)
 
 
 def go_on(child, until):
@@ -86,18 +72,18 @@ def killed(child):
 def test_killed_and_second_runs_give_the_same_weights(table, tmp_path):
     whole, cut = tmp_path/'whole', tmp_path/'cut'
     train(table, whole, QUICK, save_every=3, device='cpu')
-    first = start(table, cut, QUICK, tmp_path)
+    first = start(table, cut, QUICK)
     go_on(first, 2)   # before there is a state
     assert killed(first)
-    first = start(table, cut, QUICK, tmp_path)
+    first = start(table, cut, QUICK)
     go_on(first, 7)   # one step after the second state
-    second = start(table, cut, QUICK, tmp_path)   # into the same folder, at the same time
+    second = start(table, cut, QUICK)   # into the same folder, at the same time
     line = ''
     while 'waiting until it ends' not in line:
         line = second.stderr.readline()
         assert second.poll() is None, line
     assert killed(first)
-    said, complaints = second.communicate(100 * '\n', 120)
+    said, complaints = second.communicate(100 * '\n')
     assert second.returncode == 0, complaints
     assert 'epoch 2/2' in said and 'step 1\n' not in said, said   # it went on, and did not begin anew
     for name in ('last.safetensors', 'best.safetensors'): assert (cut/name).read_bytes() == (whole/name).read_bytes()

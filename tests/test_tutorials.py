@@ -1,28 +1,47 @@
 "Lessons with other parameters than their own, e.g. a small size. `nbdev_test` runs the others as they are."
-import json, shutil
+import json, os, shutil
 from pathlib import Path
 
-import papermill, pytest
+import pytest
+from execnb.nbio import read_nb, write_nb
+from execnb.shell import CaptureShell
 
 from cmdfd_nb.core import sample
 from cmdfd_nb.judge.scores import read_scores
 from cmdfd_nb.show.style import FIT_COLOURS
 from cmdfd_nb.models.checkpoint import load_weights, read_about
+from forked import run_forked
 
 TUTORIALS = Path(__file__).parents[1]/'nbs'/'tutorials'
 
 
+def play(source, target, parameters):
+    "Run the cells of a notebook in its folder, as `nbdev_test` does; save it with what they show."
+    os.chdir(source.parent)
+    notebook = read_nb(source)
+    chosen, = (cell for cell in notebook.cells if 'parameters' in cell.metadata.get('tags', ()))
+    chosen.source += ''.join(f'\n{name} = {value!r}' for name, value in parameters.items())
+    CaptureShell(source.parent, mpl_format='png').run_all(notebook, exc_stop=True)
+    write_nb(notebook, target)
+
+
+def text_of(output):
+    "Return what an output says in words."
+    data = output.get('data', {})
+    return ''.join(map(''.join, (output.get('text', ''), data.get('text/plain', ''), data.get('text/markdown', ''))))
+
+
 @pytest.fixture
-def lesson(tmp_path, monkeypatch):
-    "Run a lesson as `make demo` does; return its printed texts and the types of its pictures."
-    monkeypatch.setenv('JUPYTER_PATH', '')
+def lesson(tmp_path):
+    "Run a lesson in a child of this process; return its printed texts and the types of its pictures."
     def run(name, **parameters):
-        done = papermill.execute_notebook(TUTORIALS/f'{name}.ipynb', tmp_path/f'{name}.ipynb', parameters,
-                                          cwd=TUTORIALS, kernel_name='python3', progress_bar=False)
-        outputs = [o for cell in done.cells for o in cell.get('outputs', [])]
-        texts = [o.get('text', '') + ''.join(o.get('data', {}).get(kind, '')
-                                             for kind in ('text/plain', 'text/markdown')) for o in outputs]
-        return '\n'.join(texts), [kind for o in outputs for kind in o.get('data', {}) if kind.startswith('image/')]
+        target = tmp_path/f'{name}.ipynb'
+        done = run_forked(lambda: play(TUTORIALS/target.name, target, parameters))
+        assert done.returncode == 0, done.stderr
+        cells = json.loads(target.read_text('utf-8'))['cells']
+        outputs = [output for cell in cells for output in cell.get('outputs', [])]
+        pictures = [kind for output in outputs for kind in output.get('data', {}) if kind.startswith('image/')]
+        return '\n'.join(map(text_of, outputs)), pictures
     return run
 
 
@@ -34,7 +53,7 @@ def test_lessons_have_parameters_and_the_name_of_a_lesson(path):
 
 
 def test_a_small_detector_is_trained_at_a_smaller_size(lesson, tmp_path):
-    size = dict(people=6, seconds=1.2, forgeries=['Audio2Head_Self'], epochs=2, workers=1)
+    size = dict(people=6, seconds=1.2, forgeries=['Audio2Head_Self'], epochs=2, workers=0)
     said, pictures = lesson('train_a_small_detector', **size, out=str(tmp_path/'kept'))
     assert 'domain: synthetic' in said and 'not valid for any other media' in said and 'Scrubber(' in said
     assert pictures.count('image/png') == 4 and pictures.count('image/jpeg') == 1
@@ -69,7 +88,7 @@ def test_a_first_real_video(lesson, real_clips, landmark_model, recogniser):
 
 
 def test_a_detector_written_in_a_lesson_is_treated_like_any_other(lesson, tmp_path):
-    size = dict(people=6, strangers=2, seconds=1.2, epochs=2, workers=1)
+    size = dict(people=6, strangers=2, seconds=1.2, epochs=2, workers=0)
     said, pictures = lesson('your_own_detector', **size, out=str(tmp_path))
     assert [name in said
             for name in ('| loud_mouth | auc |', '| cont_alone | auc |', '| correlation | auc |')] == [True] * 3
