@@ -44,10 +44,12 @@ def linked_people(
 ) -> dict:     # name of a person: number of the group
     "Group the people who lend each other voice or face, directly or through others."
     group = {}
-    for cast in _casts(rows):
+    known = [name for name in ('identity', 'target') if name in rows]
+    for cast in _casts(rows[known].drop_duplicates()):
         met = {group.get(name, name) for name in cast}
         joined = min(met)
-        group |= {name: joined for name, its in group.items() if its in met} | dict.fromkeys(cast, joined)
+        if len(met) > 1: group |= {name: joined for name, its in group.items() if its in met}
+        group |= dict.fromkeys(cast, joined)
     numbers = {name: i for i, name in enumerate(sorted(set(group.values())))}
     return {name: numbers[its] for name, its in group.items()}
 
@@ -89,7 +91,8 @@ def check_resamples(
 
 def _kinds(labels, groups):
     "Tell groups with only real rows (0), both (2) and only fakes (3) apart, for each row."
-    return labels.groupby(groups).transform(lambda some: some.min() + 2 * some.max()).to_numpy()
+    of_group = labels.groupby(groups)
+    return (of_group.transform('min') + 2 * of_group.transform('max')).to_numpy()
 
 
 def _crossed(rows, n, seed):

@@ -211,10 +211,11 @@ def load_official(
     score_by: str = 'softmax',   # or 'fake_logit', by which the published evaluation ranks
 ) -> Weights:         # domain `real`, configured as `official`; raises `BadWeights`
     "Load the authors' model."
+    found = read_foreign(path)   # first, so that a file that is none costs no networks
     config = teacher_config('official')
     detector = CorrelationDetector(configure('correlation', 'official', score_by=score_by))
     parts = dict(detector=detector, asr=ASR(config), vsr=VSR(config))
-    adopt(parts, read_foreign(path), path, OFFICIAL_UNUSED)
+    adopt(parts, found, path, OFFICIAL_UNUSED)
     if lips_path: parts['lips'] = load_lip_frontend(lips_path)
     provenance = dict(source='authors', files=[Path(p).name for p in (path, lips_path) if p])
     cut = cut_config('official', long='parts')
