@@ -40,7 +40,7 @@ QUICK = dict(epochs=1, budget=60, window=10, sampling='each', detector=SMALL)   
 
 def given(name, folder, **parameters):
     "What a notebook is asked to do, those of its parameters that it has."
-    study = dict(out=str(folder/'out'), data=str(folder/'data'), teachers='seeded:tiny', training=QUICK, workers=0,
+    study = dict(out=str(folder/'out'), data=str(folder/'data'), teachers='seeded:tiny', training=QUICK, workers=1,
                  device='cpu', resamples=20)
     return {k: v for k, v in (study | parameters).items() if k in papermill.inspect_notebook(NOTEBOOKS/f'{name}.ipynb')}
 

@@ -53,7 +53,7 @@ def test_lessons_have_parameters_and_the_name_of_a_lesson(path):
 
 
 def test_a_small_detector_is_trained_at_a_smaller_size(lesson, tmp_path):
-    size = dict(people=6, seconds=1.2, forgeries=['Audio2Head_Self'], epochs=2, workers=0)
+    size = dict(people=6, seconds=1.2, forgeries=['Audio2Head_Self'], epochs=2, workers=1)
     said, pictures = lesson('train_a_small_detector', **size, out=str(tmp_path/'kept'))
     assert 'domain: synthetic' in said and 'not valid for any other media' in said and 'Scrubber(' in said
     assert pictures.count('image/png') == 4 and pictures.count('image/jpeg') == 1
@@ -88,7 +88,7 @@ def test_a_first_real_video(lesson, real_clips, landmark_model, recogniser):
 
 
 def test_a_detector_written_in_a_lesson_is_treated_like_any_other(lesson, tmp_path):
-    size = dict(people=6, strangers=2, seconds=1.2, epochs=2, workers=0)
+    size = dict(people=6, strangers=2, seconds=1.2, epochs=2, workers=1)
     said, pictures = lesson('your_own_detector', **size, out=str(tmp_path))
     assert [name in said
             for name in ('| loud_mouth | auc |', '| cont_alone | auc |', '| correlation | auc |')] == [True] * 3

@@ -174,7 +174,7 @@ def test_no_single_number_gives_fakes_away(table):
 
 
 def test_paint_gives_fakes_away_and_the_ruler_sees_it(painted):
-    found = leaks(numbers_of(painted, 2))
+    found = leaks(numbers_of(painted))
     assert found['mouth peak', 'wav2lip_Self'] > .93 and found['mouth peak', 'Audio2Head_Self'] > .93
     manifest = index('cmdfd', painted)
     assert manifest.about['traces'] == 'painted'
@@ -203,7 +203,7 @@ def test_the_experiment_on_shortcuts_measures_both_worlds(roots, monkeypatch):
     monkeypatch.setattr('matplotlib.pyplot.show', lambda: None)
     folder = roots['cmdfd'].parent.parent
     before = {path: path.stat().st_mtime_ns for path in folder.rglob('*.mp4')}
-    known = run('shortcuts', folder, clips=PEOPLE, seed=SEED, seconds=SECONDS, out=str(folder), workers=0)
+    known = run('shortcuts', folder, clips=PEOPLE, seed=SEED, seconds=SECONDS, out=str(folder), workers=1)
     assert list(known['measured']) == ['fakeavceleb', 'cmdfd']
     assert before == {path: path.stat().st_mtime_ns for path in folder.rglob('*.mp4')}   # what is there is used
     for kind, table in known['measured'].items():
