@@ -80,8 +80,10 @@ def _bisect(too_low, low, high):
 
 def _best_bias(score, aims, scale):
     "Return the bias at which the mean p_fake is that of the aims."
-    even = np.log(aims.mean() / (1 - aims.mean()))   # right if all scores were 0
-    def too_low(bias): return p_fake_of(score, scale, bias).mean() < aims.mean()
+    aim = aims.mean()
+    even = np.log(aim / (1 - aim))   # right if all scores were 0
+    scaled = score * scale
+    def too_low(bias): return p_fake_of(scaled, bias=bias).sum() / len(score) < aim
     return _bisect(too_low, even - scale * score.max(), even - scale * score.min())
 
 # %% ../../nbs/learn/50_calibration.ipynb #bfc084f2
