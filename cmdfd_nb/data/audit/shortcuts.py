@@ -34,11 +34,12 @@ def auc(
     fake,      # (m,) numbers, nan where unknown
 ) -> float:    # 0 to 1; nan without numbers on either side
     "Compute the chance that a fake has the larger number."
-    from sklearn.metrics import roc_auc_score
+    from scipy.stats import rankdata
     real, fake = (np.asarray(numbers, float) for numbers in (real, fake))
     real, fake = (numbers[np.isfinite(numbers)] for numbers in (real, fake))
     if not len(real) or not len(fake): return float('nan')
-    return float(roc_auc_score([0] * len(real) + [1] * len(fake), [*real, *fake]))
+    beaten = rankdata([*real, *fake])[len(real):].sum() - len(fake) * (len(fake) + 1) / 2   # pairs that a fake wins
+    return float(beaten / (len(real) * len(fake)))
 
 def separation(
     real,      # (n,) numbers, nan where unknown
