@@ -18,7 +18,7 @@ import cmdfd_nb
 ROOT = Path(__file__).parents[1]
 LONG = [ROOT/line.split()[0] for line in (ROOT/'.ci'/'full.txt').read_text('utf-8').splitlines()
         if line.startswith('nbs/')]
-LATE = 'matplotlib.pyplot', 'pandas', 'scipy.stats', 'torch._dynamo'   # half a second to two each
+LATE = ('anywidget', 'matplotlib.pyplot', 'nbformat', 'pandas', 'plotly.io', 'scipy.stats', 'sklearn.metrics', 'torch._dynamo')
 FORK = multiprocessing.get_context('fork')
 
 
