@@ -1,10 +1,11 @@
 """Run notebooks as `nbdev_test` does, with its options, each in a fresh copy of one process that has imported the kit.
 
-`nbdev_test` gives many notebooks to one process, so that a notebook sees what those before it left in the modules, and one
-that ends its process takes all others along. A forked copy is as quick, since it finds everything imported. Notebooks that take
-long, those that .ci/full.txt names, go first: the last ones to end would leave processes idle."""
+`nbdev_test` gives many notebooks to one process, so that a notebook sees what those before it left in the modules, and
+one that ends its process takes all others along. A forked copy is as quick, since it finds everything imported. Notebooks
+that take long, those that .ci/full.txt names, go first: the last ones to end would leave processes idle."""
 import gc
 import importlib
+import io
 import multiprocessing
 import pkgutil
 import sys
@@ -12,13 +13,15 @@ from multiprocessing.connection import wait
 from pathlib import Path
 
 import nbdev.test
+from matplotlib.figure import Figure
 
 import cmdfd_nb
 
 ROOT = Path(__file__).parents[1]
 LONG = [ROOT/line.split()[0] for line in (ROOT/'.ci'/'full.txt').read_text('utf-8').splitlines()
         if line.startswith('nbs/')]
-LATE = ('anywidget', 'matplotlib.pyplot', 'nbformat', 'pandas', 'plotly.io', 'scipy.stats', 'sklearn.metrics', 'torch._dynamo')
+LATE = ('IPython.core.application', 'IPython.core.magics.execution', 'anywidget', 'matplotlib.pyplot', 'nbformat',
+        'pandas', 'plotly.io', 'scipy.stats', 'sklearn.metrics', 'sqlite3', 'torch._dynamo')
 FORK = multiprocessing.get_context('fork')
 
 
@@ -26,9 +29,12 @@ def takes_long(notebook): return any(long in (notebook, *notebook.parents) for l
 
 
 def import_all():
-    "Import the modules of the kit and what they import late; forks share it, since the collector leaves it alone."
+    "Import the kit and what it imports late, and draw once; forks share all this, since the collector leaves it alone."
     kit = [module.name for module in pkgutil.walk_packages(cmdfd_nb.__path__, 'cmdfd_nb.')]
     for name in (*kit, *LATE): importlib.import_module(name)
+    first = Figure()
+    first.subplots().set_title('fonts and plugins are looked for')
+    first.savefig(io.BytesIO())
     gc.freeze()
 
 
