@@ -13,6 +13,7 @@ import platform
 import sys
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field, fields
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -147,9 +148,13 @@ def identity_of(
 _COMPUTING = ('cmdfd_nb', 'torch', 'numpy', 'accelerate', 'safetensors')
 
 
+@cache
+def _computing(): return {name: version(name) for name in _COMPUTING}   # every epoch asks
+
+
 def versions() -> dict:  # name: version
     "Return the versions of Python and of the packages that compute."
-    return dict(python=platform.python_version(), **{name: version(name) for name in _COMPUTING})
+    return dict(python=platform.python_version(), **_computing())
 
 # %% ../../nbs/learn/53_progress.ipynb #3c247de8
 def peak_memory(

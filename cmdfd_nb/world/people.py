@@ -7,6 +7,7 @@ __all__ = ['SPLIT_PATTERN', 'rng_of', 'voices_of', 'Person', 'make_person']
 
 # %% ../../nbs/world/25_people.ipynb #f32fd9f5
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -65,6 +66,7 @@ def _identity(
         if (identity.feminine > .5) == feminine: return identity
 
 # %% ../../nbs/world/25_people.ipynb #6aa0d145
+@lru_cache(2**14)   # a plan asks for everybody several times
 def make_person(
     seed: int,    # of the data set
     number: int,  # from 0
