@@ -31,7 +31,7 @@ class ForeignFile:
     url: str            # where you get it
     licence: str        # of the weights
     checked: str        # what was done here in place of opening it
-    names: tuple = ()   # (pattern, replacement) in order, from names of our tensors to the file's
+    names: tuple | Callable = ()   # (pattern, replacement) in order, or a function, from our names of tensors to theirs
     entry: str = ''     # of the file, under which the tensors are; '': the file holds nothing else
     unused: str = '$.'  # pattern of the file's names that no forward pass needs; by default none
     preset: str = 'paper'   # of the detector
@@ -42,6 +42,7 @@ class ForeignFile:
         name: str,   # of a tensor in our file: detector.*
     ) -> str:        # of the same tensor in theirs
         "Translate the name of a tensor."
+        if callable(self.names): return self.names(name)
         for pattern, replacement in self.names: name = re.sub(pattern, replacement, name)
         return name.removeprefix('detector.')
 
@@ -102,7 +103,7 @@ def fill_foreign(
     path='',             # where they came from
 ):                       # raises `BadWeights`, listing the tensors at fault
     "Fill a detector from the tensors of a published file."
-    adopt(dict(detector=detector), tensors, path, _rest(file), rename=file.their_name)
+    adopt(dict(detector=detector), tensors, path, _rest(file), translate=file.their_name)
 
 
 def load_foreign(
