@@ -1,6 +1,6 @@
 """Other people's detectors: their published files fit, and numbers of their public code are met.
 
-`tests/parity/README.md` states the rule of the weights and what each array is; inputs are drawn here as they were drawn there.
+`tests/parity/README.md` states the rule of the weights and what each array is; inputs are drawn here as they were there.
 """
 import re
 import zlib
@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from cmdfd_nb.core import BadWeights
+from cmdfd_nb.media.mouth_crops import maps_of, mouth_crop
 from cmdfd_nb.models.checkpoint import mismatch
 from cmdfd_nb.models.detectors import configure, detector_class
 from cmdfd_nb.models.foreign import all_foreign, foreign_file, load_foreign, tensors_of
@@ -123,3 +124,21 @@ def test_syncnet_frames(synced, golden):
     shown = synced[0].curves['lip_confidence'][0]
     smooth = golden['syncnet_smooth']
     np.testing.assert_allclose(shown[2:2 + len(smooth)], smooth, atol=1e-4 * golden['syncnet_mean'].min())
+
+
+# LipForensics
+
+def test_lipforensics_logits(loaded, golden):
+    mouths = torch.from_numpy(pictures(8, 50, 96))
+    with torch.no_grad(): logits = loaded('lipforensics').detector.parts([mouths])[0]
+    np.testing.assert_allclose(logits, golden['lipforensics_logits'], rtol=1e-4)
+
+
+def test_mouths_are_aligned_as_published(golden):
+    "The same landmarks give the same maps; pixels differ by the rounding of a level."
+    marks, frames = golden['mouths_marks'], pictures(9, 20, 224, 3)
+    maps = maps_of(marks[:, :5])
+    np.testing.assert_allclose(maps, golden['mouths_maps'], atol=1e-4)
+    for theirs, k in zip(golden['mouths_crops'], (0, 7, 19)):
+        off = mouth_crop(frames[k], marks[k, 5:], maps[k]).astype(int) - theirs
+        assert abs(off).max() <= 1 and (off == 0).mean() > .8
