@@ -142,3 +142,12 @@ def test_mouths_are_aligned_as_published(golden):
     for theirs, k in zip(golden['mouths_crops'], (0, 7, 19)):
         off = mouth_crop(frames[k], marks[k, 5:], maps[k]).astype(int) - theirs
         assert abs(off).max() <= 1 and (off == 0).mean() > .8
+
+
+# Xception
+
+def test_xception_logits(loaded, golden):
+    detector = loaded('xception').detector
+    with torch.no_grad(): verdict = detector(dict(rgb_256=torch.from_numpy(pictures(10, 2, 256, 3))[None]))
+    np.testing.assert_allclose(verdict.frame_logits[0], golden['xception_logits'], atol=1e-4)
+    np.testing.assert_allclose(verdict.logits.softmax(1)[0, 1], golden['xception_mean'], atol=1e-4)
