@@ -1,19 +1,30 @@
 """Other people's detectors: their published files fit, and numbers of their public code are met.
 
-`tests/parity/README.md` states the rule of the weights and what each array is; inputs are drawn here as they were there.
+`tests/parity/README.md` states the rule of the weights and what each array is; inputs are drawn here again.
 """
+import json
 import re
 import zlib
+from itertools import islice
 from math import prod
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from test_batches import make_clip
 
+from cmdfd_nb.cli import cmdfd_detectors, cmdfd_score, cmdfd_weights
 from cmdfd_nb.core import BadWeights
+from cmdfd_nb.data.clips import ClipTable
+from cmdfd_nb.learn.config import train_config
+from cmdfd_nb.learn.loop import train
+from cmdfd_nb.media.lockstep import lockstep
 from cmdfd_nb.media.mouth_crops import maps_of, mouth_crop
-from cmdfd_nb.models.checkpoint import mismatch
+from cmdfd_nb.media.preprocess import save_clip
+from cmdfd_nb.media.write import write_video
+from cmdfd_nb.models.checkpoint import load_weights, mismatch
 from cmdfd_nb.models.detectors import configure, detector_class
 from cmdfd_nb.models.foreign import all_foreign, foreign_file, load_foreign, tensors_of
 
@@ -151,3 +162,64 @@ def test_xception_logits(loaded, golden):
     with torch.no_grad(): verdict = detector(dict(rgb_256=torch.from_numpy(pictures(10, 2, 256, 3))[None]))
     np.testing.assert_allclose(verdict.frame_logits[0], golden['xception_logits'], atol=1e-4)
     np.testing.assert_allclose(verdict.logits.softmax(1)[0, 1], golden['xception_mean'], atol=1e-4)
+
+
+# All of them
+
+KINDS = ('lipforensics', 'syncnet', 'xception')
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+    "Six clips, half of them fake, of three people, one of whom validates."
+    folder = tmp_path_factory.mktemp('clips')
+    splits = ['val'] * 2 + ['train'] * 4
+    rows = [dict(clip=f'{i}.safetensors', frames=25, label=i % 2, identity=str(i // 2), split=split)
+            for i, split in enumerate(splits)]
+    views = [name for kind in KINDS for name in detector_class(kind)(configure(kind, 'tiny')).needs]
+    for i, row in enumerate(rows): save_clip(make_clip(25, i, views), folder/row['clip'])
+    return ClipTable(pd.DataFrame(rows), folder, domain='synthetic')
+
+
+@pytest.mark.parametrize('kind', KINDS)
+def test_a_tiny_one_trains(kind, folder, tmp_path):
+    "By the loop of the paper's detector; what it writes can be read."
+    record = train(folder, tmp_path, train_config('tiny', kind=kind, epochs=1), device='cpu', workers=0)
+    assert np.isfinite(record['history'][0]['total']) and record['best']['epoch'] == 1
+    weights = load_weights(tmp_path/'best.safetensors')
+    assert (weights.kind, weights.detector.config.preset) == (kind, 'tiny')
+
+
+@pytest.fixture(scope='module')
+def filmed(real_clips, tmp_path_factory):
+    "The first two seconds of a real clip."
+    path = tmp_path_factory.mktemp('filmed')/'short.mp4'
+    pictures, sounds = zip(*islice(lockstep(real_clips['vox_a']), 50))
+    write_video(path, pictures, np.concatenate(sounds))
+    return path
+
+
+@pytest.mark.parametrize('kind', KINDS)
+def test_the_command_scores_a_real_clip_with_seeded_weights(kind, filmed, landmark_model, capsys):
+    "Curves of every frame, and no verdict."
+    assert not cmdfd_score([filmed], detector=kind, weights='seeded', json=True, device='cpu', workers=0)
+    face, = json.loads(capsys.readouterr().out)[0]['tracks']
+    assert face['detector'] == kind and face['why_no_label'] == 'untrained weights'
+    shown = detector_class(kind).shows
+    assert set(face['curves']) == {*shown} and all(len(face['curves'][name]) == face['frames'] for name in shown)
+
+
+def test_the_list_names_published_files(capsys):
+    assert not cmdfd_detectors()
+    said = capsys.readouterr().out
+    for name in LISTED: assert f'cmdfd_weights {name}: {foreign_file(name).file} from ' in said
+    assert said.count('not tried with it') >= len(LISTED)
+
+
+def test_the_command_converts_a_published_file(tmp_path, capsys):
+    torch.save(published('syncnet'), tmp_path/'syncnet_v2.model')
+    assert not cmdfd_weights('syncnet', tmp_path/'syncnet_v2.model', out=tmp_path/'ours.safetensors', workers=0)
+    weights = load_weights(tmp_path/'ours.safetensors')
+    assert (weights.kind, weights.domain, weights.provenance['files']) == ('syncnet', 'real', ['syncnet_v2.model'])
+    assert cmdfd_weights('syncnet', tmp_path/'syncnet_v2.model', score_by='softmax', workers=0) == 2
+    assert 'score_by' in capsys.readouterr().err

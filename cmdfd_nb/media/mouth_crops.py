@@ -63,8 +63,9 @@ def _looked_up(frame, x, y):
     "Return values between pixels (n, C) of a frame (H, W, C); 0 beyond its edges."
     padded = np.pad(frame.astype(float), ((1, 2), (1, 2), (0, 0)))
     x, y = (np.clip(at, -1, size) + 1 for at, size in ((x, frame.shape[1]), (y, frame.shape[0])))
-    left, top = np.floor(x).astype(int), np.floor(y).astype(int)
-    right, down = (x - left)[..., None], (y - top)[..., None]
+    left, top = (np.floor(at).astype(int) for at in (x, y))
+    right = (x - left)[..., None]
+    down = (y - top)[..., None]
     above = padded[top, left] * (1 - right) + padded[top, left + 1] * right
     below = padded[top + 1, left] * (1 - right) + padded[top + 1, left + 1] * right
     return above * (1 - down) + below * down
@@ -81,7 +82,7 @@ def mouth_crop(
     back = there @ np.linalg.inv(affine[:, :2]).T
     return gray((_looked_up(frame, back[..., 0], back[..., 1]) + 1e-6).astype(np.uint8))
 
-
+# %% ../../nbs/media/173_mouth_crops.ipynb #fb0c3c37
 def mouth_crops(
     frames,   # (T, H, W, 3) uint8 RGB
     rows,     # (T,) of type `landmarks.MESH`: points in pixels of these frames

@@ -161,8 +161,8 @@ def sources(
 
 def _of(material, source):
     "Return one material, or a tuple of those whose names are joined by +."
-    found = tuple(material[one] for one in source.split('+'))
-    return found if len(found) > 1 else found[0]
+    if source in material: return material[source]
+    return tuple(material[one] for one in source.split('+'))
 
 
 def cut_views(

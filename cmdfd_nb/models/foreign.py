@@ -72,7 +72,7 @@ def foreign_file(
 
 # %% ../../nbs/models/375_foreign.ipynb #8dcccdd9
 register_foreign(ForeignFile(
-    'official', 'correlation', 'model_weights.model', 'the drive that the paper\'s repository links', 'as its authors say',
+    'official', 'correlation', 'model_weights.model', 'the drive that its repository links', 'as its authors say',
     'numbers of the authors\' code with seeded weights, to 1e-4', preset='official',
     load=load_official, options=('lips_path', 'score_by')))
 
@@ -85,7 +85,8 @@ def tensors_of(
 ) -> dict:       # name of a tensor to its shape; raises `BadArgument` if there is no list
     "Read which tensors a published file holds."
     path = TENSORS/f'{name}.csv'
-    if not path.is_file(): raise BadArgument(name, 'there is no list of its tensors', f'Write {path.name} in {path.parent.name}.')
+    remedy = f'Write cmdfd_nb/published/tensors/{name}.csv.'
+    if not path.is_file(): raise BadArgument(name, 'there is no list of its tensors', remedy)
     rows = csv.reader(path.read_text('utf-8').splitlines()[1:])
     return {tensor: tuple(map(int, shape.split())) for tensor, shape in rows}
 
@@ -105,7 +106,7 @@ def fill_foreign(
     "Fill a detector from the tensors of a published file."
     adopt(dict(detector=detector), tensors, path, _rest(file), translate=file.their_name)
 
-
+# %% ../../nbs/models/375_foreign.ipynb #d74bf51c
 def load_foreign(
     name: str,    # of a published file
     path,         # your copy of it

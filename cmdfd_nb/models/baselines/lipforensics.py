@@ -6,6 +6,7 @@
 __all__ = ['LipForensicsConfig', 'LipForensics']
 
 # %% ../../../nbs/models/baselines/3763_lipforensics.ipynb #113f9ec9
+from collections import OrderedDict
 from dataclasses import dataclass
 
 import torch
@@ -35,16 +36,12 @@ class _Unit(nn.Module):
         return self.relu2(self.bn2(self.conv2(self.relu1(self.bn1(self.conv1(x))))) + short)
 
 # %% ../../../nbs/models/baselines/3763_lipforensics.ipynb #c84d53da
-class _Trunk(nn.Module):
-    "Four stages of two units; the mean over the picture comes out."
-    def __init__(self, widths):
-        super().__init__()
-        for i, (ni, nf) in enumerate(zip((widths[0], *widths), widths)):
-            stage = nn.Sequential(_Unit(ni, nf, 1 if i == 0 else 2), _Unit(nf, nf, 1))
-            setattr(self, f'layer{i + 1}', stage)
-
-    def forward(self, x):   # (N, widths[0], H, W) to (N, widths[-1])
-        return self.layer4(self.layer3(self.layer2(self.layer1(x)))).mean((2, 3))
+def _trunk(widths):
+    "Return the stages, of two units each: (N, widths[0], H, W) to (N, widths[-1], H / 8, W / 8)."
+    stages = {}
+    for i, (ni, nf) in enumerate(zip((widths[0], *widths), widths)):
+        stages[f'layer{i + 1}'] = nn.Sequential(_Unit(ni, nf, 1 if i == 0 else 2), _Unit(nf, nf, 1))
+    return nn.Sequential(OrderedDict(stages))
 
 
 def _stem(width):
@@ -63,7 +60,7 @@ class _Branch(nn.Module):
 
     def forward(self, x): return self.non_lin(self.batchnorm(self.conv(x)))
 
-
+# %% ../../../nbs/models/baselines/3763_lipforensics.ipynb #4d280faf
 class _Block(nn.Module):
     "Two rows of branches of several scales, and a shortcut."
     def __init__(self, ni, nf, kernels, spread, dropout):
@@ -76,7 +73,8 @@ class _Block(nn.Module):
         self.downsample = nn.Conv1d(ni, nf, 1)
         self.relu_final = nn.PReLU(nf)
 
-    def row(self, name, x): return self.dropout(torch.cat([getattr(self, f'{name}_{k}')(x) for k in range(self.scales)], 1))
+    def row(self, name, x):
+        return self.dropout(torch.cat([getattr(self, f'{name}_{k}')(x) for k in range(self.scales)], 1))
 
     def forward(self, x): return self.relu_final(self.row('cbcr1', self.row('cbcr0', x)) + self.downsample(x))
 
@@ -92,21 +90,20 @@ class LipForensicsConfig(Settings):
     dropout: float = within(.2, 0, 1)
     clip: int = within(25, 1, 1000)           # frames that are judged together
 
-
+# %% ../../../nbs/models/baselines/3763_lipforensics.ipynb #5238e582
 class _Reader(nn.Module):
     "The temporal network, with the layer behind it."
     def __init__(self, c):
         super().__init__()
         widths = (c.widths[-1], *[c.temporal] * c.blocks)
         blocks = [_Block(ni, nf, c.kernels, 2 ** i, c.dropout) for i, (ni, nf) in enumerate(zip(widths, widths[1:]))]
-        self.mb_ms_tcn = nn.Module()
-        self.mb_ms_tcn.network = nn.Sequential(*blocks)
+        self.mb_ms_tcn = nn.Sequential(OrderedDict(network=nn.Sequential(*blocks)))
         self.tcn_output = nn.Linear(c.temporal, 1)
 
     def forward(self, x):   # (N, T, E) to (N,)
-        return self.tcn_output(self.mb_ms_tcn.network(x.transpose(1, 2)).mean(2))[:, 0]
+        return self.tcn_output(self.mb_ms_tcn(x.transpose(1, 2)).mean(2))[:, 0]
 
-# %% ../../../nbs/models/baselines/3763_lipforensics.ipynb #5238e582
+# %% ../../../nbs/models/baselines/3763_lipforensics.ipynb #35ed80c5
 @register
 class LipForensics(Detector):
     "A lip reader's eyes, and a temporal network that tells real from forged mouths."
@@ -124,7 +121,7 @@ class LipForensics(Detector):
     ):
         super().__init__(config)
         self.frontend3D = _stem(config.widths[0])
-        self.trunk = _Trunk(config.widths)
+        self.trunk = _trunk(config.widths)
         self.tcn = _Reader(config)
 
     def forward(self,
@@ -146,7 +143,8 @@ def _over_frames(logits, clip, n):
     return logits[(torch.arange(n, device=logits.device) // clip).clamp(max=len(logits) - 1)]
 
 # %% ../../../nbs/models/baselines/3763_lipforensics.ipynb #1be99ba4
-_MEAN, _SPREAD = torch.tensor([.421]), torch.tensor([.165])
+_MEAN = .421     # of LRW's mouths, 1 is white
+_SPREAD = .165
 _EDGE = 4   # pixels that are cut off at each side
 
 
@@ -156,11 +154,10 @@ def logits(self: LipForensics,
 ):            # (N,), higher for fake
     "Compute the logit of each clip."
     x = mouths[..., _EDGE:-_EDGE, _EDGE:-_EDGE].float() / 255
-    x = (x - _MEAN.to(x)) / _SPREAD.to(x)
-    seen = self.frontend3D(x[:, None]).transpose(1, 2)
-    return self.tcn(self.trunk(seen.flatten(0, 1)).unflatten(0, seen.shape[:2]))
+    seen = self.frontend3D((x[:, None] - _MEAN) / _SPREAD).transpose(1, 2)
+    return self.tcn(self.trunk(seen.flatten(0, 1)).mean((2, 3)).unflatten(0, seen.shape[:2]))
 
-
+# %% ../../../nbs/models/baselines/3763_lipforensics.ipynb #843b2a7a
 @patch
 def parts(self: LipForensics,
     clips: list,   # of (T, 96, 96) uint8
@@ -176,4 +173,5 @@ def parts(self: LipForensics,
 # %% ../../../nbs/models/baselines/3763_lipforensics.ipynb #edf97561
 register_foreign(ForeignFile(
     'lipforensics', 'lipforensics', 'lipforensics_ff.pth', 'the drive that github.com/ahaliassos/LipForensics links',
-    'MIT, as its repository', 'numbers of the public code with seeded weights, alignment of mouths included', entry='model'))
+    'MIT, as its repository', 'numbers of the public code with seeded weights, alignment of mouths included',
+    entry='model'))

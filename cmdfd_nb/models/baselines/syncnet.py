@@ -7,6 +7,7 @@ __all__ = ['SyncNetConfig', 'lag_distances', 'sync_numbers', 'on_frames', 'SyncN
 
 # %% ../../../nbs/models/baselines/3761_syncnet.ipynb #2639280d
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -108,8 +109,8 @@ _TINY = dict(sound_widths=(8, 16, 16, 16, 16, 32), lip_widths=(8, 16, 16, 16, 16
 @dataclass
 class SyncNetVerdict(Verdict):
     "A verdict with the distances of all lags, which it learns from."
-    distances: torch.Tensor | None = None   # (B, N, 2 reach + 1)
-    heard: torch.Tensor | None = None       # (B, N) bool: the vectors that exist
+    distances: Any = None   # (B, N, 2 reach + 1)
+    heard: Any = None       # (B, N) bool: the vectors that exist
 
 # %% ../../../nbs/models/baselines/3761_syncnet.ipynb #393d3b21
 @register
