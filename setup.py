@@ -10,6 +10,7 @@ config.read(here/'settings.ini', encoding='utf-8')
 cfg = config['DEFAULT']
 synth = cfg['synth_requirements'].split()
 real = cfg['real_requirements'].split()
+baselines = cfg['baselines_requirements'].split()
 
 setup(
     name=cfg['lib_name'],
@@ -23,7 +24,8 @@ setup(
     classifiers=['Development Status :: 3 - Alpha', 'Intended Audience :: Science/Research', 'Framework :: Jupyter',
                  'Topic :: Scientific/Engineering :: Artificial Intelligence'],
     packages=find_packages(include=['cmdfd_nb', 'cmdfd_nb.*']),
-    package_data=dict(cmdfd_nb=['static/*', 'pretrained/*', 'published/*']),
+    package_data=dict(cmdfd_nb=['static/*', 'pretrained/*', 'published/*', 'published/tensors/*']),
     install_requires=cfg['requirements'].split(),
-    extras_require=dict(synth=synth, real=real, dev=cfg['dev_requirements'].split() + synth + real),
+    extras_require=dict(synth=synth, real=real, baselines=baselines,
+                        dev=cfg['dev_requirements'].split() + synth + real + baselines),
     entry_points=dict(console_scripts=cfg['console_scripts'].split(), nbdev=['cmdfd_nb=cmdfd_nb._modidx:d']))

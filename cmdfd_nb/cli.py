@@ -241,29 +241,30 @@ def cmdfd_report(
     return [error.record()]
 
 # %% ../nbs/90_cli.ipynb #d356bb2f
-def _convert(checkpoint, out, lips, score_by):
+def _convert(kind, checkpoint, out, options):
     "Convert a checkpoint."
     from cmdfd_nb.models.checkpoint import save_weights
-    from cmdfd_nb.models.official import load_official
-    save_weights(out, load_official(checkpoint, lips, score_by))
+    from cmdfd_nb.models.foreign import load_foreign
+    save_weights(out, load_foreign(kind, checkpoint, **options))
 
 # %% ../nbs/90_cli.ipynb #5383babb
 @command
 def cmdfd_weights(
-    checkpoint: Param("The authors' checkpoint (*.model, *.pt)", str),
-    out: Param('File to write, *.safetensors', str),
-    lips: Param('The lip-reading front end (visual_frontend.pt); needed for Cont', str) = None,
-    score_by: Param('What clips are ranked by; fake_logit: as in the published evaluation', str,
-                    choices=('softmax', 'fake_logit')) = 'softmax',
+    kind: Param('Published file: official (the paper\'s authors), syncnet, ... (a wrong one lists all)', str),
+    checkpoint: Param('Your copy of it (*.model, *.pth, *.pt)', str),
+    out: out_option('File to write, *.safetensors (default: named as the kind, in the current folder)') = None,
+    lips: Param('official: the lip-reading front end (visual_frontend.pt); needed for Cont', str) = None,
+    score_by: Param('official: what clips are ranked by; fake_logit: as in the published evaluation', str,
+                    choices=('softmax', 'fake_logit')) = None,
     workers: Param('0: in this process, and without limits', int, choices=(0, 1)) = 1,
     max_seconds: MAX_SECONDS = None,
     max_memory: MAX_MEMORY = None,
 ) -> None:
-    "Convert the authors' checkpoint to a weights file of this kit."
+    "Convert a published checkpoint to a weights file of this kit."
     for path in (checkpoint, lips): _check_there(path, 'a checkpoint')
-    out_file(out, ('.safetensors',))
+    out = out_file(out or f'{kind}.safetensors', ('.safetensors',))
     crew = Crew(_run, workers, budget_of(max_seconds, max_memory))
-    crew.one(partial(_convert, checkpoint, out, lips, score_by))
+    crew.one(partial(_convert, kind, checkpoint, out, dict(lips_path=lips, score_by=score_by)))
     print(f'Wrote {printable(out)}')
 
 # %% ../nbs/90_cli.ipynb #e5ef0922
@@ -273,8 +274,10 @@ def cmdfd_detectors(
 ) -> None:
     "List the detectors of the kit, with what each reads, learns from and has weights for."
     from cmdfd_nb.models.detectors import about_detector, all_detectors, detector_lines, view_lines
+    from cmdfd_nb.models.foreign import files_of
     from cmdfd_nb.models.weights import weights_of_kind
-    known = [about_detector(kind, cls, weights_of_kind(kind)) for kind, cls in sorted(all_detectors().items())]
+    known = [about_detector(kind, cls, weights_of_kind(kind), files_of(kind))
+             for kind, cls in sorted(all_detectors().items())]
     print(json_text(known) if json else '\n'.join([*map(detector_lines, known), '', *view_lines()]))
 
 # %% ../nbs/90_cli.ipynb #aa6ac2b2

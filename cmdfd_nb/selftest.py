@@ -273,7 +273,8 @@ def _through_weights(commands, hostile, path, video):
     code, out, err = _called(lambda v: commands['cmdfd_score']([v], **options), video)
     kinds = [record['error']['type'] for record in json.loads(out or '[]') if 'error' in record]
     yield _judged(hostile, 'cmdfd_score --weights', code, kinds, err)
-    code, out, err = _called(commands['cmdfd_weights'], path, path.with_name('converted.safetensors'), workers=0)
+    converted = path.with_name('converted.safetensors')
+    code, out, err = _called(commands['cmdfd_weights'], 'official', path, out=converted, workers=0)
     yield _judged(hostile, 'cmdfd_weights', code, [], err)
 
 # %% ../nbs/885_selftest.ipynb #50285c20

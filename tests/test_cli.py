@@ -136,7 +136,7 @@ def test_json_is_that_of_the_standard_library_where_it_suffices():
     ('cmdfd_report', ['x.mp4', '--weights', 'absent.safetensors'], 'absent.safetensors: no such file'),
     ('cmdfd_evaluate', ['.', '--weights', 'absent.safetensors'], 'absent.safetensors: no such file'),
     ('cmdfd_train', ['.', '--teachers', 'absent.safetensors'], 'absent.safetensors: no such file'),
-    ('cmdfd_weights', ['absent.model', 'x.safetensors'], 'absent.model: no such file')])
+    ('cmdfd_weights', ['official', 'absent.model'], 'absent.model: no such file')])
 def test_bad_usage_ends_with_2_and_leaves_nothing(run, name, args, says, tmp_path):
     done = run(name, *args, cwd=tmp_path, python=['-X', 'importtime'])
     assert done.returncode == 2 and says in done.stderr and not done.stdout

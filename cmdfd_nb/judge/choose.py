@@ -41,9 +41,18 @@ def _source_of(detector):
     return None if found.startswith('(') else found
 
 
+def _seeded_for(weights, detector):
+    "Return what names untrained weights of a detector: seeded or seeded:PRESET, completed; None for other weights."
+    rule, *rest = str(weights).split(':')
+    if rule != 'seeded' or len(rest) > 1: return None
+    one_of('detector', detector, sorted(all_detectors()))
+    return f'seeded:{rest[0] if rest else "tiny"}:{detector}'
+
+
 def _checked(weights, detector):
     "Return weights that were named, unless a detector was named that they are not of."
     if detector is None: return weights   # a file is not read only to name it
+    if found := _seeded_for(weights, detector): return found
     kind = find_weights(weights).kind
     if detector == kind: return weights
     remedy = 'Name the weights or the detector, not both.'

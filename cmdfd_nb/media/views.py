@@ -18,6 +18,7 @@ import numpy as np
 from ..core import FACE_SIZE, ROWS_PER_FRAME, SAMPLES_PER_FRAME, BadArgument
 from .phones import hear_phones, phone_rows
 from .features import mel_bank, mfcc, stft
+from .mouth_crops import mouth_crops
 
 # %% ../../nbs/media/175_views.ipynb #d1dd4625
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class View:
     name: str
     cut: Callable           # from (material, settings) to the array; the material is that of `source`
     source: str             # 'gray' or 'rgb': crops (T, 224, 224) or (T, 224, 224, 3) uint8; 'sound': (640T,) float32;
-                            # 'mesh': (T,) of type `landmarks.MESH`
+                            # 'mesh': (T,) of type `landmarks.MESH`; 'rgb+mesh': both, as a tuple
     shape: tuple            # of one row
     rows: int = 1           # per video frame
     dtype: str = 'float32'
@@ -35,7 +36,7 @@ class View:
     @property
     def is_picture(self):   # whether rows are pictures, which augmentation may change
         "Tell pictures from features and sound."
-        return self.source in ('gray', 'rgb') and self.dtype == 'uint8'
+        return self.source in ('gray', 'rgb', 'rgb+mesh') and self.dtype == 'uint8'
 
 # %% ../../nbs/media/175_views.ipynb #9ce367cd
 VIEWS = {}   # name: `View`
@@ -115,11 +116,16 @@ def _mesh(rows, settings): return np.ascontiguousarray(rows['points'])
 def _presence(rows, settings): return np.ascontiguousarray(rows['presence'])
 
 
+def _mouths(both, settings): return mouth_crops(*both)
+
+
 def _phones(audio, settings): return phone_rows(hear_phones(audio), len(audio) // SAMPLES_PER_FRAME)
 
 
 register_view(View('mesh', _mesh, 'mesh', (468, 3), says='468 points of the face: x, y and depth, pixels of the crop.'))
 register_view(View('presence', _presence, 'mesh', (), says='Probability that the points are those of a face.'))
+_MOUTHS = 'Gray mouths of 96 pixels, aligned to a mean face by five landmarks.'
+register_view(View('mouths', _mouths, 'rgb+mesh', (96, 96), dtype='uint8', says=_MOUTHS))
 register_view(View('phones', _phones, 'sound', (), ROWS_PER_FRAME, 'uint8', 'Phones of US English every 10 ms.'))
 
 # %% ../../nbs/media/175_views.ipynb #d621e259
@@ -150,7 +156,13 @@ def sources(
     settings=None,     # a `PreprocessConfig`, for its `channels`
 ) -> set:              # of 'gray', 'swapped', 'rgb', 'sound', 'mesh'
     "Return the materials that some views are cut from."
-    return {_source_of(name, settings) for name in names}
+    return {one for name in names for one in _source_of(name, settings).split('+')}
+
+
+def _of(material, source):
+    "Return one material, or a tuple of those whose names are joined by +."
+    if source in material: return material[source]
+    return tuple(material[one] for one in source.split('+'))
 
 
 def cut_views(
@@ -159,7 +171,7 @@ def cut_views(
     settings,          # a `PreprocessConfig`
 ) -> dict:             # name: array
     "Cut views out of the material of a face track."
-    return {name: find_view(name).cut(material[_source_of(name, settings)], settings) for name in names}
+    return {name: find_view(name).cut(_of(material, _source_of(name, settings)), settings) for name in names}
 
 # %% ../../nbs/media/175_views.ipynb #651e9b78
 def expected(

@@ -185,20 +185,29 @@ def about_detector(
     kind: str,       # name in the registry
     cls: type,       # its class
     weights: list,   # names of weights that the kit has of it
+    published=(),    # files of weights that it takes, see `foreign.files_of`
 ) -> dict:           # of texts and lists
     "Return what a registered detector says about itself as plain data."
     plain = {name: getattr(cls, name) for name in ('says', 'learns_from', 'licence', 'source')}
     lists = {name: list(getattr(cls, name)) for name in ('reads', 'shows', 'presets')}
-    return dict(kind=kind, weights=list(weights), **lists, **plain)
+    return dict(kind=kind, weights=list(weights), published=list(published), **lists, **plain)
 
 # %% ../../nbs/models/30_detectors.ipynb #bec4008f
+def _published_line(file):
+    "Write a line about a published file."
+    tried = 'tried with it' if file['tried'] else 'not tried with it'
+    return (f'\n    cmdfd_weights {file["name"]}: {file["file"]} from {file["url"]} ({file["licence"]});'
+            f' {tried}, checked by {file["checked"]}')
+
+
 def detector_lines(
     about: dict,   # from `about_detector`
 ) -> str:
     "Write a paragraph about a detector."
     lists = {name: ', '.join(about[name]) or 'none' for name in ('reads', 'shows', 'presets', 'weights')}
+    theirs = ''.join(map(_published_line, about['published']))
     return ('{kind}: {says}\n    reads {reads}; shows {shows}; learns from {learns_from}\n'
-            '    presets: {presets}; weights: {weights}\n    {source} ({licence})').format(**about | lists)
+            '    presets: {presets}; weights: {weights}\n    {source} ({licence})').format(**about | lists) + theirs
 
 
 def view_lines() -> list:   # of texts, a heading first

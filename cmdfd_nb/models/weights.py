@@ -17,7 +17,7 @@ from ..media.clip import cut_config
 from .detectors import all_detectors, configure, detector_class
 from .teachers import ASR, VSR, lip_frontend, teacher_config
 from .checkpoint import Weights, load_weights, read_about
-from .official import official_name
+from .foreign import files_of, naming_of
 
 # %% ../../nbs/models/38_weights.ipynb #d53b9a1e
 def seeded_tensor(
@@ -36,23 +36,28 @@ def seeded_tensor(
     return torch.from_numpy(np.asarray(value, np.float32))
 
 # %% ../../nbs/models/38_weights.ipynb #d049b8e6
-def _fill(module, part, seed):
-    "Fill a module by the authors' names of its tensors."
+def _fill(module, part, seed, their_name):
+    "Fill a module by the names that its tensors have in the published file."
     with torch.no_grad():
         for k, v in module.state_dict().items():
-            v.copy_(seeded_tensor(official_name(f'{part}.{k}'), tuple(v.shape), seed))
+            v.copy_(seeded_tensor(their_name(f'{part}.{k}'), tuple(v.shape), seed))
 
 # %% ../../nbs/models/38_weights.ipynb #04a4f50e
+def _teachers(kind, preset):
+    "Return untrained teachers by part, for a detector of this kit; none for one with published weights of its own."
+    if any(file['name'] != 'official' for file in files_of(kind)): return {}
+    config = teacher_config(preset)
+    return dict(asr=ASR(config), vsr=VSR(config), lips=lip_frontend(config))
+
+# %% ../../nbs/models/38_weights.ipynb #7d9f3b6b
 def seeded_weights(
     preset: str = 'tiny',         # of the detector and the teachers: 'tiny', 'paper' or 'official'
     seed: int = 0,                # another seed, other values
     kind: str = 'correlation',    # of the detector
 ) -> Weights:                     # domain `seeded`: no verdict can come from them
     "Make untrained weights that are the same everywhere."
-    config = teacher_config(preset)
-    detector = detector_class(kind)(configure(kind, preset))
-    parts = dict(detector=detector, asr=ASR(config), vsr=VSR(config), lips=lip_frontend(config))
-    for part, module in parts.items(): _fill(module, part, seed)
+    parts = dict(detector=detector_class(kind)(configure(kind, preset)), **_teachers(kind, preset))
+    for part, module in parts.items(): _fill(module, part, seed, naming_of(kind))
     name = f'seeded:{preset}' if kind == 'correlation' else f'seeded:{preset}:{kind}'
     cut = cut_config(preset, long='parts')
     return Weights(name, 'seeded', **parts, preprocess=cut, provenance=dict(rule='crc32 of the name', seed=seed))

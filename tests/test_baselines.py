@@ -1,0 +1,228 @@
+"""Other people's detectors: their published files fit, and numbers of their public code are met.
+
+`tests/parity/README.md` states the rule of the weights and what each array is; inputs are drawn here again.
+"""
+import json
+import re
+import zlib
+from itertools import islice
+from math import prod
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from test_batches import make_clip
+
+from cmdfd_nb.cli import cmdfd_detectors, cmdfd_score, cmdfd_weights
+from cmdfd_nb.core import BadWeights
+from cmdfd_nb.data.clips import ClipTable
+from cmdfd_nb.learn.config import train_config
+from cmdfd_nb.learn.loop import train
+from cmdfd_nb.media.features import mfcc
+from cmdfd_nb.media.lockstep import lockstep
+from cmdfd_nb.media.mouth_crops import maps_of, mouth_crop
+from cmdfd_nb.media.preprocess import save_clip
+from cmdfd_nb.media.write import write_video
+from cmdfd_nb.models.checkpoint import load_weights, mismatch
+from cmdfd_nb.models.detectors import configure, detector_class
+from cmdfd_nb.models.foreign import all_foreign, foreign_file, load_foreign, tensors_of
+
+PARITY = Path(__file__).parent/'parity'
+LISTED = sorted(name for name, file in all_foreign().items() if file.load is None)
+
+
+def rule(name, shape):
+    rng, last = np.random.RandomState(zlib.crc32(name.encode())), name.split('.')[-1]
+    if last == 'num_batches_tracked': return np.zeros(shape)
+    if last == 'running_var': return .5 + rng.rand(*shape)
+    if last in ('running_mean', 'bias'): return .1 * rng.standard_normal(shape)
+    if len(shape) == 1: return 1 + .1 * rng.standard_normal(shape)
+    return rng.standard_normal(shape) / np.sqrt(prod(shape[1:]))
+
+
+def typed(name): return torch.int64 if name.endswith('num_batches_tracked') else torch.float32
+
+
+def published(name):
+    "A file's tensors, filled by the rule, as its training script would have saved them."
+    tensors = {k: torch.from_numpy(np.asarray(rule(k, shape))).to(typed(k)) for k, shape in tensors_of(name).items()}
+    entry = foreign_file(name).entry
+    return {entry: tensors, 'epoch': 3} if entry else tensors
+
+
+@pytest.fixture(scope='module')
+def golden(): return dict(np.load(PARITY/'baselines_seed0.npz'))
+
+
+@pytest.fixture(scope='module')
+def loaded(tmp_path_factory):
+    "From the name of a published file to the weights that it becomes, made once."
+    made = {}
+    def load(name):
+        if name not in made:
+            path = tmp_path_factory.mktemp(name)/foreign_file(name).file
+            torch.save(published(name), path)
+            made[name] = load_foreign(name, path)
+        return made[name]
+    return load
+
+
+def pictures(seed, n, size, *channels):
+    "Blocks of eight pixels (mouths: four) of random levels."
+    side = 4 if size == 96 else 8
+    drawn = np.random.RandomState(seed).randint(0, 256, (n, size // side, size // side, *channels)).astype(np.uint8)
+    return drawn.repeat(side, 1).repeat(side, 2)
+
+
+# The files
+
+@pytest.mark.parametrize('name', LISTED)
+def test_published_names_and_shapes(name):
+    file = foreign_file(name)
+    detector = detector_class(file.kind)(configure(file.kind, file.preset))
+    ours = {file.their_name(f'detector.{k}'): v for k, v in detector.state_dict().items()}
+    used = {k: shape for k, shape in tensors_of(name).items() if not re.match(file.unused, k)}
+    assert not mismatch(used, ours)
+
+
+def test_faulty_files_are_refused(tmp_path):
+    tensors = published('syncnet')
+    del tensors['netfcaud.3.bias']
+    tensors |= {'surprise': torch.zeros(1), 'netfclip.3.weight': torch.zeros(512, 512)}
+    torch.save(tensors, tmp_path/'syncnet_v2.model')
+    with pytest.raises(BadWeights) as e: load_foreign('syncnet', tmp_path/'syncnet_v2.model')
+    for phrase in ('3 of its tensors', 'missing netfcaud.3.bias', 'extra surprise', 'misshapen netfclip.3.weight'):
+        assert phrase in str(e.value)
+
+
+# SyncNet
+
+@pytest.fixture(scope='module')
+def synced(loaded):
+    "The clip that the golden numbers were made of, what SyncNet says of it, and its vectors."
+    random = np.random.RandomState(7)
+    faces = random.randint(0, 256, (24, 28, 28, 3)).astype(np.uint8).repeat(8, 1).repeat(8, 2)
+    t = np.arange(640 * 24) / 16000
+    tone = np.sin(2 * np.pi * 220 * t * (1 + .5 * np.sin(2 * np.pi * 1.3 * t)))
+    wave = .3 * tone + .05 * random.standard_normal(len(t))
+    audio = np.round(wave * 32768).clip(-32768, 32767).astype(np.int16) / 32768
+    batch = dict(rgb_224=torch.from_numpy(faces)[None], audio=torch.from_numpy(audio.astype(np.float32))[None])
+    detector = loaded('syncnet').detector
+    with torch.no_grad():
+        verdict = detector(batch)
+        return verdict, *detector.embed(batch, verdict.heard), mfcc(batch['audio'], .025, 512)[0]
+
+
+def test_syncnet_vectors(synced, golden):
+    _, lips, sound, cepstra = synced
+    rows = len(golden['syncnet_mfcc'])   # python_speech_features leaves out the last one, which is half empty
+    np.testing.assert_allclose(cepstra[:rows], golden['syncnet_mfcc'], rtol=1e-4, atol=1e-3)
+    largest = np.abs(golden['syncnet_lip']).max()   # pictures from 0 to 255 make vectors of hundreds
+    np.testing.assert_allclose(lips[0, :4], golden['syncnet_lip'], rtol=1e-4, atol=1e-6 * largest)
+    np.testing.assert_allclose(sound[0, :4], golden['syncnet_sound'], rtol=1e-4, atol=1e-4)
+
+
+def test_syncnet_numbers(synced, golden):
+    verdict = synced[0]
+    np.testing.assert_allclose(verdict.facts['by_lag'][0], golden['syncnet_mean'], rtol=1e-4)
+    found = [float(verdict.facts[name]) for name in ('offset', 'lse_d', 'lse_c')]
+    offset, least, confidence = golden['syncnet_numbers']
+    np.testing.assert_allclose(found[:2], [offset, least], rtol=1e-4)
+    assert abs(found[2] - confidence) < 1e-4 * least   # it is a difference of two distances
+
+
+def test_syncnet_frames(synced, golden):
+    "The curve shows the published smoothed confidence of each vector at the middle of its five frames."
+    shown = synced[0].curves['lip_confidence'][0]
+    smooth = golden['syncnet_smooth']
+    np.testing.assert_allclose(shown[2:2 + len(smooth)], smooth, atol=1e-4 * golden['syncnet_mean'].min())
+
+
+# LipForensics
+
+def test_lipforensics_logits(loaded, golden):
+    mouths = torch.from_numpy(pictures(8, 50, 96))
+    with torch.no_grad(): logits = loaded('lipforensics').detector.parts([mouths])[0]
+    np.testing.assert_allclose(logits, golden['lipforensics_logits'], rtol=1e-4)
+
+
+def test_mouths_are_aligned_as_published(golden):
+    "The same landmarks give the same maps; pixels differ by the rounding of a level."
+    marks, frames = golden['mouths_marks'], pictures(9, 20, 224, 3)
+    maps = maps_of(marks[:, :5])
+    np.testing.assert_allclose(maps, golden['mouths_maps'], atol=1e-4)
+    for theirs, k in zip(golden['mouths_crops'], (0, 7, 19)):
+        off = mouth_crop(frames[k], marks[k, 5:], maps[k]).astype(int) - theirs
+        assert abs(off).max() <= 1 and (off == 0).mean() > .8
+
+
+# Xception
+
+def test_xception_logits(loaded, golden):
+    detector = loaded('xception').detector
+    with torch.no_grad(): verdict = detector(dict(rgb_256=torch.from_numpy(pictures(10, 2, 256, 3))[None]))
+    np.testing.assert_allclose(verdict.frame_logits[0], golden['xception_logits'], atol=1e-4)
+    np.testing.assert_allclose(verdict.logits.softmax(1)[0, 1], golden['xception_mean'], atol=1e-4)
+
+
+# All of them
+
+KINDS = ('lipforensics', 'syncnet', 'xception')
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+    "Six clips, half of them fake, of three people, one of whom validates."
+    folder = tmp_path_factory.mktemp('clips')
+    splits = ['val'] * 2 + ['train'] * 4
+    rows = [dict(clip=f'{i}.safetensors', frames=25, label=i % 2, identity=str(i // 2), split=split)
+            for i, split in enumerate(splits)]
+    views = [name for kind in KINDS for name in detector_class(kind)(configure(kind, 'tiny')).needs]
+    for i, row in enumerate(rows): save_clip(make_clip(25, i, views), folder/row['clip'])
+    return ClipTable(pd.DataFrame(rows), folder, domain='synthetic')
+
+
+@pytest.mark.parametrize('kind', KINDS)
+def test_a_tiny_one_trains(kind, folder, tmp_path):
+    "By the loop of the paper's detector; what it writes can be read."
+    record = train(folder, tmp_path, train_config('tiny', kind=kind, epochs=1), device='cpu', workers=0)
+    assert np.isfinite(record['history'][0]['total']) and record['best']['epoch'] == 1
+    weights = load_weights(tmp_path/'best.safetensors')
+    assert (weights.kind, weights.detector.config.preset) == (kind, 'tiny')
+
+
+@pytest.fixture(scope='module')
+def filmed(real_clips, tmp_path_factory):
+    "The first two seconds of a real clip."
+    path = tmp_path_factory.mktemp('filmed')/'short.mp4'
+    pictures, sounds = zip(*islice(lockstep(real_clips['vox_a']), 50))
+    write_video(path, pictures, np.concatenate(sounds))
+    return path
+
+
+@pytest.mark.parametrize('kind', KINDS)
+def test_the_command_scores_a_real_clip_with_seeded_weights(kind, filmed, landmark_model, capsys):
+    "Curves of every frame, and no verdict."
+    assert not cmdfd_score([filmed], detector=kind, weights='seeded', json=True, device='cpu', workers=0)
+    face, = json.loads(capsys.readouterr().out)[0]['tracks']
+    assert face['detector'] == kind and face['why_no_label'] == 'untrained weights'
+    shown = detector_class(kind).shows
+    assert set(face['curves']) == {*shown} and all(len(face['curves'][name]) == face['frames'] for name in shown)
+
+
+def test_the_list_names_published_files(capsys):
+    assert not cmdfd_detectors()
+    said = capsys.readouterr().out
+    for name in LISTED: assert f'cmdfd_weights {name}: {foreign_file(name).file} from ' in said
+    assert said.count('not tried with it') >= len(LISTED)
+
+
+def test_the_command_converts_a_published_file(tmp_path, capsys):
+    torch.save(published('syncnet'), tmp_path/'syncnet_v2.model')
+    assert not cmdfd_weights('syncnet', tmp_path/'syncnet_v2.model', out=tmp_path/'ours.safetensors', workers=0)
+    weights = load_weights(tmp_path/'ours.safetensors')
+    assert (weights.kind, weights.domain, weights.provenance['files']) == ('syncnet', 'real', ['syncnet_v2.model'])
+    assert cmdfd_weights('syncnet', tmp_path/'syncnet_v2.model', score_by='softmax', workers=0) == 2
+    assert 'score_by' in capsys.readouterr().err
