@@ -19,6 +19,7 @@ from ..media.phones import phones_of
 from ..models.detectors import rule_of
 from ..models.checkpoint import CALIBRATION, Weights
 from ..models.fits import answer_of, lag_of, upper_face_finding, why_not
+from ..models.speaking import not_speaking
 from ..models.run import ask, batch_of, per_clip
 from ..data.origin import is_procedural
 from ..learn.calibration import band_of, p_fake_of
@@ -31,7 +32,14 @@ def score_clip(
 ) -> dict:              # score, curves, frame_score, embedding, heard, seen, facts: see `models.run.per_clip`; phones
     "Judge one clip."
     found, = per_clip(ask(weights, batch_of([clip], weights.views), device), [len(clip)])
+    if weights.gate: _add_speaking(found, score_clip(clip, weights.gate, device)['curves']['speaking'])
     return found | dict(phones=clip['phones'] if 'phones' in weights.views else None)
+
+
+def _add_speaking(found, speaking):
+    "Put what a gate says into what was found about a clip: its curve, and the mean of it as a fact."
+    found['curves']['speaking'] = speaking
+    found['facts']['speaking'] = speaking.mean()
 
 # %% ../../nbs/judge/60_score.ipynb #6614e6d4
 def check_scored(
@@ -164,7 +172,7 @@ def _arrays_of(found, boxes, places, shares) -> dict[str, Any]:
     return arrays | dict(embedding=_mean(found, 'embedding', counts), boxes=_joined(boxes, places, shares))
 
 # %% ../../nbs/judge/60_score.ipynb #3bf6b704
-def _fake_fields(found, shares, weights, procedural) -> dict[str, Any]:
+def _fake_fields(found, shares, weights, procedural, **unused) -> dict[str, Any]:
     "Return the fields of a `TrackScore` that answer whether a face is forged."
     score = float(np.average([f['score'] for f in found], weights=[share.sum() for share in shares]))
     p_fake = float(p_fake_of(score, weights.scale, weights.bias))
@@ -183,7 +191,7 @@ def _phones_heard(found, places, shares, start_s):
 _NO_LABEL = 'this detector asks whether the sound fits the mouth, and nothing else'
 
 
-def _fit_fields(found, shares, places, place) -> dict[str, Any]:
+def _fit_fields(found, shares, places, place, **unused) -> dict[str, Any]:
     "Return the fields of a `TrackScore` that answer whether the sound belongs to the mouth."
     counts = np.array([share.sum() for share in shares])
     mean = {name: np.average([f['facts'][name] for f in found], 0, counts) for name in found[0]['facts']}
@@ -191,6 +199,8 @@ def _fit_fields(found, shares, places, place) -> dict[str, Any]:
     seconds = place['frames'] / FPS
     score = float(np.average([f['score'] for f in found], weights=counts))
     answer, why = answer_of(score, seconds, float(speech_s), float(mean['seen']))
+    if answer != 'cannot tell' and (silent := not_speaking(float(mean.get('speaking', 1)))):
+        answer, why = 'cannot tell', silent
     lag = None if why_not(seconds, float(speech_s), float(mean['seen'])) else lag_of(mean['profile'], seconds)
     none = dict(p_fake=None, label=None, why_no_label=_NO_LABEL, threshold=None, calibrated=False)
     return dict(none, score=score, answer=answer, why=why,
@@ -198,7 +208,16 @@ def _fit_fields(found, shares, places, place) -> dict[str, Any]:
                 lag_range_s=lag and [lag.low_s, lag.high_s],
                 upper_face=upper_face_finding(float(mean['upper_face']), seconds if mean['seen'] >= .6 else 0.))
 
-# %% ../../nbs/judge/60_score.ipynb #154c473b
+# %% ../../nbs/judge/60_score.ipynb #8280a829
+_ASKS_WHO = 'this detector asks who is speaking, and nothing else'
+
+
+def _speaking_fields(found, shares, **unused) -> dict[str, Any]:
+    "Return the fields of a `TrackScore` by a network that tells who is speaking."
+    score = float(np.average([f['score'] for f in found], weights=[share.sum() for share in shares]))
+    return dict(score=score, p_fake=None, label=None, answer=None, why_no_label=_ASKS_WHO, threshold=None, calibrated=False)
+
+# %% ../../nbs/judge/60_score.ipynb #3aaa7d03
 def join_parts(
     parts: list,               # the clips of one track in order: (start frame, boxes (T, 4), what `score_clip` found);
                                # each begins where the one before it ends, or overlaps with it
@@ -212,8 +231,8 @@ def join_parts(
     shares = _shares(places)
     n = max(a + length for a, length in places)
     place: dict = dict(track=track, start_s=starts[0] / FPS, end_s=(starts[0] + n) / FPS, frames=n)
-    verdict = _fit_fields(found, shares, places, place) if weights.detector.question == 'fits' else \
-        _fake_fields(found, shares, weights, procedural)
+    fields = dict(fits=_fit_fields, speaking=_speaking_fields, fake=_fake_fields)[weights.detector.question]
+    verdict = fields(found, shares, places=places, place=place, weights=weights, procedural=procedural)
     return TrackScore(**place, detector=weights.kind, **verdict, curves=_curves(found, weights, places, shares),
                       **_arrays_of(found, boxes, places, shares))
 
@@ -253,7 +272,8 @@ def about_weights(
 ) -> dict:              # name, domain, sha256, calibration, detector, divergence, blank
     "Return the facts about weights that a result carries; the last two say how Cont is computed."
     facts = {name: getattr(weights, name) for name in _FACTS}
-    return facts | dict(detector=weights.kind) | rule_of(weights.detector.config)
+    gate = dict(gate=about_weights(weights.gate)) if weights.gate else {}
+    return facts | dict(detector=weights.kind) | rule_of(weights.detector.config) | gate
 
 # %% ../../nbs/judge/60_score.ipynb #0bfa0aa2
 NOTES = dict(
@@ -262,6 +282,7 @@ NOTES = dict(
     bands='These weights have no bands: the answer is the side of the threshold, not how much a score tells.',
     calibrated='Calibration was not found to hold for other people: the number is a score, no probability.',
     computed='This file was computed by this kit, and these weights learned from people.',
+    speaking='The question is whether a face is speaking. Mouths that move count as speaking, whatever is heard.',
     fits='The question is whether the sound belongs to the mouth. A fit does not tell how a video was made: '
          'most clips of today\'s generators fit as well. Sounds of speech are recognised as US English.')   # by cause
 
@@ -279,7 +300,7 @@ def warnings_for(
     procedural: bool | None = None,   # whether the media are known to be computed; None: no face gets a word
 ) -> list[str]:                       # sentences
     "List what a reader of these scores has to know about the weights."
-    if weights.detector.question == 'fits': return [NOTES['fits']]
+    if weights.detector.question in NOTES: return [NOTES[weights.detector.question]]
     found = [NOTES[cause] for cause in _causes(weights, procedural)]
     if 'cont' in weights.detector.shows and not weights.has_teachers:
         found.append('No complete pair of teachers in these weights: Cont is left out.')

@@ -39,13 +39,14 @@ def _row_windows(
 
 # %% ../../nbs/media/17_features.ipynb #217a599b
 def mel_bank(
-    n: int = 26,  # number of filters
-):                # (321, n) float64 weights
+    n: int = 26,           # number of filters
+    n_fft: int = _N_FFT,   # points of the FFT
+):                         # (n_fft / 2 + 1, n) float64 weights
     "Return triangles equally wide in mel from 0 to 8 kHz, their corners on FFT bins."
     top = 2595 * math.log10(1 + SAMPLE_RATE / 2 / 700)
     hertz = 700 * (10 ** (torch.linspace(0, top, n + 2, dtype=torch.float64) / 2595) - 1)
-    left, mid, right = torch.floor((_N_FFT + 1) * hertz / SAMPLE_RATE).unfold(0, 3, 1).unbind(1)
-    bins = torch.arange(_N_FFT // 2 + 1)[:, None]
+    left, mid, right = torch.floor((n_fft + 1) * hertz / SAMPLE_RATE).unfold(0, 3, 1).unbind(1)
+    bins = torch.arange(n_fft // 2 + 1)[:, None]
     return torch.minimum((bins - left) / (mid - left), (right - bins) / (right - mid)).clamp(min=0)
 
 # %% ../../nbs/media/17_features.ipynb #e95f90b6
@@ -79,14 +80,15 @@ def _lifter(
 def mfcc(
     audio,                   # (..., 640T) samples in [-1, 1] at 16 kHz
     window_s: float = .040,  # seconds a row looks at, .010 to .040: .040 (the authors'), .025 (TalkNet's)
+    n_fft: int = _N_FFT,     # points of the FFT: 640 (the authors'), 512 (the default of python_speech_features for 25 ms)
 ):                           # (..., 4T, 13) float32; raises `BadArgument`
     "Compute the coefficients of python_speech_features, four rows per video frame."
     width = round(window_s * SAMPLE_RATE)
-    if not _HOP <= width <= _N_FFT:
+    if not _HOP <= width <= n_fft:
         raise BadArgument(f'window_s={window_s}', 'the window does not fit', 'Give .010 to .040 seconds.')
     signal = AF.preemphasis(clip_sound(audio) * 2**15)
-    power = torch.fft.rfft(_row_windows(signal, width), _N_FFT).abs().square() / _N_FFT
-    cepstra = _log_floored(power @ mel_bank()) @ _cosines() * _lifter()
+    power = torch.fft.rfft(_row_windows(signal, width), n_fft).abs().square() / n_fft
+    cepstra = _log_floored(power @ mel_bank(n_fft=n_fft)) @ _cosines() * _lifter()
     cepstra[..., 0] = _log_floored(power.sum(-1))
     return cepstra.float()
 

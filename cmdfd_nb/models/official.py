@@ -183,11 +183,12 @@ def adopt(
     file,                 # where they came from
     unused: dict,         # foreign names we expect and leave alone, to shape
     keep=_everything,     # function from a name of ours: whether the file provides it
+    translate=official_name,   # function from a name of ours to theirs
 ):                        # raises `BadWeights` unless every name and shape fits
     "Fill our modules from a foreign state dict."
     states = {part: module.state_dict() for part, module in modules.items()}
     named = {f'{part}.{k}': v for part, state in states.items() for k, v in state.items()}
-    ours = {official_name(k): v for k, v in named.items() if keep(k)}
+    ours = {translate(k): v for k, v in named.items() if keep(k)}
     ours = {k: v for k, v in ours.items() if k in tensors or not k.endswith('num_batches_tracked')}
     check_fit({k: v.shape for k, v in ours.items()} | unused, tensors, file, 'Check that it is the file you meant.')
     check_types(ours, tensors, file)
