@@ -10,6 +10,7 @@ config.read(here/'settings.ini', encoding='utf-8')
 cfg = config['DEFAULT']
 synth = cfg['synth_requirements'].split()
 real = cfg['real_requirements'].split()
+fast = cfg['fast_requirements'].split()
 
 setup(
     name=cfg['lib_name'],
@@ -25,5 +26,5 @@ setup(
     packages=find_packages(include=['cmdfd_nb', 'cmdfd_nb.*']),
     package_data=dict(cmdfd_nb=['static/*', 'pretrained/*', 'published/*']),
     install_requires=cfg['requirements'].split(),
-    extras_require=dict(synth=synth, real=real, dev=cfg['dev_requirements'].split() + synth + real),
+    extras_require=dict(synth=synth, real=real, fast=fast, dev=cfg['dev_requirements'].split() + synth + real),
     entry_points=dict(console_scripts=cfg['console_scripts'].split(), nbdev=['cmdfd_nb=cmdfd_nb._modidx:d']))

@@ -148,7 +148,7 @@ def load_speaking(
     return Weights(kind, 'real', detector, preprocess=cut_config(long='parts'), provenance=provenance)
 
 # %% ../../nbs/models/371_speaking.ipynb #d55e458d
-_SPEAKING = .5   # mean of the curve
+_SPEAKING = .3   # mean of the curve
 
 
 def not_speaking(
