@@ -4,19 +4,23 @@ The inputs are those of `golden_seed0.npz`; see `tests/parity/README.md`.
 """
 import json
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import python_speech_features
 import pytest
 import torch
+from test_articulation import WEIGHTS, clip_of, speech
 from test_parity import PARITY, state_dict
 
+from cmdfd_nb import cli
 from cmdfd_nb.core import BadWeights
+from cmdfd_nb.judge.score import join_parts, score_clip
 from cmdfd_nb.media.features import mfcc
-from cmdfd_nb.models.checkpoint import load_weights, save_weights
+from cmdfd_nb.models.checkpoint import Weights, load_weights
 from cmdfd_nb.models.light_asd import load_light_asd
-from cmdfd_nb.models.lr_asd import load_lr_asd
-from cmdfd_nb.models.speaking import _in_pieces, normalised
+from cmdfd_nb.models.lr_asd import LRASD, load_lr_asd
+from cmdfd_nb.models.speaking import SpeakingConfig, _in_pieces, normalised
 
 LOADERS = dict(light_asd=load_light_asd, lr_asd=load_lr_asd)
 
@@ -34,9 +38,9 @@ def published(kind, tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def converted(kind, published, tmp_path_factory):
-    "Weights as a user has them: converted, saved and read again."
+    "Weights as a user has them: converted by the command, and read."
     path = tmp_path_factory.mktemp(kind)/f'{kind}.safetensors'
-    save_weights(path, LOADERS[kind](published))
+    assert cli.cmdfd_weights(kind.replace('_', '-'), str(published), out=str(path), workers=0) == 0
     return load_weights(path)
 
 
@@ -96,3 +100,27 @@ def test_listing_is_complete(kind, converted):
     "The listing of the published names holds nothing that the detector lacks, but for the second classifier."
     listed = json.loads((PARITY/f'{kind}_tensors.json').read_text())
     assert len(listed) == len(converted.detector.state_dict()) + 2
+
+
+@pytest.mark.parametrize('bias, answer', [(9., 'fits'), (-9., 'cannot tell')])
+def test_a_gate_closes_over_a_silent_face(bias, answer):
+    "The question whether the sound fits is asked only of a face that the network takes for a speaking one."
+    n, said = 150, speech(150, 1)
+    heard = clip_of(said, said, n)
+    more = dict(lips=np.full((n, 112, 112), 90, np.uint8), audio=np.zeros(640 * n, np.float32))
+    clip = replace(heard, views=heard.views | more)
+    gate = Weights('gate', 'seeded', LRASD(SpeakingConfig(width=2)))
+    with torch.no_grad():
+        gate.detector.classify.weight.zero_()
+        gate.detector.classify.bias.copy_(torch.tensor([0., bias]))
+    weights = replace(WEIGHTS, gate=gate)
+    track = join_parts([(0, clip.boxes, score_clip(clip, weights))], 0, weights)
+    assert track.answer == answer and len(track.curves['speaking']) == n == track.frames
+    assert (track.lag_s is None) == (answer == 'cannot tell') == ('not speaking' in (track.why or ''))
+
+
+def test_alone_it_answers_its_own_question(converted):
+    clip = clip_of(speech(10, 1), speech(10, 1), 10)
+    views = dict(lips=np.full((10, 112, 112), 90, np.uint8), audio=np.zeros(6400, np.float32))
+    track = join_parts([(0, clip.boxes, score_clip(replace(clip, views=views), converted))], 0, converted)
+    assert (track.p_fake, track.label, track.answer) == (None, None, None) and 'who is speaking' in track.verdict

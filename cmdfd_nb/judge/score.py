@@ -19,6 +19,7 @@ from ..media.phones import phones_of
 from ..models.detectors import rule_of
 from ..models.checkpoint import CALIBRATION, Weights
 from ..models.fits import answer_of, lag_of, upper_face_finding, why_not
+from ..models.music import not_speech
 from ..models.speaking import not_speaking
 from ..models.run import ask, batch_of, per_clip
 from ..data.origin import is_procedural
@@ -172,7 +173,7 @@ def _arrays_of(found, boxes, places, shares) -> dict[str, Any]:
     return arrays | dict(embedding=_mean(found, 'embedding', counts), boxes=_joined(boxes, places, shares))
 
 # %% ../../nbs/judge/60_score.ipynb #3bf6b704
-def _fake_fields(found, shares, weights, procedural, **unused) -> dict[str, Any]:
+def _fake_fields(found, shares, weights, procedural) -> dict[str, Any]:
     "Return the fields of a `TrackScore` that answer whether a face is forged."
     score = float(np.average([f['score'] for f in found], weights=[share.sum() for share in shares]))
     p_fake = float(p_fake_of(score, weights.scale, weights.bias))
@@ -191,7 +192,7 @@ def _phones_heard(found, places, shares, start_s):
 _NO_LABEL = 'this detector asks whether the sound fits the mouth, and nothing else'
 
 
-def _fit_fields(found, shares, places, place, **unused) -> dict[str, Any]:
+def _fit_fields(found, shares, places, place) -> dict[str, Any]:
     "Return the fields of a `TrackScore` that answer whether the sound belongs to the mouth."
     counts = np.array([share.sum() for share in shares])
     mean = {name: np.average([f['facts'][name] for f in found], 0, counts) for name in found[0]['facts']}
@@ -199,8 +200,6 @@ def _fit_fields(found, shares, places, place, **unused) -> dict[str, Any]:
     seconds = place['frames'] / FPS
     score = float(np.average([f['score'] for f in found], weights=counts))
     answer, why = answer_of(score, seconds, float(speech_s), float(mean['seen']))
-    if answer != 'cannot tell' and (silent := not_speaking(float(mean.get('speaking', 1)))):
-        answer, why = 'cannot tell', silent
     lag = None if why_not(seconds, float(speech_s), float(mean['seen'])) else lag_of(mean['profile'], seconds)
     none = dict(p_fake=None, label=None, why_no_label=_NO_LABEL, threshold=None, calibrated=False)
     return dict(none, score=score, answer=answer, why=why,
@@ -208,11 +207,20 @@ def _fit_fields(found, shares, places, place, **unused) -> dict[str, Any]:
                 lag_range_s=lag and [lag.low_s, lag.high_s],
                 upper_face=upper_face_finding(float(mean['upper_face']), seconds if mean['seen'] >= .6 else 0.))
 
+# %% ../../nbs/judge/60_score.ipynb #154c473b
+def _of_speech(fields, found, shares) -> dict[str, Any]:
+    "Turn an answer into 'cannot tell' if the face is not speaking, or no speech is heard."
+    if fields['answer'] == 'cannot tell': return fields
+    spoken = [f['facts'].get('speaking', 1) for f in found]
+    mean = float(np.average(spoken, weights=[share.sum() for share in shares]))
+    why = not_speaking(mean) or not_speech([symbol for symbol, *_ in fields['phones'] or []])
+    return fields | dict(answer='cannot tell', why=why, lag_s=None, lag_range_s=None) if why else fields
+
 # %% ../../nbs/judge/60_score.ipynb #8280a829
 _ASKS_WHO = 'this detector asks who is speaking, and nothing else'
 
 
-def _speaking_fields(found, shares, **unused) -> dict[str, Any]:
+def _speaking_fields(found, shares) -> dict[str, Any]:
     "Return the fields of a `TrackScore` by a network that tells who is speaking."
     score = float(np.average([f['score'] for f in found], weights=[share.sum() for share in shares]))
     return dict(score=score, p_fake=None, label=None, answer=None, why_no_label=_ASKS_WHO, threshold=None, calibrated=False)
@@ -231,8 +239,10 @@ def join_parts(
     shares = _shares(places)
     n = max(a + length for a, length in places)
     place: dict = dict(track=track, start_s=starts[0] / FPS, end_s=(starts[0] + n) / FPS, frames=n)
-    fields = dict(fits=_fit_fields, speaking=_speaking_fields, fake=_fake_fields)[weights.detector.question]
-    verdict = fields(found, shares, places=places, place=place, weights=weights, procedural=procedural)
+    question = weights.detector.question
+    if question == 'fits': verdict = _of_speech(_fit_fields(found, shares, places, place), found, shares)
+    elif question == 'speaking': verdict = _speaking_fields(found, shares)
+    else: verdict = _fake_fields(found, shares, weights, procedural)
     return TrackScore(**place, detector=weights.kind, **verdict, curves=_curves(found, weights, places, shares),
                       **_arrays_of(found, boxes, places, shares))
 
