@@ -160,13 +160,21 @@ def _loaded(path):
         raise BadWeights(path, cause, 'Fetch the file again.') from e
 
 # %% ../../nbs/models/37_official.ipynb #a443cd02
+def _entry_of(held, entry, path):
+    "Return what a checkpoint holds under a name; raise `BadWeights` if it holds no such thing."
+    if not entry: return held
+    if isinstance(held, dict) and isinstance(held.get(entry), dict): return held[entry]
+    raise BadWeights(path, f'it has no entry {entry} with tensors', 'Check that it is the file you meant.')
+
+
 def read_foreign(
-    path,      # *.pt, *.pth, *.model: a PyTorch state dict; or *.safetensors
+    path,             # *.pt, *.pth, *.model: a PyTorch state dict; or *.safetensors
+    entry: str = '',  # name under which a training checkpoint keeps the state dict; '': the file is one
 ) -> dict:     # name to tensor, leading `module.` and `_orig_mod.` removed; raises `BadWeights`
     "Read the tensors of a foreign checkpoint."
     if not Path(path).is_file(): raise BadWeights(path, 'no such file', 'Give the path of a checkpoint.')
     check_magic(path)
-    tensors = _loaded(path)
+    tensors = _entry_of(_loaded(path), entry, path)
     if not isinstance(tensors, dict) or not all(isinstance(v, torch.Tensor) for v in tensors.values()):
         raise BadWeights(path, 'it is not a state dict', 'Save model.state_dict() and nothing else.')
     named = {re.sub(r'^((module|_orig_mod)\.)+', '', str(k)): v for k, v in tensors.items()}
@@ -183,11 +191,12 @@ def adopt(
     file,                 # where they came from
     unused: dict,         # foreign names we expect and leave alone, to shape
     keep=_everything,     # function from a name of ours: whether the file provides it
+    translate=official_name,   # function from a name of ours to theirs
 ):                        # raises `BadWeights` unless every name and shape fits
     "Fill our modules from a foreign state dict."
     states = {part: module.state_dict() for part, module in modules.items()}
     named = {f'{part}.{k}': v for part, state in states.items() for k, v in state.items()}
-    ours = {official_name(k): v for k, v in named.items() if keep(k)}
+    ours = {translate(k): v for k, v in named.items() if keep(k)}
     ours = {k: v for k, v in ours.items() if k in tensors or not k.endswith('num_batches_tracked')}
     check_fit({k: v.shape for k, v in ours.items()} | unused, tensors, file, 'Check that it is the file you meant.')
     check_types(ours, tensors, file)
