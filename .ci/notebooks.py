@@ -1,7 +1,7 @@
 """Run notebooks as `nbdev_test` does, with its options, each in a fresh copy of one process that has imported the kit.
 
 `nbdev_test` gives many notebooks to one process, so that a notebook sees what those before it left in the modules, and
-one that ends its process takes all others along. A forked copy is as quick, since it finds everything imported. Notebooks
+one that ends its process takes all others along. A forked copy is as quick, since it finds everything imported. Those
 that take long, those that .ci/full.txt names, go first: the last ones to end would leave processes idle."""
 import gc
 import importlib

@@ -4,16 +4,14 @@
 """
 import json
 import re
-import zlib
 from itertools import islice
-from math import prod
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from test_batches import make_clip
+from test_parity import PARITY, rule
 
 from cmdfd_nb.cli import cmdfd_detectors, cmdfd_score, cmdfd_weights
 from cmdfd_nb.core import BadWeights
@@ -29,17 +27,7 @@ from cmdfd_nb.models.checkpoint import load_weights, mismatch
 from cmdfd_nb.models.detectors import configure, detector_class
 from cmdfd_nb.models.foreign import all_foreign, foreign_file, load_foreign, tensors_of
 
-PARITY = Path(__file__).parent/'parity'
 LISTED = sorted(name for name, file in all_foreign().items() if file.load is None)
-
-
-def rule(name, shape):
-    rng, last = np.random.RandomState(zlib.crc32(name.encode())), name.split('.')[-1]
-    if last == 'num_batches_tracked': return np.zeros(shape)
-    if last == 'running_var': return .5 + rng.rand(*shape)
-    if last in ('running_mean', 'bias'): return .1 * rng.standard_normal(shape)
-    if len(shape) == 1: return 1 + .1 * rng.standard_normal(shape)
-    return rng.standard_normal(shape) / np.sqrt(prod(shape[1:]))
 
 
 def typed(name): return torch.int64 if name.endswith('num_batches_tracked') else torch.float32

@@ -1,8 +1,7 @@
-"""Who is speaking: the published networks and ours agree on golden numbers, computed from their modules with weights made by a rule.
+"""Who is speaking: the published networks and ours agree on golden numbers of their modules, with weights by a rule.
 
 The inputs are those of `golden_seed0.npz`; see `tests/parity/README.md`.
 """
-import json
 import pickle
 from dataclasses import replace
 
@@ -11,28 +10,29 @@ import python_speech_features
 import pytest
 import torch
 from test_articulation import WEIGHTS, clip_of, speech
-from test_parity import PARITY, state_dict
+from test_baselines import published as published_tensors
+from test_parity import PARITY
 
 from cmdfd_nb import cli
 from cmdfd_nb.core import BadWeights
 from cmdfd_nb.judge.score import join_parts, score_clip
 from cmdfd_nb.media.features import mfcc
 from cmdfd_nb.models.checkpoint import Weights, load_weights
-from cmdfd_nb.models.light_asd import load_light_asd
-from cmdfd_nb.models.lr_asd import LRASD, load_lr_asd
+from cmdfd_nb.models.baselines.lr_asd import LRASD
+from cmdfd_nb.models.foreign import load_foreign
 from cmdfd_nb.models.speaking import SpeakingConfig, _in_pieces, normalised
 
-LOADERS = dict(light_asd=load_light_asd, lr_asd=load_lr_asd)
+KINDS = ('light-asd', 'lr-asd')
 
 
-@pytest.fixture(scope='module', params=LOADERS)
+@pytest.fixture(scope='module', params=KINDS)
 def kind(request): return request.param
 
 
 @pytest.fixture(scope='module')
 def published(kind, tmp_path_factory):
     path = tmp_path_factory.mktemp(kind)/f'{kind}.model'
-    torch.save(state_dict(f'{kind}_tensors.json'), path)
+    torch.save(published_tensors(kind), path)
     return path
 
 
@@ -40,12 +40,12 @@ def published(kind, tmp_path_factory):
 def converted(kind, published, tmp_path_factory):
     "Weights as a user has them: converted by the command, and read."
     path = tmp_path_factory.mktemp(kind)/f'{kind}.safetensors'
-    assert cli.cmdfd_weights(kind.replace('_', '-'), str(published), out=str(path), workers=0) == 0
+    assert cli.cmdfd_weights(kind, str(published), out=str(path), workers=0) == 0
     return load_weights(path)
 
 
 def test_numbers_are_those_of_the_published_code(kind, converted):
-    inputs, golden = np.load(PARITY/'golden_seed0.npz'), np.load(PARITY/f'{kind}_seed0.npz')
+    inputs, golden = np.load(PARITY/'golden_seed0.npz'), np.load(PARITY/f'{kind.replace("-", "_")}_seed0.npz')
     detector, i = converted.detector, 1
     lips, rows = torch.from_numpy(inputs['faces'][i]), torch.from_numpy(inputs['mfcc'][i]).float()
     with torch.no_grad():
@@ -66,7 +66,7 @@ def test_sound_is_read_as_published(kind, converted):
     with torch.no_grad():
         found = converted.detector(dict(lips=lips[None], audio=torch.tensor(audio)[None]))
         wanted = converted.detector.frame_logits(lips, torch.tensor(theirs).float())
-        other = converted.detector.frame_logits(lips, mfcc(torch.tensor(audio)))   # 40 ms, as the paper's detector hears
+        other = converted.detector.frame_logits(lips, mfcc(torch.tensor(audio)))   # 40 ms, as in the paper
     np.testing.assert_allclose(found.curves['speaking'][0], wanted.softmax(1)[:, 1], atol=1e-4)
     assert (other - wanted).abs().max() > 5e-4
 
@@ -76,7 +76,7 @@ def test_a_wrong_file_names_its_tensors(kind, published, tmp_path):
     state['lossAV.FC.weight'] = torch.zeros(3, 128)
     state['surprise'] = state.pop('lossAV.FC.bias')
     torch.save(state, tmp_path/'wrong.model')
-    with pytest.raises(BadWeights) as error: LOADERS[kind](tmp_path/'wrong.model')
+    with pytest.raises(BadWeights) as error: load_foreign(kind, tmp_path/'wrong.model')
     for part in ('missing lossAV.FC.bias', 'extra surprise', 'misshapen lossAV.FC.weight (3, 128), expected (2, 128)'):
         assert part in str(error.value)
 
@@ -86,20 +86,14 @@ def test_a_file_that_could_run_code_is_refused(kind, tmp_path):
         def __reduce__(self): return print, ('this must never be printed',)
 
     torch.save(dict(a=Trap()), tmp_path/'trap.model')
-    with pytest.raises(BadWeights, match='could run code'): LOADERS[kind](tmp_path/'trap.model')
+    with pytest.raises(BadWeights, match='could run code'): load_foreign(kind, tmp_path/'trap.model')
     (tmp_path/'bare.model').write_bytes(pickle.dumps(Trap()))
-    with pytest.raises(BadWeights): LOADERS[kind](tmp_path/'bare.model')
+    with pytest.raises(BadWeights): load_foreign(kind, tmp_path/'bare.model')
 
 
 def test_the_other_file_is_refused(kind, published):
-    other = next(name for name in LOADERS if name != kind)
-    with pytest.raises(BadWeights, match='of its tensors do not fit'): LOADERS[other](published)
-
-
-def test_listing_is_complete(kind, converted):
-    "The listing of the published names holds nothing that the detector lacks, but for the second classifier."
-    listed = json.loads((PARITY/f'{kind}_tensors.json').read_text())
-    assert len(listed) == len(converted.detector.state_dict()) + 2
+    other = next(name for name in KINDS if name != kind)
+    with pytest.raises(BadWeights, match='of its tensors do not fit'): load_foreign(other, published)
 
 
 @pytest.mark.parametrize('bias, answer', [(9., 'fits'), (-9., 'cannot tell')])

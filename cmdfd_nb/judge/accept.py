@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..core import FPS, SAMPLES_PER_FRAME, BadArgument, one_of
+from ..core import SAMPLES_PER_FRAME, BadArgument, one_of
 from ..media.clip import Clip, PreprocessConfig, clips
 from ..media.views import cut_views, find_view
 from ..models.checkpoint import Weights
