@@ -8,12 +8,16 @@ __all__ = ['WORDS', 'FOR_FIGURES', 'NOTES', 'score_clip', 'check_scored', 'why_n
 
 # %% ../../nbs/judge/60_score.ipynb #3f22ae01
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
+import torch
 
 from ..core import FAKE, FPS, REAL, CmdfdError, NotFinite
+from ..media.views import find_view
+from ..media.digest import Digest
 from ..media.clip import Clip, PreprocessConfig, clips
 from ..media.phones import phones_of
 from ..models.detectors import rule_of
@@ -286,20 +290,37 @@ def warnings_for(
     return found
 
 # %% ../../nbs/judge/60_score.ipynb #aecb3f83
-_AT_ONCE = 3000    # frames of a track that are judged in one piece
-_OVERLAP = 250     # frames that a part of a longer one shares with the next
+_AT_ONCE = 3000    # frames of a track up to which its pictures are held
+_OVERLAP = 250     # frames that a part shares with the next one, for detectors without front ends
 
 
-def _for_scores(config):
-    "Return the settings by which clips are cut to be scored: in pieces as long as possible."
-    return config if config.long == 'first' else replace(config, max_frames=max(config.max_frames, _AT_ONCE))
+def _vectors_by(front_end, device, pictures):
+    "Run a front end over a stretch of pictures (t, H, W[, 3]); return vectors (t, E)."
+    with torch.inference_mode(): return front_end(torch.from_numpy(pictures)[None].to(device))[0].cpu().numpy()
+
+
+def _digest_for(weights, device):
+    "Return the digest of the pictures that weights look at; None if they have a view of pictures without a front end."
+    seen = [name for name in weights.views if find_view(name).is_picture]
+    if not {*seen} <= weights.front_ends.keys(): return None
+    return Digest({name: partial(_vectors_by, weights.front_ends[name], device) for name in seen}, longer=_AT_ONCE)
 
 # %% ../../nbs/judge/60_score.ipynb #194193d5
+def _for_scores(config, digest):
+    "Return the settings by which clips are cut to be scored: in pieces as long as possible."
+    most = _AT_ONCE if digest is None else _UNCUT
+    return config if config.long == 'first' else replace(config, max_frames=max(config.max_frames, most))
+
+
+_UNCUT = 10 ** 9   # frames: longer than any track
+
+# %% ../../nbs/judge/60_score.ipynb #c0ffa0ed
 def _scored_parts(path, weights, device, config, notes):
     "Score the clips of a video as they are read; return its hash, and the parts of each track for `join_parts`."
     parts = {}
     sha256 = ''
-    for clip in clips(path, _for_scores(config), notes=notes, overlap=_OVERLAP):
+    digest = _digest_for(weights, device)
+    for clip in clips(path, _for_scores(config, digest), notes=notes, overlap=_OVERLAP, digest=digest):
         sha256 = clip.source_sha256
         parts.setdefault(clip.track, []).append((clip.start, clip.boxes, score_clip(clip, weights, device)))
     return sha256, parts
