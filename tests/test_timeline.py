@@ -384,3 +384,12 @@ def test_one_wild_stamp_is_no_new_clock(tmp_path, kind, number, seconds):
     assert not [sentence for sentence in said if 'anew' in sentence or 'gap' in sentence]
     assert max(abs(a.astype(int) - b).max() for (a, _), (b, _) in zip(got, plain)) == 0
     assert max(abs(a - b).max() for (_, a), (_, b) in zip(got, plain)) < 1e-3
+
+
+def test_half_a_download_without_a_length_per_stream_is_told(tmp_path):
+    whole = film(tmp_path/'whole.mkv', seconds=5.)
+    (tmp_path/'half.mkv').write_bytes(whole.read_bytes()[:whole.stat().st_size // 2])
+    said = {name: [] for name in ('whole', 'half')}
+    counts = {name: sum(1 for _ in lockstep(tmp_path/f'{name}.mkv', notes=said[name])) for name in said}
+    assert counts['whole'] >= 124 and 25 < counts['half'] < 100
+    assert 'promises 5.0 s' in ' '.join(said['half']) and 'promises' not in ' '.join(said['whole'])
