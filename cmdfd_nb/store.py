@@ -7,10 +7,13 @@ __all__ = ['is_leftover', 'sweep', 'atomic_path', 'alone_in', 'json_object', 're
            'claim']
 
 # %% ../nbs/01_store.ipynb #e96d2d03
-import contextlib, errno, fcntl, hashlib, json, math, os, re, secrets, shutil, sys, tempfile, time
+import contextlib, errno, hashlib, json, math, os, re, secrets, shutil, sys, tempfile, time
 from pathlib import Path
 
 from .core import BadArgument, CmdfdError, Unwritable
+
+try: import fcntl
+except ImportError as e: raise ImportError('cmdfd_nb runs on Linux. On Windows, install and run it in WSL.') from e
 
 # %% ../nbs/01_store.ipynb #07c6b83b
 _UNFINISHED = re.compile(r'\.cmdfd-[0-9a-f]{8}')

@@ -358,3 +358,38 @@ def test_cases_with_an_error_or_a_note(cases):
     assert sum(1 for _ in frames(cases['timelapse_half_fps.mp4'])) == 100
     turned = list(clips(cases['webrtc_turned.webm'], PreprocessConfig(views=('audio',))))
     assert [(c.start, len(c)) for c in turned] == [(0, 50), (50, 50)]
+
+
+def restamped(path, kind, number, seconds):
+    "Add seconds to the time stamps of one PES packet of a transport stream: 0xe0 are pictures, 0xc0 sound."
+    data = bytearray(path.read_bytes())
+    at = -1
+    for _ in range(number + 1): at = data.index(bytes([0, 0, 1, kind]), at + 1)
+    for field in range(1 + (data[at + 7] >> 6 == 3)):
+        b = data[at + 9 + 5 * field:][:5]
+        ticks = (b[0] >> 1 & 7) << 30 | b[1] << 22 | b[2] >> 1 << 15 | b[3] << 7 | b[4] >> 1
+        t = ticks + round(90_000 * seconds)
+        data[at + 9 + 5 * field:at + 14 + 5 * field] = bytes([
+            b[0] & 0xf1 | (t >> 30 & 7) << 1, t >> 22 & 255, t >> 14 & 0xfe | 1, t >> 7 & 255, t << 1 & 0xfe | 1])
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize('kind, number, seconds', [(0xe0, 30, 500.), (0xe0, 30, -1.1), (0xc0, 8, 500.), (0xc0, 9, -1.)])
+def test_one_wild_stamp_is_no_new_clock(tmp_path, kind, number, seconds):
+    plain = list(lockstep(film(tmp_path/'plain.ts', shift=10.)))
+    said = []
+    got = list(lockstep(restamped(film(tmp_path/'wild.ts', shift=10.), kind, number, seconds), notes=said))
+    assert len(got) == len(plain) and any('did not fit' in sentence for sentence in said), said
+    assert not [sentence for sentence in said if 'anew' in sentence or 'gap' in sentence]
+    assert max(abs(a.astype(int) - b).max() for (a, _), (b, _) in zip(got, plain)) == 0
+    assert max(abs(a - b).max() for (_, a), (_, b) in zip(got, plain)) < 1e-3
+
+
+def test_half_a_download_without_a_length_per_stream_is_told(tmp_path):
+    whole = film(tmp_path/'whole.mkv', seconds=5.)
+    (tmp_path/'half.mkv').write_bytes(whole.read_bytes()[:whole.stat().st_size // 2])
+    said = {name: [] for name in ('whole', 'half')}
+    counts = {name: sum(1 for _ in lockstep(tmp_path/f'{name}.mkv', notes=said[name])) for name in said}
+    assert counts['whole'] >= 124 and 25 < counts['half'] < 100
+    assert 'promises 5.0 s' in ' '.join(said['half']) and 'promises' not in ' '.join(said['whole'])

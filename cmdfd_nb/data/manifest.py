@@ -9,6 +9,7 @@ __all__ = ['SPLITS', 'LABELS', 'VIDEO', 'Manifest', 'join_tables', 'typed', 'wri
 # %% ../../nbs/data/40_manifest.ipynb #ab8c8515
 import json, os
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -172,7 +173,14 @@ def write_rows(
         elif suffix == '.json': part.write_text(json_text(about | dict(rows=arrow.to_pylist())))
         else:
             new = {name: about[name] for name in _IN_COLUMNS if name in about and name not in arrow.column_names}
-            arrow.to_pandas().assign(**new).to_csv(part, index=False)
+            _with_facts(arrow.to_pandas().assign(**new), about).to_csv(part, index=False)
+
+
+def _with_facts(rows, about):
+    "Return rows with a column `facts` for what has no column of its own; as they are if there is nothing to tell."
+    rest = {name: value for name, value in about.items() if name not in _IN_COLUMNS}
+    if not any(value for name, value in rest.items() if name != 'version'): return rows
+    return rows.assign(facts=[json.dumps(rest), *[None] * (len(rows) - 1)][:len(rows)])
 
 # %% ../../nbs/data/40_manifest.ipynb #a585df58
 _FACTS = ('root', 'kind', 'domain', 'problems')
@@ -277,6 +285,8 @@ def _read_csv(path, kinds):
     import pandas as pd
     text = pd.read_csv(path, dtype=str, keep_default_na=False, na_values=[''])
     about = {name: text.pop(name).iloc[0] for name in _IN_COLUMNS if name in text and name not in kinds and len(text)}
+    told = text.pop('facts').dropna() if 'facts' in text and 'facts' not in kinds else []
+    if len(told): about = json_object(told.iloc[0]) | about
     return text.apply(lambda column: _from_text(column, kinds.get(column.name, ''))), about
 
 
@@ -317,9 +327,15 @@ def _read(path, kind_of_table, schema, key):
     return kind_of_table(_typed_rows(rows, path, schema, key), **facts, about=about)
 
 # %% ../../nbs/data/40_manifest.ipynb #1f57ee75
-def _leads_outside(path):
-    "Return whether a path of a manifest leaves the folder of its data set."
-    return path is not None and (os.path.isabs(path) or os.path.normpath(path).split(os.sep)[0] == os.pardir)
+def _leads_outside(path, root, folders):
+    "Return whether a path of a manifest leaves the folder of its data set, as it is written or through a link."
+    if path is None: return False
+    if os.path.isabs(path) or os.path.normpath(path).split(os.sep)[0] == os.pardir: return True
+    file = os.path.join(root, path)
+    home = os.path.dirname(file)
+    if home not in folders: folders[home] = os.path.realpath(home)   # most videos share their folder with others
+    real = os.path.realpath(file) if os.path.islink(file) else folders[home]
+    return not Path(real).is_relative_to(os.path.realpath(root))
 
 
 def read_manifest(
@@ -330,7 +346,7 @@ def read_manifest(
     found = _read(path, Manifest, VIDEO, ['path'])
     if outside: return found
     for name in ('path', 'audio_path'):
-        leaves = found.rows[name].map(_leads_outside).astype(bool)
+        leaves = found.rows[name].map(partial(_leads_outside, root=found.root, folders={})).astype(bool)
         _refuse(path, leaves, f'{name} leads out of the data set', _IF_TRUSTED)
     return found
 

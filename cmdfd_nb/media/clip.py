@@ -26,6 +26,7 @@ from .landmarks import Follower, landmark_network
 from .crop import crop, face_square, resample
 from .phones import phone_rows, read_phones, recogniser
 from .views import cut_views, expected, sources, find_view
+from .digest import Digest, Rolling
 
 # %% ../../nbs/media/18_clip.ipynb #0d966672
 STANDARD_VIEWS = ('faces', 'lips', 'mfcc', 'stft', 'audio')   # of the paper's detector, its teachers, and a listener
@@ -118,6 +119,7 @@ class Clip:
     audio_source: str = ''  # file name of the sound, where it is not the video's own
     settings: PreprocessConfig = field(default_factory=PreprocessConfig)
     notes: tuple = ()      # sentences: what is worth telling about the file, e.g. that a gap was cut out
+    vectors: dict = field(default_factory=dict)   # name of a view: (T, E) in place of its pictures, see `media.digest`
 
     def __len__(self): return len(self.boxes)
 
@@ -222,12 +224,15 @@ class _Open:
     crops: dict        # 'gray', 'rgb' to (T, 224, 224[, 3]) uint8, or None before the first frame; 'mesh' to (T,)
     sounds: list       # of (640,)
     follow: Callable | None = None   # from a colour crop to its landmarks
+    rolling: Rolling | None = None   # takes the pictures of a long track
 
     def add(self, i, looks, sound, square):
         k = i - self.part.start
-        for kind in self.crops:
-            image = square(looks[kind], self.part.boxes[k])
-            if kind == 'mesh' and self.follow: image = self.follow(image)
+        images = {kind: square(looks[kind], self.part.boxes[k]) for kind in self.crops}
+        if 'mesh' in images and self.follow: images['mesh'] = self.follow(images['mesh'])
+        rolled = {kind: images.pop(kind) for kind in [*images] if self.rolling and kind != 'mesh'}
+        if self.rolling: self.rolling.add(rolled)
+        for kind, image in images.items():
             if k == 0: self.crops[kind] = np.empty((len(self.part.boxes), *image.shape), image.dtype)
             self.crops[kind][k] = image
         self.sounds.append(sound)
@@ -238,16 +243,19 @@ class _Open:
 # %% ../../nbs/media/18_clip.ipynb #c8cf9c18
 @patch
 def material(self: _Open):
-    "Hand the crops over, and keep none."
+    "Hand the crops over, or the vectors in place of pictures, and keep none."
     crops, self.crops = self.crops, {}
-    return crops | dict(sound=np.concatenate(self.sounds))
+    vectors = dict(vectors=self.rolling.vectors()) if self.rolling else {}
+    return {kind: held for kind, held in crops.items() if held is not None} | vectors | \
+        dict(sound=np.concatenate(self.sounds))
 
 # %% ../../nbs/media/18_clip.ipynb #2b26ef71
-def _start(parts, i, kinds, mesh=None):
+def _start(parts, i, kinds, mesh=None, store=None):
     "Take the parts that begin at frame i off the list and open them."
     found = []
     while parts and parts[0].start == i:
-        found.append(_Open(parts.pop(0), dict.fromkeys(kinds), [], mesh and mesh()))
+        part = parts.pop(0)
+        found.append(_Open(part, dict.fromkeys(kinds), [], mesh and mesh(), store and store(len(part.boxes))))
     return found
 
 # %% ../../nbs/media/18_clip.ipynb #fe5c15d2
@@ -257,12 +265,14 @@ def cut_out(
     square: Callable,             # from (picture, box) to a (224, 224[, 3]) uint8 crop
     kinds: Iterable = ('gray',),  # of crops: 'gray', 'swapped', 'rgb', and 'mesh'
     mesh: Callable | None = None,   # from `mesh_of`, if 'mesh' is among them
-) -> Iterator:                    # of (part, material: 'gray', 'rgb' to crops, 'mesh' to (T,), 'sound' to (640T,))
+    store: Callable | None = None,   # from the frames of a part to a `Rolling` for its pictures, or None
+) -> Iterator:                    # of (part, material: 'gray', 'rgb' to crops, 'mesh' to (T,), 'sound' to (640T,),
+                                  # and `vectors` in place of crops that were digested)
     "Yield the crops and the sound of each part as soon as it is complete (second pass)."
     waiting = list(parts)
     filling = []
     for i, (picture, sound) in enumerate(pairs):
-        filling += _start(waiting, i, kinds, mesh)
+        filling += _start(waiting, i, kinds, mesh, store)
         if filling: looks = {kind: _LOOKS[kind](picture) for kind in kinds}
         for part in filling: part.add(i, looks, sound, square)
         yield from ((done.part, done.material()) for done in filling if done.full)
@@ -305,7 +315,8 @@ def _said(config):
 def _views_of(part, material, config, said):
     "Return the views of a part; `said` are the user's phones or None."
     written = {} if said is None else dict(phones=phone_rows(said, len(part.boxes), part.start / FPS))
-    return cut_views([name for name in config.views if name not in written], material, config) | written
+    done = written | material.get('vectors', {})
+    return cut_views([name for name in config.views if name not in done], material, config) | written
 
 # %% ../../nbs/media/18_clip.ipynb #6b4877b9
 def clips(
@@ -315,6 +326,7 @@ def clips(
     detector: Callable = None,   # from a frame to boxes with scores; by default the one that `config` names
     notes: list | None = None,   # that notes on the file are appended to, see `lockstep`
     overlap: int = 0,            # frames that a part of a long track shares with the next one
+    digest: Digest | None = None,   # of the pictures of long tracks; their clips have `vectors` in place of these
 ) -> Iterator[Clip]:             # each when its last frame has been read
     "Yield the clips of a video: one per face track, more where a track is long. Memory does not grow with length."
     notes = [] if notes is None else notes
@@ -324,7 +336,10 @@ def clips(
     parts = cut_tracks(tracks, config.max_frames, config.long, overlap)
     source = Path(path).name, sha256_of(path), Path(audio_path).name if audio_path else ''
     pairs = lockstep(path, config.audio_track, audio_path, config.retime, config.video_track, notes)
-    for part, material in cut_out(parts, pairs, square_of(config), sources(config.views, config) - {'sound'}, mesh):
+    kinds = sources(config.views, config) - {'sound'}
+    store = digest and partial(digest.store, config=config)
+    for part, material in cut_out(parts, pairs, square_of(config), kinds, mesh, store):
         views = _views_of(part, material, config, said)
+        vectors = material.get('vectors', {})
         del material    # while you work on the clip
-        yield Clip(views, part.boxes, part.start, part.track, part.part, *source, config, tuple(notes))
+        yield Clip(views, part.boxes, part.start, part.track, part.part, *source, config, tuple(notes), vectors)

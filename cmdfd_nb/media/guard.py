@@ -60,6 +60,9 @@ def _is_text(head):
     except UnicodeDecodeError: return False
     return not set(head) & set(_CONTROL)
 
+_PICTURE_BRANDS = (b'heic', b'heix', b'heim', b'heis', b'mif1', b'avif')   # of pictures in the container of MP4
+
+
 def foreign_format(
     head: bytes,     # the first bytes of a file
 ) -> str | None:     # e.g. 'a playlist (HLS)'; None for what may be a video
@@ -69,6 +72,7 @@ def foreign_format(
     if text.startswith(b'<?xml') and b'<MPD' in text: return 'a playlist (DASH)'
     named = [name for magic, name in _HEADS.items() if text.startswith(magic)]
     if text[:4] == b'RIFF' and text[8:12] == b'WEBP': named = ['a picture (WebP)']
+    if head[4:8] == b'ftyp' and head[8:12] in _PICTURE_BRANDS: named = ['a picture (HEIF)']
     return named[0] if named else 'text' if head and _is_text(head) else None
 
 # %% ../../nbs/media/095_guard.ipynb #7f44d1a9

@@ -9,12 +9,14 @@ __all__ = ['RETIME', 'Course', 'course_of', 'lockstep', 'Window', 'windows']
 import itertools
 from dataclasses import dataclass
 
+import av
 import numpy as np
 
 from ..core import FPS, SAMPLE_RATE, TooShort, UnreadableMedia, one_of
-from .opening import check_track, choose_track
+from .opening import check_track, choose_track, opened
 from .read import SLACK, _first, own_timeline, probe, shown, stretches_of
 from .sound import kept_sound, per_frame
+from .streams import told
 from .timeline import Timeline, timeline_of
 
 # %% ../../nbs/media/12_lockstep.ipynb #055cf3e2
@@ -63,6 +65,20 @@ def _alone(path, **track):
     raise UnreadableMedia(path, 'its clock has gaps, which a file of sound beside it cannot follow', remedy)
 
 # %% ../../nbs/media/12_lockstep.ipynb #24686783
+_ONE_LENGTH = ('matroska,webm', 'flv', 'asf')   # formats whose header has one length for the whole file
+
+
+def _short_of_promise(path, timeline):
+    "Return a sentence if picture and sound end more than a second before the length in the header; else None."
+    with opened(path) as container:
+        if container.format.name not in _ONE_LENGTH or not container.duration: return None
+        promised = container.duration / av.time_base
+    stretches = [s for some in (timeline.video, timeline.sound) for s in some or ()]
+    end = max((s.end for s in stretches), default=promised)
+    if any(s.epoch for s in stretches) or promised - end <= 1: return None
+    return f'Its header promises {promised:.1f} s, and picture and sound end at {end:.1f} s: the rest may be missing.'
+
+# %% ../../nbs/media/12_lockstep.ipynb #e420efbf
 def course_of(
     path,             # media file
     audio_track: int | None = None,   # as for `lockstep`
@@ -78,6 +94,7 @@ def course_of(
         return Course(video, audio, _alone(path, video=video), _alone(audio_path, audio=audio), start)
     start = probe(path, video, audio).start_s
     timeline = own_timeline(path, video, audio)
+    if said := _short_of_promise(path, timeline): told(notes, said)
     if retime == 'by-sound': return Course(video, audio, Timeline(None, None), timeline_of(None, timeline.sound), start)
     lead = _lead(path, video, audio, start) if timeline.pieces is None else 0
     return Course(video, audio, timeline, timeline, start, lead)

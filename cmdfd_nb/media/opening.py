@@ -21,7 +21,9 @@ from .streams import best_audio, best_video, choice_note, is_default, moving, pr
 def _no_file(path):
     "Return the reason that there is nothing to open at `path`, or None."
     if path.is_dir(): return 'it is a folder'
-    if not path.is_file(): return 'there is no such file'
+    if path.is_symlink() and not path.exists(): return 'it is a link to nothing, or to itself'
+    if not path.exists(): return 'there is no such file'
+    if not path.is_file(): return 'it is no file, but a pipe or a device'
     return None if path.stat().st_size else 'it is empty (0 bytes)'
 
 # %% ../../nbs/media/099_opening.ipynb #95b16961

@@ -19,7 +19,7 @@ from ..core import FPS, TooShort, UnreadableMedia
 from .streams import told
 from .placing import _AS_STORED, _display_matrix, _Place, _rotation, upright
 from .opening import _ours, _track, _tracks, check_track, choose_track, opened, remembered
-from .timeline import LIMIT, Scan, Timeline, by_stretch, seams, stretch_at, taken, timeline_of
+from .timeline import LIMIT, Scan, Timeline, by_stretch, mended, seams, stretch_at, taken, timeline_of
 
 # %% ../../nbs/media/10_read.ipynb #3ea26ed5
 SLACK = .75e-3  # seconds; more than half of Matroska's millisecond
@@ -85,7 +85,7 @@ def _decoded(container, stream, path, stretches=(), notes=None):
     _one_thread(stream)
     seen = Counter()
     end = 0
-    for packet in _numbered(container.demux(stream), stretches):
+    for packet in _numbered(mended(container.demux(stream), notes), stretches):
         if packet.has_sidedata('encryption_info'): _refuse(stream, path, 'is encrypted', 'Give a free copy.')
         for frame in _frames_of(packet, seen):
             end = max(end, (frame.pts or 0) + frame.duration)
@@ -218,7 +218,7 @@ def _scan(container, streams):
     scans = {stream.index: Scan() for stream in streams}
     origins = {stream.index: None for stream in streams}
     steps = {stream.index for stream in streams if _by_steps(container, stream)}
-    for packet in container.demux(streams):
+    for packet in mended(container.demux(streams)):
         i = packet.stream.index    # a packet that flushes has no other
         if i in steps and origins[i] is None: origins[i] = packet.dts
         scans[i].add(*_stamps(packet, origins[i]), [scan for k, scan in scans.items() if k != i])

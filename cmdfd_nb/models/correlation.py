@@ -17,7 +17,7 @@ from torch import nn
 
 from ..core import FACE_SIZE, ROWS_PER_FRAME, BadArgument, Settings, choice, within
 from .detectors import Detector, Verdict, register
-from .encoders import (AudioEncoder, VisualEncoder, check_region, frame_mask, hide,
+from .encoders import (AudioEncoder, VisualEncoder, check_region, frame_mask, hide, look_at,
                                         mean_of_frames, normalise)
 from .losses import TERMS, total
 
@@ -173,13 +173,14 @@ def _misfit(cause, remedy): return BadArgument('batch', cause, remedy)
 
 
 def check_batch(
-    faces,    # (B, T, 112, 112) uint8
+    faces,    # (B, T, 112, 112) uint8, or vectors (B, T, E) that the front end made of them
     mfcc,     # (B, 4T, 13)
     lengths,  # (B,) or None
 ):            # raises `BadArgument` naming the first thing that does not fit
     "Refuse a batch whose parts do not belong together."
     shape = tuple(faces.shape)
-    if faces.dtype != torch.uint8 or len(shape) != 4 or shape[2:] != (FACE_SIZE,) * 2 or shape[1] < 1:
+    pictures = faces.dtype == torch.uint8 and len(shape) == 4 and shape[2:] == (FACE_SIZE,) * 2
+    if not (pictures or (faces.is_floating_point() and len(shape) == 3)) or shape[1] < 1:
         raise _misfit(f'faces are {faces.dtype} {shape}', f'They must be uint8 (B, T, {FACE_SIZE}, {FACE_SIZE}).')
     if tuple(mfcc.shape) != (shape[0], ROWS_PER_FRAME * shape[1], 13):
         raise _misfit(f'mfcc is {tuple(mfcc.shape)} beside faces {shape}', 'It must be (B, 4T, 13).')
@@ -258,18 +259,31 @@ def alone(self: CorrelationDetector):   # True if the 3D convolution runs from o
     "Tell whether clips must be judged one at a time."
     return self.config.across_clips
 
+# %% ../../nbs/models/33_correlation.ipynb #8df05ba3
+@patch
+def look(self: CorrelationDetector,
+    faces,   # (B, T, 112, 112) uint8
+):           # (B, T, visual_widths[-1])
+    "Turn face crops into the vectors of the visual front end."
+    return self.visual.frontend(look_at(faces, self.config.region))
+
+
+@patch(as_prop=True)
+def front_ends(self: CorrelationDetector):   # view: function to vectors
+    "Return the functions that may run on a stretch of a track."
+    return dict(faces=self.look)
+
 # %% ../../nbs/models/33_correlation.ipynb #830f71cf
 @patch
 def embed(self: CorrelationDetector,
-    faces,    # (B, T, 112, 112) uint8
+    faces,    # (B, T, 112, 112) uint8, or vectors (B, T, E) that the front end made of them
     mfcc,     # (B, 4T, 13)
     lengths,  # (B,) or None
     mask,     # (B, T) or None
 ) -> tuple:   # audio and visual embedding, (B, T, E) each
     "Turn sound and face into one vector per frame each."
-    x0, y0, x1, y1 = self.config.region
     audio = self.audio(mfcc, lengths)
-    visual = self.visual(faces[..., y0:y1, x0:x1], lengths)
+    visual = self.visual(look_at(faces, self.config.region), lengths)
     return hide_rows(audio, mask), hide_rows(visual, mask)
 
 # %% ../../nbs/models/33_correlation.ipynb #e3b1a065

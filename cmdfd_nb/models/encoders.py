@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['frame_mask', 'hide', 'mean_of_frames', 'spread', 'normalise', 'ChannelGate', 'AudioBlock', 'AudioEncoder',
-           'standardise', 'check_region', 'highpass', 'TrunkStage', 'VisualFrontend', 'ClipNorm', 'TemporalBlock',
-           'VisualEncoder']
+           'standardise', 'check_region', 'look_at', 'highpass', 'TrunkStage', 'VisualFrontend', 'ClipNorm',
+           'TemporalBlock', 'VisualEncoder']
 
 # %% ../../nbs/models/31_encoders.ipynb #66f92226
 import torch
@@ -164,6 +164,15 @@ def check_region(
     remedy = f'Give x0, y0, x1, y1 inside {FACE_SIZE} × {FACE_SIZE}.'
     raise BadArgument(f'region={region!r:.60}', 'this is no part of a face crop', remedy)
 
+
+def look_at(
+    pictures,        # (B, T, 112, 112), or vectors (B, T, E) that a front end made of them
+    region: tuple,   # x0, y0, x1, y1 in pixels
+):                   # (B, T, y1 - y0, x1 - x0), or the vectors
+    "Cut the part out of face crops that a network looks at."
+    x0, y0, x1, y1 = region
+    return pictures if pictures.dim() == 3 else pictures[..., y0:y1, x0:x1]
+
 # %% ../../nbs/models/31_encoders.ipynb #9cbb702a
 def highpass(
     pictures,      # (B, T, H, W) float
@@ -277,16 +286,18 @@ def in_turns(self: VisualFrontend,
         b = min(a + _HELD, n)
         first, stop = max(0, a - 2), min(n, b + 2)
         near = None if mask is None else mask[:, first:stop].sum(1)
-        found.append(self(pictures[:, first:stop], near)[:, a - first:b - first])
+        # not `self(...)`: a subclass that looks at a part of the pictures would look at a part of that part
+        found.append(VisualFrontend.forward(self, pictures[:, first:stop], near)[:, a - first:b - first])
     return torch.cat(found, 1)
 
 # %% ../../nbs/models/31_encoders.ipynb #2a4abe95
 @patch
 def forward(self: VisualFrontend,
-    pictures,      # (B, T, H, W) uint8
+    pictures,      # (B, T, H, W) uint8; vectors (B, T, widths[-1]) that this network made before are returned
     lengths=None,  # (B,) frames of each clip
 ):                 # (B, T, widths[-1]), zero where nothing exists
     "Turn gray pictures into one vector a frame."
+    if pictures.dim() == 3: return pictures
     mask = frame_mask(lengths, pictures.shape[1], pictures.device)
     alone = not (torch.is_grad_enabled() or self.across_clips)
     if alone and pictures.shape[1] > _HELD + 4: return self.in_turns(pictures, mask)

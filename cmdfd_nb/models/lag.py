@@ -16,7 +16,7 @@ from torch import nn
 
 from ..core import BadArgument, Settings, within
 from .detectors import Curve, Detector, Verdict, logits_of, register, register_curve
-from .encoders import AudioEncoder, VisualEncoder, check_region, hide
+from .encoders import AudioEncoder, VisualEncoder, check_region, hide, look_at
 from .typical import Typical
 
 # %% ../../nbs/models/357_lag.ipynb #463830a3
@@ -31,6 +31,9 @@ def lags_inside(
     return inside & mask[:, shifted.clamp(0, n - 1)] & mask[..., None]
 
 # %% ../../nbs/models/357_lag.ipynb #475eda29
+_AT_ONCE = 3000   # frames that are compared with those around them at one time
+
+
 def lag_similarity(
     audio,       # (B, T, E) of length 1
     visual,      # (B, T, E) of length 1
@@ -39,8 +42,13 @@ def lag_similarity(
     "Compute the similarity of each frame's picture with the sound around it."
     n = audio.shape[1]
     shifted = torch.arange(n, device=audio.device)[:, None] + torch.arange(-reach, reach + 1, device=audio.device)
-    every = visual @ audio.transpose(1, 2)
-    return every.gather(2, shifted.clamp(0, n - 1).expand(len(audio), -1, -1))
+    found = []
+    for a in range(0, n, _AT_ONCE):
+        near = range(n)[max(0, a - reach):a + _AT_ONCE + reach]   # the frames that these may be compared with
+        every = visual[:, a:a + _AT_ONCE] @ audio[:, near[0]:near[-1] + 1].transpose(1, 2)
+        lags = shifted[a:a + _AT_ONCE].clamp(0, n - 1) - near[0]
+        found.append(every.gather(2, lags.expand(len(audio), -1, -1)))
+    return torch.cat(found, 1)
 
 # %% ../../nbs/models/357_lag.ipynb #a1d5a6e4
 def _others_there(mask):   # (B, T) to (B, T, B)
@@ -247,9 +255,14 @@ def embed(self: LagDetector,
     lengths = batch.get('lengths')
     if lengths is None: lengths = [faces.shape[1]] * len(faces)
     lengths = torch.as_tensor(lengths, device=faces.device)
-    x0, y0, x1, y1 = self.config.region
-    visual, seen = self._look(faces[..., y0:y1, x0:x1], lengths)
+    visual, seen = self._look(look_at(faces, self.config.region), lengths)
     return F.normalize(self.audio(batch['mfcc'], lengths), dim=-1), F.normalize(visual, dim=-1), seen
+
+
+@patch(as_prop=True)
+def front_ends(self: LagDetector):   # view: function to vectors
+    "Return the functions that may run on a stretch of a track."
+    return dict(faces=lambda faces: self.visual.frontend(look_at(faces, self.config.region)))
 
 # %% ../../nbs/models/357_lag.ipynb #1188f90a
 @patch

@@ -6,6 +6,7 @@
 __all__ = ['collate', 'batch_of', 'Answer', 'ask', 'per_clip']
 
 # %% ../../nbs/models/39_run.ipynb #2991ed04
+import contextlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +21,7 @@ from .checkpoint import Weights
 def _together(values):
     "Stack one field of several items: arrays padded, numbers as a tensor, texts as they are."
     first = values[0]
+    if len(values) == 1 and isinstance(first, torch.Tensor) and first.dim(): return first[None]
     if isinstance(first, torch.Tensor) and first.dim(): return torch.nn.utils.rnn.pad_sequence(values, batch_first=True)
     return values if isinstance(first, str) else torch.as_tensor(values)
 
@@ -34,7 +36,8 @@ def collate(
 # %% ../../nbs/models/39_run.ipynb #e8b8025e
 def _item(clip, views):
     "Return views of a clip as tensors, and its frames."
-    tensors = {name: torch.from_numpy(np.ascontiguousarray(clip[name])) for name in views}
+    def of(name): return clip.vectors[name] if name in clip.vectors else clip[name]
+    tensors = {name: torch.from_numpy(np.ascontiguousarray(of(name))) for name in views}
     return tensors | dict(frames=len(clip))
 
 
@@ -75,6 +78,18 @@ def _checked(verdict, weights):
     raise BadWeights(weights.name, cause, 'Train it anew, or take other weights.')
 
 # %% ../../nbs/models/39_run.ipynb #21bf5e4a
+_WRITTEN_DOWN = 3000   # frames up to which attention may write all comparisons down
+
+
+@contextlib.contextmanager
+def _in_blocks(frames):
+    "Let attention over many frames go in blocks while the block runs."
+    fast = torch.backends.mha.get_fastpath_enabled()
+    if frames > _WRITTEN_DOWN: torch.backends.mha.set_fastpath_enabled(False)
+    try: yield
+    finally: torch.backends.mha.set_fastpath_enabled(fast)
+
+# %% ../../nbs/models/39_run.ipynb #7c3503ac
 @torch.inference_mode()
 def ask(
     weights: Weights,  # with a detector
@@ -85,10 +100,11 @@ def ask(
     _check_features(batch)
     batch = {k: v.to(device) if isinstance(v, torch.Tensor) else v for k, v in batch.items()}
     heard = seen = None
-    if weights.has_teachers and 'cont' not in batch:
-        heard, seen = posteriors(weights, batch)
-        batch['cont'] = cont(heard, seen, **weights.detector.cont_rule)
-    return Answer(_checked(weights.detector(batch), weights), heard, seen)
+    with _in_blocks(int(max(batch.get('lengths', [0])))):
+        if weights.has_teachers and 'cont' not in batch:
+            heard, seen = posteriors(weights, batch)
+            batch['cont'] = cont(heard, seen, **weights.detector.cont_rule)
+        return Answer(_checked(weights.detector(batch), weights), heard, seen)
 
 # %% ../../nbs/models/39_run.ipynb #787593db
 def _cut(tensor, i, n):

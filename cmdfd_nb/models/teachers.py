@@ -15,7 +15,7 @@ from torch import nn
 
 from ..core import FACE_SIZE, BadArgument, Settings, choice, one_of, within
 from ..media.features import mel_bank
-from .encoders import VisualFrontend, check_region, frame_mask, hide
+from .encoders import VisualFrontend, check_region, frame_mask, hide, look_at
 
 # %% ../../nbs/models/34_teachers.ipynb #40910f5b
 BLANK = 0   # number of the CTC blank
@@ -162,11 +162,10 @@ class LipFrontend(VisualFrontend):
         self.config = config
 
     def forward(self,
-        lips,          # (B, T, 112, 112) uint8 mouth crops
+        lips,          # (B, T, 112, 112) uint8 mouth crops, or the vectors that were made of them
         lengths=None,  # (B,) frames of each clip
     ):                 # (B, T, size)
-        x0, y0, x1, y1 = self.config.region
-        return super().forward(lips[:, :, y0:y1, x0:x1], lengths)
+        return super().forward(look_at(lips, self.config.region), lengths)
 
 
 def lip_frontend(

@@ -79,11 +79,23 @@ def files_under(
     return sorted(Path(os.path.relpath(path, root)).as_posix() for path in found if path.lower().endswith(suffixes))
 
 
+_PARTIAL = ('.part', '.partial', '.crdownload', '.download', '.filepart', '.aria2')   # what programs add to a name meanwhile
+
+
+def _unfinished(path, root):
+    "Return the error for a video whose download is not finished; None for anything else."
+    name, suffix = os.path.splitext(path.lower())
+    if suffix not in _PARTIAL or not name.endswith(SUFFIXES): return None
+    cause = 'this is a download that is not finished'
+    return UnreadableMedia(os.path.relpath(path, root), cause, 'It is left out; let it finish, or delete it.')
+
+
 def unfollowed(
     root,        # folder of a data set
 ) -> list:       # of errors
-    "List what a walk below a folder passes over: links that lead outside or nowhere, folders that cannot be read."
-    return [entry for entry in _walk(root) if isinstance(entry, CmdfdError)]
+    "List what a walk below a folder passes over: links outside or to nothing, closed folders, unfinished downloads."
+    found = (entry if isinstance(entry, CmdfdError) else _unfinished(entry.path, root) for entry in _walk(root))
+    return [error for error in found if error]
 
 # %% ../../../nbs/data/layouts/420_files.ipynb #0b75afb8
 def toy_tree(
