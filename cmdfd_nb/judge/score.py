@@ -18,6 +18,7 @@ from ..media.clip import Clip, PreprocessConfig, clips
 from ..media.phones import phones_of
 from ..models.detectors import rule_of
 from ..models.checkpoint import CALIBRATION, Weights
+from ..models.articulation import in_step
 from ..models.fits import answer_of, lag_of, upper_face_finding, why_not
 from ..models.run import ask, batch_of, per_clip
 from ..data.origin import is_procedural
@@ -81,7 +82,7 @@ class TrackScore:
     frames: int              # on the 25 fps grid
     boxes: np.ndarray        # (frames, 4): x0, y0, x1, y1 in pixels of the video
     detector: str            # its name in the registry
-    score: float             # logit of fake minus logit of real; of a fit, the agreement of sound and mouth
+    score: float             # logit of fake minus logit of real; of a fit, the agreement in standard errors
     p_fake: float | None     # the score after calibration, 0 to 1; a probability only if `calibrated`; None without one
     label: int | None        # 0 real, 1 fake, None if neither can be said
     answer: str | None       # one of `WORDS` or of `models.fits.ANSWERS`; None without a verdict
@@ -183,18 +184,20 @@ def _phones_heard(found, places, shares, start_s):
 _NO_LABEL = 'this detector asks whether the sound fits the mouth, and nothing else'
 
 
-def _fit_fields(found, shares, places, place) -> dict[str, Any]:
+def _fit_fields(found, shares, places, place, kind) -> dict[str, Any]:
     "Return the fields of a `TrackScore` that answer whether the sound belongs to the mouth."
     counts = np.array([share.sum() for share in shares])
     mean = {name: np.average([f['facts'][name] for f in found], 0, counts) for name in found[0]['facts']}
     speech_s = sum(f['facts']['speech_s'] * c / n for f, c, (_, n) in zip(found, counts, places))
     seconds = place['frames'] / FPS
-    score = float(np.average([f['score'] for f in found], weights=counts))
-    answer, why = answer_of(score, seconds, float(speech_s), float(mean['seen']))
-    lag = None if why_not(seconds, float(speech_s), float(mean['seen'])) else lag_of(mean['profile'], seconds)
+    score = float(in_step(mean['profile'], seconds))
+    answer, why = answer_of(score, seconds, float(speech_s), float(mean['seen']), kind)
+    asked = not why_not(seconds, float(speech_s), float(mean['seen']))
+    lag = lag_of(mean['profile'], seconds, kind) if asked else None
+    said = None if found[0]['phones'] is None else _phones_heard(found, places, shares, place['start_s'])
     none = dict(p_fake=None, label=None, why_no_label=_NO_LABEL, threshold=None, calibrated=False)
     return dict(none, score=score, answer=answer, why=why,
-                phones=_phones_heard(found, places, shares, place['start_s']), lag_s=lag and lag.best_s,
+                phones=said, lag_s=lag and lag.best_s,
                 lag_range_s=lag and [lag.low_s, lag.high_s],
                 upper_face=upper_face_finding(float(mean['upper_face']), seconds if mean['seen'] >= .6 else 0.))
 
@@ -212,7 +215,7 @@ def join_parts(
     shares = _shares(places)
     n = max(a + length for a, length in places)
     place: dict = dict(track=track, start_s=starts[0] / FPS, end_s=(starts[0] + n) / FPS, frames=n)
-    verdict = _fit_fields(found, shares, places, place) if weights.detector.question == 'fits' else \
+    verdict = _fit_fields(found, shares, places, place, weights.kind) if weights.detector.question == 'fits' else \
         _fake_fields(found, shares, weights, procedural)
     return TrackScore(**place, detector=weights.kind, **verdict, curves=_curves(found, weights, places, shares),
                       **_arrays_of(found, boxes, places, shares))
