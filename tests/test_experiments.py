@@ -164,7 +164,8 @@ def test_what_an_answer_about_filmed_people_is_worth(wild_clips, landmark_model,
     own, foreign = first['scores_at'](50)
     assert own.score.mean() > foreign.score.mean() + .3
     numbers = json.loads(reference.read_text())
-    assert numbers['seconds'] == [2] and all(len(some[name][0]) == 9 for some in (numbers, numbers['by_sound']) for name in ('own', 'mismatched'))
+    assert numbers['seconds'] == [2]
+    for some in numbers, numbers['by_sound']: assert len(some['own'][0]) == len(some['mismatched'][0]) == 9
     assert numbers['measured']['real_clips'] == 2 and numbers['measured']['fits'].keys() >= {'real', 'generated'}
     said = fit_wording(numbers['measured'])
     assert f"Measured on 2 real clips: AUC {numbers['measured']['mismatch_clip']} against" in said

@@ -179,7 +179,7 @@ def articulation_of(
     lips, points = seen_lips(mesh, presence)
     scaled = on_scale(lips, expected)
     curves = _curves(expected, scaled, heard) | dict(
-        sync=(window_sync(expected, lips).clip(-1, 1) + 1) / 2, loudness=loudness(mfcc), upper_face=upper_face_curve(points))
+        sync=(window_sync(expected, lips) + 1) / 2, loudness=loudness(mfcc), upper_face=upper_face_curve(points))
     speech = sum(p.end_s - p.start_s for p in heard if p.symbol != SILENCE)
     facts = dict(profile=lag_profile(expected, lips, reach), cont=_speaking_mean(curves['cont'], heard),
                  speech_s=speech, seen=(presence >= PRESENT).mean(), upper_face=upper_face_movement(points))
@@ -278,7 +278,7 @@ def by_sound_of(
     lips, points = seen_lips(mesh, presence)
     loud = loudness(mfcc)
     curves = _pairs(expected, on_scale(lips, expected)) | dict(
-        sync=(window_sync(expected, lips).clip(-1, 1) + 1) / 2, loudness=loud, upper_face=upper_face_curve(points))
+        sync=(window_sync(expected, lips) + 1) / 2, loudness=loud, upper_face=upper_face_curve(points))
     return curves, dict(profile=lag_profile(expected, lips, reach), speech_s=(loud > _LOUD).sum() / FPS,
                         seen=(presence >= PRESENT).mean(), upper_face=upper_face_movement(points))
 

@@ -34,7 +34,7 @@ def _speaker(rng):
     if rng.random() < .33: voice = voice | dict(accent=_LANGUAGES[rng.integers(len(_LANGUAGES))])
     return SimpleNamespace(**voice | dict(rate=int(rng.integers(120, 230))))
 
-
+# %% ../../nbs/models/35805_by_sound.ipynb #57fd7826
 def _stretched(speech, factor):
     "Return sound and phonemes of a vocal tract that is `factor` times as long."
     n = int(len(speech.audio) * factor) // SAMPLES_PER_FRAME * SAMPLES_PER_FRAME
@@ -71,7 +71,7 @@ class _Mouth(nn.Module):
         for layer in self.c, self.d: x = x + self.drop(F.gelu(layer(x)))
         return self.o(x).transpose(1, 2)
 
-
+# %% ../../nbs/models/35805_by_sound.ipynb #24b93104
 def _normalised(sound):
     "Give each coefficient mean 0 and spread 1."
     sound = sound.astype(np.float32)
@@ -86,12 +86,14 @@ def _apart(found, wanted):
     return 1 - (together(found, wanted).mean() + together(found.diff(dim=1), wanted.diff(dim=1)).mean()) / 2
 
 # %% ../../nbs/models/35805_by_sound.ipynb #d05de8a5
-_CUT, _BATCH = 75, 24   # frames, clips
+_CUT = 75     # frames
+_BATCH = 24   # clips
 
 
 def _batch(rng, lessons, first):
     "Draw pieces of three seconds; other microphones and some noise are imitated on the coefficients."
-    sounds, mouths = [], []
+    sounds = []
+    mouths = []
     for i in rng.integers(first, len(lessons), _BATCH):
         sound, mouth = lessons[i]
         if len(mouth) <= _CUT: continue
@@ -101,24 +103,7 @@ def _batch(rng, lessons, first):
         mouths.append(mouth[a:a + _CUT])
     return torch.tensor(np.array(sounds, np.float32)).transpose(1, 2), torch.tensor(np.array(mouths))
 
-# %% ../../nbs/models/35805_by_sound.ipynb #4405fb73
-def teach_mouth(
-    path,                  # file to write, *.safetensors
-    sentences: int = 600,  # pairs of sentences in the lesson; the first tenth is for checking
-    steps: int = 1200,     # of the optimiser
-    seed: int = 1,         # of the lesson
-) -> float:                # 1 minus the mean correlation on the first tenth
-    "Teach the network by computed voices, and write its weights."
-    lessons = [_heard_and_shown(seed, number) for number in range(sentences)]
-    lessons = [(_normalised(sound), mouth) for sound, mouth in lessons]
-    rng = np.random.default_rng(0)
-    torch.manual_seed(0)
-    net = _Mouth()
-    _taught(net, (_batch(rng, lessons, sentences // 10) for _ in range(steps)), steps)
-    save_file({name: value.half() for name, value in net.state_dict().items()}, path)
-    return float(np.mean([_checked(net, *lesson) for lesson in lessons[:max(1, sentences // 10)]]))
-
-
+# %% ../../nbs/models/35805_by_sound.ipynb #06423c74
 def _taught(net, batches, steps):
     "Run one optimiser step on each batch."
     optimizer = torch.optim.AdamW(net.parameters(), 3e-3, weight_decay=.01)
@@ -135,6 +120,23 @@ def _taught(net, batches, steps):
 def _checked(net, sound, mouth):
     "Return the loss of a whole lesson."
     return _apart(net(torch.tensor(sound.T[None])), torch.tensor(mouth[None])).item()
+
+# %% ../../nbs/models/35805_by_sound.ipynb #928e1f35
+def teach_mouth(
+    path,                  # file to write, *.safetensors
+    sentences: int = 600,  # pairs of sentences in the lesson; the first tenth is for checking
+    steps: int = 1200,     # of the optimiser
+    seed: int = 1,         # of the lesson
+) -> float:                # 1 minus the mean correlation on the first tenth
+    "Teach the network by computed voices, and write its weights."
+    lessons = [_heard_and_shown(seed, number) for number in range(sentences)]
+    lessons = [(_normalised(sound), mouth) for sound, mouth in lessons]
+    rng = np.random.default_rng(0)
+    torch.manual_seed(0)
+    net = _Mouth()
+    _taught(net, (_batch(rng, lessons, sentences // 10) for _ in range(steps)), steps)
+    save_file({name: value.half() for name, value in net.state_dict().items()}, path)
+    return float(np.mean([_checked(net, *lesson) for lesson in lessons[:max(1, sentences // 10)]]))
 
 # %% ../../nbs/models/35805_by_sound.ipynb #324ab725
 _WEIGHTS = files('cmdfd_nb')/'pretrained'/'mouth.safetensors'

@@ -22,7 +22,7 @@ _REFERENCE = files('cmdfd_nb')/'pretrained'/'articulation.json'
 
 
 @cache
-def reference() -> dict:   # levels, seconds; own, mismatched, also in by_sound: quantiles by length; upper_face; measured
+def reference() -> dict:   # levels, seconds; own, mismatched (also in by_sound) by length; upper_face; measured
     "Read what real clips reach."
     return json.loads(_REFERENCE.read_text('utf-8'))
 
