@@ -216,15 +216,18 @@ def _report_place(video, out, *judge):
     return out_file(out or f'{out_name(video, asked_of(loaded, config))}.html', ('.html', '.htm'))
 
 
-def _report_file(span, video, out, *judge):
-    "Score a video, write its report, and return where it is."
+def _report_file(span, again, video, out, *judge):
+    "Score a video and write its report, unless it is there; return where it is, and whether it was there."
     from cmdfd_nb.judge.choose import choose, noted
     from cmdfd_nb.judge.score import score_video
-    from cmdfd_nb.show.report import write_report
+    from cmdfd_nb.show.records import asked_of
+    from cmdfd_nb.show.report import is_report_of, write_report
     path = _report_place(video, out, *judge)
+    loaded, device, config = _judge(*judge, path=video)
+    if not again and is_report_of(path, video, asked_of(loaded, config), span): return path, True
     note = choose(video, judge[0], *judge[5:7])[1]
-    write_report(path, noted(score_video(video, *_judge(*judge, path=video)), note), span=span)
-    return path
+    write_report(path, noted(score_video(video, loaded, device, config), note), span=span)
+    return path, False
 
 # %% ../nbs/90_cli.ipynb #99c22d69
 @command
@@ -241,6 +244,7 @@ def cmdfd_report(
     phones: _PHONES = None,
     speaking: _SPEAKING = None,
     span: Param('Seconds that can be scrubbed, from and to (default: the first two minutes)', float, nargs=2) = None,
+    again: Param('Make the report anew, also if it is there already', store_true) = False,
     workers: Param('0: in this process, and without limits', int, choices=(0, 1)) = 1,
     max_seconds: MAX_SECONDS = None,
     max_memory: MAX_MEMORY = None,
@@ -251,9 +255,9 @@ def cmdfd_report(
     detector = detector or ('articulation' if files and not weights else None)
     how = video, out, weights, device, faces, video_track, audio_track, detector, files
     crew = Crew(_run, workers, budget_of(max_seconds, max_memory), partial(_report_place, *how))
-    (_, (good, found)), = crew.outcomes([partial(_report_file, span, *how)])
+    (_, (good, found)), = crew.outcomes([partial(_report_file, span, again or bool(files), *how)])
     if good:
-        print(f'Wrote {printable(found)}')
+        print(f'{"Reused" if found[1] else "Wrote"} {printable(found[0])}')
         return []
     error = found.of(video)
     print(error, file=sys.stderr)

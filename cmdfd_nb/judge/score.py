@@ -8,16 +8,21 @@ __all__ = ['WORDS', 'FOR_FIGURES', 'NOTES', 'score_clip', 'check_scored', 'why_n
 
 # %% ../../nbs/judge/60_score.ipynb #3f22ae01
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
+import torch
 
 from ..core import FAKE, FPS, REAL, CmdfdError, NotFinite
+from ..media.views import find_view
+from ..media.digest import Digest
 from ..media.clip import Clip, PreprocessConfig, clips
 from ..media.phones import phones_of
 from ..models.detectors import rule_of
 from ..models.checkpoint import CALIBRATION, Weights
+from ..models.articulation import in_step
 from ..models.fits import answer_of, lag_of, upper_face_finding, why_not
 from ..models.music import not_speech
 from ..models.speaking import not_speaking
@@ -90,7 +95,7 @@ class TrackScore:
     frames: int              # on the 25 fps grid
     boxes: np.ndarray        # (frames, 4): x0, y0, x1, y1 in pixels of the video
     detector: str            # its name in the registry
-    score: float             # logit of fake minus logit of real; of a fit, the agreement of sound and mouth
+    score: float             # logit of fake minus logit of real; of a fit, the agreement in standard errors
     p_fake: float | None     # the score after calibration, 0 to 1; a probability only if `calibrated`; None without one
     label: int | None        # 0 real, 1 fake, None if neither can be said
     answer: str | None       # one of `WORDS` or of `models.fits.ANSWERS`; None without a verdict
@@ -192,18 +197,20 @@ def _phones_heard(found, places, shares, start_s):
 _NO_LABEL = 'this detector asks whether the sound fits the mouth, and nothing else'
 
 
-def _fit_fields(found, shares, places, place) -> dict[str, Any]:
+def _fit_fields(found, shares, places, place, kind) -> dict[str, Any]:
     "Return the fields of a `TrackScore` that answer whether the sound belongs to the mouth."
     counts = np.array([share.sum() for share in shares])
     mean = {name: np.average([f['facts'][name] for f in found], 0, counts) for name in found[0]['facts']}
     speech_s = sum(f['facts']['speech_s'] * c / n for f, c, (_, n) in zip(found, counts, places))
     seconds = place['frames'] / FPS
-    score = float(np.average([f['score'] for f in found], weights=counts))
-    answer, why = answer_of(score, seconds, float(speech_s), float(mean['seen']))
-    lag = None if why_not(seconds, float(speech_s), float(mean['seen'])) else lag_of(mean['profile'], seconds)
+    score = float(in_step(mean['profile'], seconds))
+    answer, why = answer_of(score, seconds, float(speech_s), float(mean['seen']), kind)
+    asked = not why_not(seconds, float(speech_s), float(mean['seen']))
+    lag = lag_of(mean['profile'], seconds, kind) if asked else None
+    said = None if found[0]['phones'] is None else _phones_heard(found, places, shares, place['start_s'])
     none = dict(p_fake=None, label=None, why_no_label=_NO_LABEL, threshold=None, calibrated=False)
     return dict(none, score=score, answer=answer, why=why,
-                phones=_phones_heard(found, places, shares, place['start_s']), lag_s=lag and lag.best_s,
+                phones=said, lag_s=lag and lag.best_s,
                 lag_range_s=lag and [lag.low_s, lag.high_s],
                 upper_face=upper_face_finding(float(mean['upper_face']), seconds if mean['seen'] >= .6 else 0.))
 
@@ -240,7 +247,7 @@ def join_parts(
     n = max(a + length for a, length in places)
     place: dict = dict(track=track, start_s=starts[0] / FPS, end_s=(starts[0] + n) / FPS, frames=n)
     question = weights.detector.question
-    if question == 'fits': verdict = _of_speech(_fit_fields(found, shares, places, place), found, shares)
+    if question == 'fits': verdict = _of_speech(_fit_fields(found, shares, places, place, weights.kind), found, shares)
     elif question == 'speaking': verdict = _speaking_fields(found, shares)
     else: verdict = _fake_fields(found, shares, weights, procedural)
     return TrackScore(**place, detector=weights.kind, **verdict, curves=_curves(found, weights, places, shares),
@@ -317,20 +324,37 @@ def warnings_for(
     return found
 
 # %% ../../nbs/judge/60_score.ipynb #aecb3f83
-_AT_ONCE = 3000    # frames of a track that are judged in one piece
-_OVERLAP = 250     # frames that a part of a longer one shares with the next
+_AT_ONCE = 3000    # frames of a track up to which its pictures are held
+_OVERLAP = 250     # frames that a part shares with the next one, for detectors without front ends
 
 
-def _for_scores(config):
-    "Return the settings by which clips are cut to be scored: in pieces as long as possible."
-    return config if config.long == 'first' else replace(config, max_frames=max(config.max_frames, _AT_ONCE))
+def _vectors_by(front_end, device, pictures):
+    "Run a front end over a stretch of pictures (t, H, W[, 3]); return vectors (t, E)."
+    with torch.inference_mode(): return front_end(torch.from_numpy(pictures)[None].to(device))[0].cpu().numpy()
+
+
+def _digest_for(weights, device):
+    "Return the digest of the pictures that weights look at; None if they have a view of pictures without a front end."
+    seen = [name for name in weights.views if find_view(name).is_picture]
+    if not {*seen} <= weights.front_ends.keys(): return None
+    return Digest({name: partial(_vectors_by, weights.front_ends[name], device) for name in seen}, longer=_AT_ONCE)
 
 # %% ../../nbs/judge/60_score.ipynb #194193d5
+def _for_scores(config, digest):
+    "Return the settings by which clips are cut to be scored: in pieces as long as possible."
+    most = _AT_ONCE if digest is None else _UNCUT
+    return config if config.long == 'first' else replace(config, max_frames=max(config.max_frames, most))
+
+
+_UNCUT = 10 ** 9   # frames: longer than any track
+
+# %% ../../nbs/judge/60_score.ipynb #c0ffa0ed
 def _scored_parts(path, weights, device, config, notes):
     "Score the clips of a video as they are read; return its hash, and the parts of each track for `join_parts`."
     parts = {}
     sha256 = ''
-    for clip in clips(path, _for_scores(config), notes=notes, overlap=_OVERLAP):
+    digest = _digest_for(weights, device)
+    for clip in clips(path, _for_scores(config, digest), notes=notes, overlap=_OVERLAP, digest=digest):
         sha256 = clip.source_sha256
         parts.setdefault(clip.track, []).append((clip.start, clip.boxes, score_clip(clip, weights, device)))
     return sha256, parts

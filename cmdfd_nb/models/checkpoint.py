@@ -23,7 +23,7 @@ from ..media.clip import PreprocessConfig
 from .detectors import detector_class
 from .teachers import ASR, VSR, TeacherConfig, lip_frontend
 from .agreement import TEACHER_VIEWS
-from .header import _DAMAGED, DOMAINS, check_numbers, read_header
+from .header import _DAMAGED, DIGEST, DOMAINS, check_numbers, header_digest, read_header, tensor_entries
 
 # %% ../../nbs/models/36_checkpoint.ipynb #d6aa5acc
 @dataclass
@@ -114,6 +114,13 @@ def views(self: Weights):   # names, in the order of the registry
     return tuple(sorted(needs, key=lambda name: (_rank(name), name)))
 
 
+@patch(as_prop=True)
+def front_ends(self: Weights):   # view: function from pictures (B, T, H, W) to vectors (B, T, E)
+    "Return what turns pictures into vectors, of the detector and of the teachers."
+    lips = dict(lips=self.lips) if self.has_teachers else {}
+    return (self.detector.front_ends if self.detector else {}) | lips
+
+
 @patch
 def to(self: Weights,
     device,   # a `torch.device` or its name
@@ -169,7 +176,10 @@ def save_weights(
     "Write a weights file, whole or not at all."
     states = {part: module.state_dict() for part, module in weights.modules().items()}
     tensors = {f'{part}.{k}': v.contiguous() for part, state in states.items() for k, v in state.items()}
-    with atomic_path(path) as tmp: save_file(tensors, tmp, metadata=dict(cmdfd=json.dumps(_about(weights))))
+    noted = dict(cmdfd=json.dumps(_about(weights)))
+    with atomic_path(path) as tmp:
+        save_file(tensors, tmp, noted)   # places the tensors, whose list is signed then
+        save_file(tensors, tmp, noted | {DIGEST: header_digest(tensor_entries(tmp), noted['cmdfd'])})
 
 # %% ../../nbs/models/36_checkpoint.ipynb #5be87f62
 def read_about(

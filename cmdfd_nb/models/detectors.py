@@ -114,6 +114,9 @@ class Detector(nn.Module, ABC):
     def alone(self) -> bool: return False             # True if other clips of a batch would change a clip's result
 
     @property
+    def front_ends(self) -> dict: return {}   # view of pictures: function to vectors (B, T, E), which `forward` also takes
+
+    @property
     def cont_rule(self) -> dict: return rule_of(self.config)   # keyword arguments of `agreement.cont`
 
 # %% ../../nbs/models/30_detectors.ipynb #df5f38e5

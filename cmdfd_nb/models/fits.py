@@ -15,25 +15,28 @@ from importlib.resources import files
 import numpy as np
 
 from ..core import FPS
+from .articulation import MOVES_PER_S, in_step
 
 # %% ../../nbs/models/3583_fits.ipynb #9b6fa211
 _REFERENCE = files('cmdfd_nb')/'pretrained'/'articulation.json'
 
 
 @cache
-def reference() -> dict:   # levels, seconds; own, mismatched: quantiles by length; upper_face: quantiles; measured
+def reference() -> dict:   # levels, seconds; own, mismatched (also in by_sound) by length; upper_face; measured
     "Read what real clips reach."
     return json.loads(_REFERENCE.read_text('utf-8'))
 
 
 def quantile_of(
-    kind: str,        # 'own' or 'mismatched'
+    kind: str,        # 'own'; or 'mismatched', in the source where it gets furthest
     level: float,     # one of the `levels`, in [0, 1]
     seconds: float,   # length of the clip
-) -> float:           # a score
+    by: str = 'articulation',   # detector: this one, or 'articulation_by_sound'
+) -> float:           # a score, standard errors
     "Return the score that a share of the reference clips of a length stays below."
     found = reference()
-    column = [row[found['levels'].index(level)] for row in found[kind]]
+    some = found['by_sound'] if by == 'articulation_by_sound' else found
+    column = [row[found['levels'].index(level)] for row in some[kind]]
     return float(np.interp(np.log(max(seconds, .1)), np.log(found['seconds']), column))
 
 # %% ../../nbs/models/3583_fits.ipynb #90ec0db0
@@ -56,21 +59,22 @@ def why_not(
 
 
 def answer_of(
-    score: float,       # agreement of sound and mouth
+    score: float,       # from `models.articulation.in_step`
     seconds: float,     # length of the clip
     speech_s: float,    # seconds in which phones are heard
     seen: float = 1.,   # share of the frames with landmarks
+    by: str = 'articulation',   # detector, see `quantile_of`
 ) -> tuple:             # one of `ANSWERS`, and the reason for 'cannot tell' or None
     "Answer whether a sound belongs to a mouth."
     if why := why_not(seconds, speech_s, seen): return 'cannot tell', why
-    foreign, own = quantile_of('mismatched', .95, seconds), quantile_of('own', .05, seconds)
+    foreign = quantile_of('mismatched', .95, seconds, by)
+    own = quantile_of('own', .05, min(seconds, LEAST_S), by)
     if own <= score < foreign: return 'cannot tell', _BETWEEN
     if foreign <= score: return 'fits', None
     return 'does not fit', None
 
 # %% ../../nbs/models/3583_fits.ipynb #448dfd2d
-_MOVES_PER_S = 4   # independent movements of a mouth
-_IN_STEP = 3       # frames
+_IN_STEP = 3   # frames
 
 
 @dataclass(frozen=True)
@@ -84,13 +88,15 @@ class Lag:
 def lag_of(
     profile: np.ndarray,   # (2 reach + 1,) agreement by lag, see `models.articulation.lag_profile`
     seconds: float,        # length of the clip
+    by: str = 'articulation',   # detector, see `quantile_of`
 ) -> Lag | None:           # None if sound and mouth agree at no lag
     "Find the lag of a sound, with its interval."
     best = int(np.argmax(profile))
+    root = np.sqrt(MOVES_PER_S * seconds)
     near_zero = abs(best - len(profile) // 2) <= _IN_STEP
-    if profile[best] < quantile_of('mismatched', .95 if near_zero else .99, seconds): return None
-    error = (1 - profile[best] ** 2) / np.sqrt(_MOVES_PER_S * seconds)
-    near = profile >= profile[best] - error
+    score, level = (in_step(profile, seconds), .95) if near_zero else (root * profile[best], .99)
+    if score < quantile_of('mismatched', level, seconds, by): return None
+    near = profile >= profile[best] - (1 - profile[best] ** 2) / root
     low, high = best, best
     while low and near[low - 1]: low -= 1
     while high + 1 < len(profile) and near[high + 1]: high += 1
