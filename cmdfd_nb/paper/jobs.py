@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['BAND', 'METHODS', 'BY_RANK', 'Method', 'method_of', 'Job', 'cont_of_clips', 'Material', 'material_of', 'score_rows',
-           'finish', 'finish_all', 'methods_in', 'jobs_of', 'runs_of', 'across', 'left_out']
+           'finish', 'finish_all', 'methods_in', 'methods_behind', 'jobs_of', 'runs_of', 'across', 'left_out']
 
 # %% ../../nbs/paper/74_jobs.ipynb #1b22a266
 import importlib
@@ -269,6 +269,13 @@ def methods_in(
     "Name the methods that a row is made of."
     return name.removesuffix(BY_RANK).split(' & ') if name.endswith(BY_RANK) else [name]
 
+
+def methods_behind(
+    rows,        # names of rows
+) -> list:       # of names, each once
+    "Name the methods that some rows are made of."
+    return list(dict.fromkeys(part for name in rows for part in methods_in(name)))
+
 # %% ../../nbs/paper/74_jobs.ipynb #4fe01c57
 def jobs_of(
     study: Study,     # that they belong to
@@ -278,7 +285,7 @@ def jobs_of(
 ) -> dict:            # method: jobs, one per seed; only one where seeds do not matter
     "List the jobs behind some rows of a table; a combination has none of its own."
     jobs = {}
-    for name in dict.fromkeys(part for row in methods for part in methods_in(row)):
+    for name in methods_behind(methods):
         own = seeds if method_of(name).seeds_matter else seeds[:1]
         jobs[name] = [Job(study, protocol, name, seed) for seed in own]
     return jobs
