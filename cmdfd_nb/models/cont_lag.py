@@ -26,7 +26,7 @@ class ContLagConfig(Settings):
     blank: str = choice('keep', 'drop')
     reach: int = within(15, 8, 250)   # largest lag, frames
     window: int = within(25, 1, 999)  # frames, odd
-    decides: str = choice('typical', 'contrast')   # by all numbers on both sides, or by a low contrast
+    decides: str = choice('contrast', 'typical')   # by a low contrast, or by all numbers on both sides
 
     def __post_init__(self):
         super().__post_init__()
@@ -47,7 +47,7 @@ class ContLag(Detector):
     learns_from = 'reals'
     config_class = ContLagConfig
     presets = dict(paper={}, official={}, tiny={})
-    says = 'The lag curve of Cont, where only the teachers are networks; unusual ones are called fake.'
+    says = 'Cont above its level at other lags, where only the teachers are networks; low contrast is called fake.'
     licence = 'Apache-2.0'
     source = 'this kit'
 
@@ -67,8 +67,9 @@ class ContLag(Detector):
     ) -> Verdict:
         "Judge a batch of clips."
         numbers, covariates, contrasts, mask = self.describe(batch)
-        low = -self.typical.deviations(numbers, covariates)[:, NUMBERS.index('contrast')]
-        score = low if self.config.decides == 'contrast' else self.typical.distance(numbers, covariates) - 1
+        score = self.typical.distance(numbers, covariates) - 1
+        if self.config.decides == 'contrast':
+            score = -self.typical.deviations(numbers, covariates)[:, NUMBERS.index('contrast')]
         curves = dict(cont=batch['cont'][..., self.config.reach], cont_contrast=hide(contrasts, mask))
         return Verdict(logits_of(score), mask, curves=curves, facts=dict(lag_numbers=numbers))
 

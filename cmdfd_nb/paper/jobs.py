@@ -59,7 +59,6 @@ METHODS = {name: Method(terms) for name, terms in VARIANTS.items()}
 METHODS |= {'full + mispaired': Method(mispaired=True), BAND: Method(detector=dict(evidence='cont'), mispaired=True),
             'cont_alone': Method(mispaired=True, kind='cont_alone'), 'full + pseudo': Method(pseudo='added'),
             'pseudo': Method(('classification',), pseudo='only'),
-            'cont contrast': Method(kind='cont_lag', detector=dict(decides='contrast')),
             'full without highpass': Method(detector=dict(highpass=0.))}
 
 # %% ../../nbs/paper/74_jobs.ipynb #a415b5e8
