@@ -75,7 +75,7 @@ def test_ablation_then_the_tables_that_share_its_runs(folder, monkeypatch):
     assert 'Split by splits.csv: train' in text and 'fake for train' in text
     assert 'Seeds: 1 or 2' in text
     assert 'too few people' in text and 'times the computation' in text
-    assert '| full, labels shuffled |' in (folder/'out'/'table4.md').read_text()   # negative controls, as `make confirm` prints
+    assert '| full, labels shuffled |' in (folder/'out'/'table4.md').read_text()   # `make confirm` prints it
     both = 'full & cont_alone by rank'
     table = run('table3', folder, seeds=[1, 2], methods=['full', 'full + band', both])['table']
     assert table.cells.method.tolist()[:6:2] == ['full', 'full + band', both]

@@ -180,7 +180,8 @@ def _kept_curves(kept, lags=()):   # (2 reach + 1,) for curves with lags
     "Return the curves in a file; none, told in one line, if there is no such file or it is damaged."
     try:
         found = load_file(kept) if kept.exists() else {}
-        bad = [name for name, curve in found.items() if not curve.ndim or curve.shape[1:] != lags or not np.isfinite(curve).all()]
+        def good(curve): return curve.ndim and curve.shape[1:] == lags and np.isfinite(curve).all()
+        bad = [name for name, curve in found.items() if not good(curve)]
         if bad: raise ValueError(f'{bad[0]} holds not-a-number')
         return found
     except (SafetensorError, OSError, ValueError, TypeError, MemoryError) as e:
