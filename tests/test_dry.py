@@ -1,11 +1,12 @@
 "Real names: every file is placed, every caption counts what its split leaves, and nothing is decoded to know it."
-import json, subprocess
+import json, re, subprocess
 from pathlib import Path
 
 import numpy as np
 import papermill
 import pytest
 import torch
+import yaml
 
 import names
 from cmdfd_nb.cli import cmdfd_index
@@ -13,7 +14,9 @@ from cmdfd_nb.core import BadArgument
 from cmdfd_nb.data.index import counts, describe_split, index
 from cmdfd_nb.data.lists import FACTOR
 from cmdfd_nb.data.protocols import CATEGORIES, FOLDS, TYPES, Cross
-from cmdfd_nb.paper.studies import Study, clips_of
+from cmdfd_nb.paper.jobs import method_of
+from cmdfd_nb.paper.questions import QUESTIONS
+from cmdfd_nb.paper.studies import SIZES, Study, clips_of
 
 ROOT = Path(__file__).parents[1]
 CATEGORY = dict(real=500, RVFA=500) | {'FVRA-W2L': 5015, 'FVRA-GAN': 4315, 'FVRA-FS': 379, 'FVFA-W2L': 5519,
@@ -183,3 +186,14 @@ def test_the_published_names(real_data, published_names, official_lists, rule, s
     assert f'{trained} for train' in said and '1,000 real and 7,792 fake for test' in said
     assert any('175 videos are in a list for training and in one for testing' in p['message']
                for p in made.problems) == (rule == 'authors')
+
+
+def test_confirm_asks_table_four_for_the_rows_whose_controls_it_prints():
+    command = ['make', '-n', '-o', '.venv/.dev', 'confirm', 'FOR=a test']
+    said = subprocess.run(command, cwd=ROOT, text=True, capture_output=True, check=True).stdout
+    asked = yaml.safe_load(re.search(r"-y '(.*?)'", said)[1])
+    assert 'nbs/experiments/table4.ipynb' in said and 'cat out/confirmed/table4.md' in said
+    assert set(asked) <= set(papermill.inspect_notebook(ROOT/'nbs/experiments/table4.ipynb'))
+    assert asked['purpose'] == 'a test' and SIZES[asked['size']].tested >= 130 and len(asked['seeds']) == 5
+    assert all(method_of(name).seeds_matter for name in asked['methods'])
+    assert {QUESTIONS['table4'].one, QUESTIONS['table4'].other} <= set(asked['methods'])   # both rows have controls

@@ -75,11 +75,13 @@ def test_ablation_then_the_tables_that_share_its_runs(folder, monkeypatch):
     assert 'Split by splits.csv: train' in text and 'fake for train' in text
     assert 'Seeds: 1 or 2' in text
     assert 'too few people' in text and 'times the computation' in text
-    table = run('table3', folder, seeds=[1, 2])['table']
-    assert table.cells.method.tolist()[:4] == ['full', 'full', 'full + band', 'full + band']
+    assert '| full, labels shuffled |' in (folder/'out'/'table4.md').read_text()   # `make confirm` prints it
+    both = 'full & cont_alone by rank'
+    table = run('table3', folder, seeds=[1, 2], methods=['full', 'full + band', both])['table']
+    assert table.cells.method.tolist()[:6:2] == ['full', 'full + band', both]
     assert 'paper' in set(table.cells.method)
     run('fig1', folder, above='full', below='full + band', seeds=[1, 2], umap=False)
-    assert runs(folder) == made
+    assert runs(folder) == made   # a combination trains nothing
     assert {p.name for p in (folder/'out').glob('*.*')} >= {'table4.md', 'table4.csv', 'table4-2.csv', 'table3.md',
                                                             'fig1.md', 'fig1.png'}
 

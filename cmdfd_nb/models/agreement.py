@@ -62,12 +62,22 @@ def cont(
     p_visual,                # (..., 40) posteriors of the VSR teacher
     divergence: str = 'js',  # or 'mean_kl', as published
     blank: str = 'keep',     # or 'drop': compare characters alone
+    reach: int = 0,          # largest lag, frames, for posteriors (B, T, 40); see below
 ):                           # (...) in [0, 1]: 1 where the teachers agree, 0 where they exclude each other
     "Compute Cont: one minus the divergence of what is heard and what is seen."
+    if reach: return _at_lags(p_audio, p_visual, reach, divergence=divergence, blank=blank)
     distance = DIVERGENCES[one_of('divergence', divergence, DIVERGENCES)]
     if one_of('blank', blank, ('keep', 'drop')) == 'keep': return 1 - distance(p_audio, p_visual)
     anything = 1 - p_audio[..., BLANK] * p_visual[..., BLANK]
     return 1 - anything * distance(given_character(p_audio), given_character(p_visual))
+
+# %% ../../nbs/models/35_agreement.ipynb #c0fd4d67
+def _at_lags(p_audio, p_visual, reach, **rule):   # (B, T, 40) each, to (B, T, 2 reach + 1)
+    "Compute Cont of the picture at t and the sound at t + k, for each lag."
+    n = p_audio.shape[1]
+    t = torch.arange(n, device=p_audio.device)
+    lags = range(-reach, reach + 1)
+    return torch.stack([cont(p_audio[:, (t + k).clamp(0, n - 1)], p_visual, **rule) for k in lags], -1)
 
 # %% ../../nbs/models/35_agreement.ipynb #823c604b
 TEACHER_VIEWS = ('stft', 'lips')   # what the teachers read of a clip
@@ -138,7 +148,7 @@ def cont_of(
     paths: list,      # files of clips, from `save_clip`
     teachers,         # with `asr`, `vsr`, `lips`, such as `Weights`
     device='cpu',     # where to compute
-    **rule,           # of `cont`: divergence, blank
+    **rule,           # of `cont`: divergence, blank, reach
 ) -> dict:            # file name of a clip: Cont (T,) float32; raises `BadWeights` if a teacher is missing
     "Compute Cont of preprocessed clips."
     here = _on(teachers, device)
@@ -166,11 +176,12 @@ def _complete(found, paths, kept, teachers, device, rule):
         if found: _keep_cont(kept, found)
 
 # %% ../../nbs/models/35_agreement.ipynb #b98742db
-def _kept_curves(kept):
+def _kept_curves(kept, lags=()):   # (2 reach + 1,) for curves with lags
     "Return the curves in a file; none, told in one line, if there is no such file or it is damaged."
     try:
         found = load_file(kept) if kept.exists() else {}
-        bad = [name for name, curve in found.items() if curve.ndim != 1 or not np.isfinite(curve).all()]
+        def good(curve): return curve.ndim and curve.shape[1:] == lags and np.isfinite(curve).all()
+        bad = [name for name, curve in found.items() if not good(curve)]
         if bad: raise ValueError(f'{bad[0]} holds not-a-number')
         return found
     except (SafetensorError, OSError, ValueError, TypeError, MemoryError) as e:
@@ -185,11 +196,12 @@ def kept_cont(
     device: 'str | torch.device' = 'cpu',   # where to compute
     divergence: str = 'js',   # or 'mean_kl', see `cont`
     blank: str = 'keep',      # or 'drop', see `cont`
-) -> dict:            # file name of a clip: Cont (T,)
+    reach: int = 0,           # largest lag, see `cont`
+) -> dict:            # file name of a clip: Cont (T,), with lags (T, 2 reach + 1)
     "Return Cont of preprocessed clips, computed when it is first asked for."
-    about = (teachers.sha256 or teachers.name, divergence, blank)
-    kept = Path(folder)/f'cont-{content_key(*about)[:8]}.safetensors'
-    found = _kept_curves(kept)
+    rule: dict = dict(divergence=divergence, blank=blank) | (dict(reach=reach) if reach else {})
+    kept = Path(folder)/f'cont-{content_key(teachers.sha256 or teachers.name, *rule.values())[:8]}.safetensors'
+    found = _kept_curves(kept, (2 * reach + 1,) if reach else ())
     if missing := [path for path in paths if Path(path).name not in found]:
-        _complete(found, missing, kept, teachers, device, dict(divergence=divergence, blank=blank))
+        _complete(found, missing, kept, teachers, device, rule)
     return {name: found[name] for name in sorted({Path(path).name for path in paths})}

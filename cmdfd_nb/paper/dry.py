@@ -23,7 +23,7 @@ from ..data.protocols import FOLDS, Cross
 from ..learn.config import TrainConfig
 from ..learn.optimise import batches_of, first_detector
 from .studies import SETS, Study, check_study, manifest_of, teachers_of
-from .jobs import Job, method_of
+from .jobs import Job, method_of, methods_behind
 
 # %% ../../nbs/paper/747_dry.ipynb #b79bc484
 MEAN_FRAMES = dict(FakeAVCeleb=136, CMDFD=185)   # of a video on the 25 fps grid
@@ -103,8 +103,8 @@ class DryRun:
 # %% ../../nbs/paper/747_dry.ipynb #fae10c53
 def _plans(methods, folds):
     "Yield (protocol, methods) of Tables II to IV; Figure 1 and Table III share the runs of Table IV."
-    if folds: yield from ((fold, folds) for fold in FOLDS)
-    if methods: yield Cross(), methods
+    if folds: yield from ((fold, methods_behind(folds)) for fold in FOLDS)
+    if methods: yield Cross(), methods_behind(methods)
 
 
 def _tables(protocol, manifests):
@@ -136,7 +136,7 @@ def dry_run(
     check_study(study)
     manifests = {name: with_frames(manifest_of(study, name), name) for name in SETS}
     plans = [(protocol, some, _tables(protocol, manifests)) for protocol, some in _plans(methods, folds)]
-    clip, size, seconds = cut_cost(_settings(study, [*methods, *folds]))
+    clip, size, seconds = cut_cost(_settings(study, methods_behind([*methods, *folds])))
     costs = {}
     runs = [_run_row(Job(study, protocol, name, 1), tables.train, seeds, clip, costs)
             for protocol, some, tables in plans for name in some]

@@ -14,9 +14,8 @@ from ..data.protocols import Cross, everybody
 from ..data.splits import people_in
 from ..judge.evaluate import with_scores
 from ..judge.scores import read_scores, write_scores
-from .tables import load_runs
 from .studies import Study, clips_of
-from .jobs import finish_all, jobs_of, material_of, score_rows
+from .jobs import finish_all, jobs_of, material_of, methods_in, runs_of, score_rows
 
 # %% ../../nbs/paper/745_home.ipynb #0a3e663e
 def _unmet(clips, learned):
@@ -45,12 +44,12 @@ def _of_both_kinds(path):
 
 def at_home(
     study: Study,              # that keeps the runs
-    methods: tuple,            # names that `jobs.method_of` finds
+    methods: tuple,            # names that `jobs.method_of` finds, and combinations of them
     seeds: tuple,              # one training run each
     protocol: Cross = Cross(), # of the runs
 ) -> dict:                     # method: list of `Scores` of FakeAVCeleb's test videos; none if there is one kind only
     "Return the scores behind the column FAV, after finishing the runs of Tables III and IV."
     jobs = jobs_of(study, protocol, methods, seeds)
     finish_all([job for some in jobs.values() for job in some])
-    files = {name: [_score_home(job) for job in some] for name, some in jobs.items()}
-    return {name: load_runs(paths) for name, paths in files.items() if all(map(_of_both_kinds, paths))}
+    def complete(name): return all(_of_both_kinds(_score_home(job)) for part in methods_in(name) for job in jobs[part])
+    return {name: runs_of(name, jobs, _score_home) for name in methods if complete(name)}
