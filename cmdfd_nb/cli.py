@@ -548,7 +548,8 @@ def cmdfd_synth(
     out: Param('Folder of the data set, new or begun', str),
     clips: Param('Clips of every type of forgery', int) = 20,
     seed: setting(_WORLD, 'seed', 'Another seed, other people') = None,
-    kind: setting(_WORLD, 'kind', 'Layout: fakeavceleb, cmdfd, or lrs2 (real speakers with transcripts)') = None,
+    kind: setting(_WORLD, 'kind', 'Layout: fakeavceleb, cmdfd, lrs2 (real speakers with transcripts), or lavdf '
+                  '(forged in part)') = None,
     traces: setting(_WORLD, 'traces', 'Put on forgeries to be found: none, or painted (a lesson on shortcuts)') = None,
     seconds: setting(_WORLD, 'seconds', 'Average length of a clip') = None,
     workers: WORKERS = None,

@@ -34,7 +34,7 @@ def test_all_periods_found_reach_one_only_where_the_first_counts():
 def test_a_video_drawn_twice_is_a_video_listed_twice():
     labels, rng = list(GOLDEN['labels'].values()), np.random.default_rng(0)
     proposals = [np.array(GOLDEN['cases'][0]['proposals'][file]) for file in GOLDEN['labels']]
-    for rows in proposals: rows[:, 0] = -np.sort(-rng.random(len(rows)))    # ties of one video would be drawn in another order
+    for rows in proposals: rows[:, 0] = -np.sort(-rng.random(len(rows)))    # ties would be drawn in another order
     counts = rng.integers(0, 3, len(labels))
     twice = [k for k, n in enumerate(counts) for _ in range(n)]
     drawn = localisation_metrics(localisation(proposals, labels), counts[None])

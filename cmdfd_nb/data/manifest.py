@@ -308,7 +308,7 @@ def frame_in(
     "Return an Arrow table as a data frame."
     twice = sorted({name for name in raw.column_names if raw.column_names.count(name) > 1})
     if twice: raise BadManifest(path, f'column {twice[0]} is there twice', _MAKE)
-    try: return raw.to_pandas()
+    try: return raw.to_pandas().assign(**{name: raw[name].to_pylist() for name in PERIODS.keys() & {*raw.column_names}})
     except Exception as e:   # whatever pandas makes of the metadata that other libraries left
         raise BadManifest(path, f'its columns cannot be read ({type(e).__name__}: {e!s:.100})', _MAKE) from e
 

@@ -1,6 +1,7 @@
 """Make avdeepfake1m.json: seeded proposals and periods, and what the public package says of them.
 
-    pip download avdeepfake1m==0.0.4 --no-deps --python-version 3.11 --only-binary :all: && unzip avdeepfake1m-*.whl -d there
+    pip download avdeepfake1m==0.0.4 --no-deps --python-version 3.11 --only-binary :all:
+    unzip avdeepfake1m-*.whl -d there
     python3.11 tests/parity/avdeepfake1m.py there
 
 Only the compiled module of the package is loaded (it needs nothing else). It cannot read a video without proposals.
@@ -60,7 +61,8 @@ def answer(module, labels, found):
         for file, data in zip(files, (found, [dict(file=f, fake_segments=s) for f, s in labels.items()])):
             Path(file).write_text(json.dumps(data))
         said = module.ap_ar_1d(*files, 'file', 'fake_segments', 1., IOUS, FIRST, RECALL)
-    return {f'ap@{round(float(k), 2):g}': v for k, v in said['ap'].items()} | {f'ar@{k}': v for k, v in said['ar'].items()}
+    ap = {f'ap@{round(float(iou), 2):g}': value for iou, value in said['ap'].items()}
+    return ap | {f'ar@{n}': value for n, value in said['ar'].items()}
 
 
 def main(there):
