@@ -198,14 +198,15 @@ def _report_place(video, out, *judge):
     return out_file(out or f'{out_name(video, asked_of(loaded, config))}.html', ('.html', '.htm'))
 
 
-def _report_file(span, video, out, *judge):
+def _report_file(span, periods, video, out, *judge):
     "Score a video, write its report, and return where it is."
     from cmdfd_nb.judge.choose import choose, noted
     from cmdfd_nb.judge.score import score_video
     from cmdfd_nb.show.report import write_report
     path = _report_place(video, out, *judge)
     note = choose(video, judge[0], *judge[5:7])[1]
-    write_report(path, noted(score_video(video, *_judge(*judge, path=video)), note), span=span)
+    result = noted(score_video(video, *_judge(*judge, path=video)), note)
+    write_report(path, result, span=span, periods=periods)
     return path
 
 # %% ../nbs/90_cli.ipynb #99c22d69
@@ -222,6 +223,8 @@ def cmdfd_report(
     landmarks: _LANDMARKS = None,
     phones: _PHONES = None,
     span: Param('Seconds that can be scrubbed, from and to (default: the first two minutes)', float, nargs=2) = None,
+    periods: Param('Manifest that says where the video is forged, shown below the curves (default: the truth of a '
+                   'computed clip)', str) = None,
     workers: Param('0: in this process, and without limits', int, choices=(0, 1)) = 1,
     max_seconds: MAX_SECONDS = None,
     max_memory: MAX_MEMORY = None,
@@ -232,7 +235,7 @@ def cmdfd_report(
     detector = detector or ('articulation' if files and not weights else None)
     how = video, out, weights, device, faces, video_track, audio_track, detector, files
     crew = Crew(_run, workers, budget_of(max_seconds, max_memory), partial(_report_place, *how))
-    (_, (good, found)), = crew.outcomes([partial(_report_file, span, *how)])
+    (_, (good, found)), = crew.outcomes([partial(_report_file, span, periods, *how)])
     if good:
         print(f'Wrote {printable(found)}')
         return []

@@ -5,7 +5,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cmdfd_nb import cli
+from cmdfd_nb.core import SAMPLE_RATE, sample
+from cmdfd_nb.data.manifest import read_manifest
+from cmdfd_nb.judge.scores import read_scores
 from cmdfd_nb.judge.segments import localisation, localisation_metrics
+from cmdfd_nb.media.read import frames
+from cmdfd_nb.media.sound import read_audio
+from cmdfd_nb.world.part import frames_inside
+from cmdfd_nb.world.shoot import load_truth, truth_path
 
 GOLDEN = json.loads((Path(__file__).parent/'parity'/'avdeepfake1m.json').read_text())
 FIRST = (100, 50, 20, 10, 5, 1)
@@ -40,3 +48,54 @@ def test_a_video_drawn_twice_is_a_video_listed_twice():
     drawn = localisation_metrics(localisation(proposals, labels), counts[None])
     listed = localisation_metrics(localisation([proposals[k] for k in twice], [labels[k] for k in twice]))
     for name, value in listed.items(): assert float(drawn[name][0]) == pytest.approx(float(value)), name
+
+
+def test_forged_in_part_the_rest_is_the_recording():
+    "As files: outside its period a fake differs from its real clip by the noise of the codec only."
+    root = sample('lavdf')
+    real, sound, picture = (f'train/00000{k}.mp4' for k in range(3))
+    truth = load_truth(truth_path(root, picture))
+    (a, b), = truth.periods['visual_periods']
+    recorded, forged = (np.stack(list(frames(root/name))).astype(int) for name in (real, picture))
+    lips, inside = truth.landmarks[:, 48:], frames_inside((a, b), len(forged))
+    (left, top), (right, bottom) = (edge((0, 1)).astype(int) for edge in (lips.min, lips.max))
+    change = abs(forged - recorded)[:, top:bottom, left:right].mean((1, 2, 3))
+    start, stop = inside.argmax(), len(inside) - inside[::-1].argmax()
+    assert change[:start - 5].max() < .5 and change[inside].max() > 2 * change[stop + 3:].max()   # where noise goes on
+    silent, heard = (read_audio(root/name) for name in (real, sound))
+    apart, into = abs(silent - heard), slice(int(a * SAMPLE_RATE), int(b * SAMPLE_RATE))
+    assert apart[into].max() > 10 * apart[:int((a - .1) * SAMPLE_RATE)].max()
+
+
+@pytest.fixture(scope='module')
+def located(tmp_path_factory):
+    "The samples of LAV-DF's layout, indexed into CSV, preprocessed and evaluated by the commands."
+    folder = tmp_path_factory.mktemp('located')
+    cli.cmdfd_index('lavdf', str(sample('lavdf')), out=str(folder/'lavdf.csv'))
+    cli.cmdfd_preprocess(str(folder/'lavdf.csv'), str(folder/'clips'), outside=True)
+    how = str(folder/'clips'), 'seeded', str(folder/'scores.parquet'), 'all'
+    assert cli.cmdfd_evaluate(*how, resamples=20) == 0
+    return folder
+
+
+def test_periods_travel_from_the_data_set_into_scores(located):
+    listed = read_manifest(located/'lavdf.csv', outside=True).rows
+    scores = read_scores(located/'scores.parquet').rows
+    true = {row.path: row.fake_periods for row in listed.itertuples()}
+    assert [true[path] for path in scores.path] == scores.fake_periods.tolist() and sum(map(len, true.values())) == 3
+    assert scores.by_frame_p_fake.map(len).tolist() == scores.frames.tolist()
+
+
+def test_evaluation_says_where(located, capsys):
+    scores = str(located/'scores.parquet')   # the file alone
+    assert cli.cmdfd_evaluate(scores, split='all', resamples=20, json=True) == 0
+    report = json.loads(capsys.readouterr().out)
+    found = {(row['curve'], row['metric']): row for row in report['segments']}
+    assert {curve for curve, _ in found} == {'sync', 'cont', 'gap', 'p_fake'}
+    of_frames = {'frame_auc', 'frame_auc_audio', 'frame_auc_visual'}
+    of_segments = {'ap@0.5', 'ap@0.75', 'ap@0.95', 'ar@100', 'ar@50', 'ar@20', 'ar@10'}
+    assert {metric for _, metric in found} == of_frames | of_segments
+    assert all(0 <= row['value'] <= 1 and row['periods'] == 3 for row in found.values())
+    assert all(row['low'] is None for row in found.values())   # two people are too few
+    cli.cmdfd_evaluate(scores, split='all', resamples=20)
+    assert '3 forged periods in 5 videos' in capsys.readouterr().out

@@ -174,13 +174,10 @@ def _on_screen(result, first, count, scale, span):
 
 # %% ../../nbs/show/84_viewer.ipynb #c40e2b68
 def _truth(known):
-    "Return the rows of true periods as a field of a view: stream and frames of the video; none if nothing is known."
+    "Return the true periods as fields of a view, stream and frames of the video, and a sentence; none if unknown."
     rows = [dict(stream=stream, periods=[[round(a * FPS, 2), round(b * FPS, 2)] for a, b in some])
             for stream, some in streams_forged(known).items()]
-    return dict(truth=rows) if rows else {}
-
-
-def _known_notes(known): return [text for text in (periods_text(known),) if text]
+    return dict(truth=rows, known=periods_text(known)) if rows else {}
 
 # %% ../../nbs/show/84_viewer.ipynb #b2f8fde3
 _SCREEN_BYTES = 16_000   # of a picture, in a notebook
@@ -203,7 +200,7 @@ def view(
     reel = footage(path, first, count, limit, **how)
     faces = _on_screen(result, first, reel['frames'], reel['width'] / info.width, span)
     known = periods_for(path, periods)
-    notes = [*_known_notes(known), *_notes(result, first, reel['frames'], info.duration_s)]
+    notes = _notes(result, first, reel['frames'], info.duration_s)
     fields = about_view(result.weights, faces) | _truth(known)
     return dict(name=printable(path.name), first=first, notes=notes, **fields, **reel)
 
@@ -238,7 +235,7 @@ def _still_truth(ax, view):
     for k, row in enumerate(view.get('truth', [])):
         bars = [(a / FPS, (b - a) / FPS) for a, b in row['periods']]
         ax.broken_barh(bars, (.01 + .05 * k, .04), color=('black', '#777777')[k], lw=0,
-                       transform=ax.get_xaxis_transform(), label=f'forged {row["stream"]}'.strip())
+                       transform=ax.get_xaxis_transform(), label='' if k else 'known to be forged')
 
 # %% ../../nbs/show/84_viewer.ipynb #983cbc0c
 def _still_curves(ax, view, face, k):
@@ -277,7 +274,7 @@ def still(
     size: dict[str, Any] = dict(figsize=(9, 2.6 * len(views)), width_ratios=(1, 2.6), layout='constrained')
     fig, rows = plt.subplots(len(views), 2, squeeze=False, **size)
     for axes, one in zip(rows, views): _still_row(axes, one, frame)
-    notes = dict.fromkeys(note for v in views for note in v['notes'])
+    notes = dict.fromkeys(note for v in views for note in (v.get('known'), *v['notes']) if note)
     fig.supxlabel(fill(' '.join(notes), 140), fontsize=8, color='#777777')
     return fig
 

@@ -643,7 +643,7 @@ class Viewer {
     const items = curves.map(([name, { label, says, ink, dash }], k) => element('span', { title: says },
       alone && drawn.has(name) ? sample(ink, dash.length, name === 'gap') : '', `${label} `, clip.cells[k]));
     const letter = alone ? '' : element('span', {}, sample(clip.letter.toLowerCase(), clip === this.clips[1]), clip.letter);
-    const truth = clip.view.truth ? [element('span', { title: 'What its makers say: the bars below the curves' }, sample('ink', false, true), 'known to be forged')] : [];
+    const truth = clip.view.truth ? [element('span', { title: clip.view.known }, sample('ink', false, true), 'known to be forged')] : [];
     return element('div', { className: 'row' }, letter, ...items, ...truth);
   }
 

@@ -73,7 +73,8 @@ def write_tables(
     if world.kind == 'fakeavceleb':
         _write_csv(root/'meta_data.csv', [_META_HEADER, *(_meta_row(world.seed, s) for s in made)])
     if world.kind == 'lavdf':
-        with atomic_path(root/'metadata.min.json') as part: part.write_text(json.dumps([_lavdf_entry(root, s) for s in made]))
+        entries = [_lavdf_entry(root, s) for s in made]
+        with atomic_path(root/'metadata.min.json') as part: part.write_text(json.dumps(entries))
     if world.kind == 'lrs2':
         for split in ('train', 'val', 'test'):
             names = [[s.path[5:-4]] for s in made if s.split == split]      # without main/ and .mp4

@@ -92,6 +92,18 @@ def frames_inside(
     middles = (np.arange(n) + .5) / FPS
     return (period[0] <= middles) & (middles < period[1])
 
+# %% ../../nbs/world/265_part.ipynb #66d14c3d
+_FADE_FRAMES = 3   # at either end of a period
+
+
+def _share(inside):
+    "Return how much of the forgery is in each frame, (n,) from 0 to 1."
+    frames = np.flatnonzero(inside)
+    share = inside.astype(float)
+    steps = np.minimum(np.arange(len(frames)), np.arange(len(frames))[::-1]) + 1
+    share[frames] = np.minimum(1, steps / (_FADE_FRAMES + 1))
+    return share
+
 
 def joined(
     take: Take,      # the recording
@@ -99,9 +111,10 @@ def joined(
     period: tuple,   # start, end in seconds
 ) -> Take:           # pictures and landmarks of both; the recording's sound
     "Put the pictures of a period of a forgery into the recording."
-    inside = frames_inside(period, len(take))
-    def chosen(real, fake): return np.where(inside.reshape(-1, *[1] * (real.ndim - 1)), fake, real)
-    return replace(take, frames=chosen(take.frames, forged.frames), landmarks=chosen(take.landmarks, forged.landmarks))
+    share = _share(frames_inside(period, len(take))).astype(np.float32)
+    def faded(real, fake): return real + share.reshape(-1, *[1] * (real.ndim - 1)) * (np.float32(fake) - real)
+    frames = np.round(faded(take.frames, forged.frames)).astype(np.uint8)
+    return replace(take, frames=frames, landmarks=faded(take.landmarks, forged.landmarks).astype(np.float32))
 
 # %% ../../nbs/world/265_part.ipynb #42419786
 def jumps(
