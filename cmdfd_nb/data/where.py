@@ -25,17 +25,18 @@ def true_periods(
 # %% ../../nbs/data/485_where.ipynb #e68ff91e
 def _in_manifest(path, manifest):
     "Return the forged periods of a video that a manifest lists; raise `BadArgument`."
-    table = read_manifest(manifest)
+    table = read_manifest(manifest, outside=True)   # nothing is read by its paths
     rows = table.rows[[(Path(table.root)/name).resolve() == Path(path).resolve() for name in table.rows.path]]
-    if not len(rows): raise BadArgument(path, f'{manifest} does not list this video', 'Name the manifest of its data set.')
+    if not len(rows):
+        raise BadArgument(path, f'{manifest} does not list this video', 'Name the manifest of its data set.')
     found = {name: rows[name].iloc[0] for name in PERIODS if name in rows and rows[name].iloc[0] is not None}
     if found: return found
     raise BadArgument(path, f'{manifest} does not say where it is forged', 'Index LAV-DF or AV-Deepfake1M anew.')
 
-
+# %% ../../nbs/data/485_where.ipynb #4929f75f
 def periods_for(
     path,           # of a video
-    asked=None,     # list of [start, end] in seconds, a record of such lists, or a manifest; None: the truth if there is one
+    asked=None,     # list of [start, end] in seconds, a record of such lists, or a manifest; None: the truth, if known
 ) -> dict | None:   # column of a manifest: [[start, end], ...]; raises `BadArgument`
     "Return where a video is known to be forged."
     if asked is None: return true_periods(path)

@@ -27,7 +27,8 @@ def quiet_times(
     return [silent(p) for p in phonemes if p.symbol == '_' or p.symbol in _CLOSED and p.end_s - p.start_s > _CLOSURE_S]
 
 # %% ../../nbs/world/265_part.ipynb #3db8866a
-_SHORTEST_S, _LONGEST_S = .3, .9
+_SHORTEST_S = .3
+_LONGEST_S = .9
 _EDGE = .15   # share of a clip that is never forged, on each side
 
 

@@ -104,7 +104,8 @@ def _lrs2_shots(
 
 # %% ../../nbs/world/26_plan.ipynb #b5d71641
 _DEV = dict(train='train', val='dev', test='test')   # folders of LAV-DF
-PARTS = dict(real='real', audio_modified='rtvc', visual_modified='wav2lip', both_modified='rtvc-wav2lip')  # type: method
+PARTS = dict(real='real', audio_modified='rtvc', visual_modified='wav2lip',
+             both_modified='rtvc-wav2lip')   # type of a clip: method
 
 
 def lavdf_shots(

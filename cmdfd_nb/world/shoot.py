@@ -170,8 +170,8 @@ def _staged_part(
 ) -> Take:         # the real clip, forged in its period
     "Forge a period of a clip: its sound, its picture or both."
     start, length = _stretch(world, shot.person)
-    take, period = _around(_scene(world, shot.person), start, length), _period(world, shot.person)
-    period = tuple(t + _MARGIN / FPS for t in period)
+    take = _around(_scene(world, shot.person), start, length)
+    period = tuple(t + _MARGIN / FPS for t in _period(world, shot.person))
     new = respoken(take, _other_words(world, shot.person), period)
     if shot.method != 'rtvc':
         rng = rng_of(world.seed, world.kind, shot.path, 'forge')
@@ -240,7 +240,7 @@ class Truth:
     phonemes: tuple         # of `Phoneme`, seconds in the clip
     landmarks: np.ndarray   # (T, 68, 2) float32, pixels, of the picture in the file
     opening: np.ndarray     # (T,) float32, gap of the inner lips over the distance of the outer eye corners
-    periods: dict = field(default_factory=dict)   # of a clip that is forged in part: column of a manifest: [[start, end]]
+    periods: dict = field(default_factory=dict)   # of a clip forged in part: column of a manifest: [[start, end]]
 
 # %% ../../nbs/world/27_shoot.ipynb #233a567d
 def _lip_delay(
@@ -270,7 +270,8 @@ def _recorded(world, shot, take, recording):
     "Record the sound of a take; of one that is forged in part, inside its period only."
     if not _periods(world, shot).get('audio_periods'): return record(take.audio, recording)
     real = staged(world, replace(shot, type='real', method='real'))
-    outside, inside = record(real.audio, recording), record(take.audio, recording, real.audio)
+    outside = record(real.audio, recording)
+    inside = record(take.audio, recording, real.audio)
     seconds = np.arange(len(outside)) / SAMPLE_RATE
     a, b = _period(world, shot.person)
     share = np.interp(seconds, [a, a + _JOIN_S, b - _JOIN_S, b], [0, 1, 1, 0])
