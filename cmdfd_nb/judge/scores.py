@@ -15,7 +15,8 @@ import numpy as np
 from fastcore.basics import patch
 
 from ..core import BadManifest
-from ..data.manifest import PERIODS, VIDEO, read_rows, write_rows
+from ..data.periods import PERIODS
+from ..data.manifest import VIDEO, read_rows, write_rows
 from ..data.clips import CLIP
 from ..learn.calibration import p_fake_of
 from .resampling import rows_of_split

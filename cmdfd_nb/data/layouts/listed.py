@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from ...core import FPS, SAMPLE_RATE, BadManifest
-from ..manifest import PERIODS, SPLITS, checked_periods
+from ..periods import PERIODS, checked_periods
+from ..manifest import SPLITS
 from .files import (Disk, Layout, _missing, _split_of, _table, _unlisted, each_entry, files_under,
                                          register_layout, video_row, yes_or_no)
 from .fakeavceleb import ids_in
