@@ -216,7 +216,7 @@ def _report_place(video, out, *judge):
     return out_file(out or f'{out_name(video, asked_of(loaded, config))}.html', ('.html', '.htm'))
 
 
-def _report_file(span, again, video, out, *judge):
+def _report_file(span, periods, again, video, out, *judge):
     "Score a video and write its report, unless it is there; return where it is, and whether it was there."
     from cmdfd_nb.judge.choose import choose, noted
     from cmdfd_nb.judge.score import score_video
@@ -226,7 +226,8 @@ def _report_file(span, again, video, out, *judge):
     loaded, device, config = _judge(*judge, path=video)
     if not again and is_report_of(path, video, asked_of(loaded, config), span): return path, True
     note = choose(video, judge[0], *judge[5:7])[1]
-    write_report(path, noted(score_video(video, loaded, device, config), note), span=span)
+    result = noted(score_video(video, loaded, device, config), note)
+    write_report(path, result, span=span, periods=periods)
     return path, False
 
 # %% ../nbs/90_cli.ipynb #99c22d69
@@ -245,6 +246,8 @@ def cmdfd_report(
     speaking: _SPEAKING = None,
     span: Param('Seconds that can be scrubbed, from and to (default: the first two minutes)', float, nargs=2) = None,
     again: Param('Make the report anew, also if it is there already', store_true) = False,
+    periods: Param('Manifest that says where the video is forged, shown below the curves (default: the truth of a '
+                   'computed clip)', str) = None,
     workers: Param('0: in this process, and without limits', int, choices=(0, 1)) = 1,
     max_seconds: MAX_SECONDS = None,
     max_memory: MAX_MEMORY = None,
@@ -255,7 +258,7 @@ def cmdfd_report(
     detector = detector or ('articulation' if files and not weights else None)
     how = video, out, weights, device, faces, video_track, audio_track, detector, files
     crew = Crew(_run, workers, budget_of(max_seconds, max_memory), partial(_report_place, *how))
-    (_, (good, found)), = crew.outcomes([partial(_report_file, span, again or bool(files), *how)])
+    (_, (good, found)), = crew.outcomes([partial(_report_file, span, periods, again or bool(files or periods), *how)])
     if good:
         print(f'{"Reused" if found[1] else "Wrote"} {printable(found[0])}')
         return []
@@ -638,7 +641,8 @@ def cmdfd_synth(
     out: Param('Folder of the data set, new or begun', str),
     clips: Param('Clips of every type of forgery', int) = 20,
     seed: setting(_WORLD, 'seed', 'Another seed, other people') = None,
-    kind: setting(_WORLD, 'kind', 'Layout: fakeavceleb, cmdfd, or lrs2 (real speakers with transcripts)') = None,
+    kind: setting(_WORLD, 'kind', 'Layout: fakeavceleb, cmdfd, lrs2 (real speakers with transcripts), or lavdf '
+                  '(forged in part)') = None,
     traces: setting(_WORLD, 'traces', 'Put on forgeries to be found: none, or painted (a lesson on shortcuts)') = None,
     seconds: setting(_WORLD, 'seconds', 'Average length of a clip') = None,
     workers: WORKERS = None,

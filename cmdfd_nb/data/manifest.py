@@ -19,6 +19,7 @@ from fastcore.basics import patch
 from ..core import BadArgument, BadManifest, CmdfdError
 from ..store import atomic_path, json_object
 from ..command import TABLES, json_text
+from .periods import PERIODS, for_csv, json_or_text, periods_of
 
 # %% ../../nbs/data/40_manifest.ipynb #50e6e87e
 _VERSION = 1
@@ -33,8 +34,12 @@ VIDEO = dict(path='string', audio_path='string?', label='int8', audio_label='int
 def _arrow(values, kind):
     "Convert values to an Arrow array of one of our types."
     import pyarrow as pa
-    return pa.array(values, pa.type_for_alias(kind.rstrip('?')) if kind else None, from_pandas=True)
+    name = kind.rstrip('?')
+    if name != 'periods': return pa.array(values, pa.type_for_alias(name) if name else None, from_pandas=True)
+    lists = [None if isinstance(one, float) else one for one in values]   # pandas writes nan where a list is missing
+    return pa.array(lists, pa.list_(pa.list_(pa.float64())))
 
+# %% ../../nbs/data/40_manifest.ipynb #16eb6dd0
 def _arrow_column(table, name, kind, file):
     "Convert a column to Arrow and check its type; an empty kind takes any; raises `BadManifest`."
     import pyarrow as pa
@@ -67,6 +72,7 @@ def _check_rows(
     strange = rows.split.notna() & ~rows.split.isin(SPLITS)
     _refuse(file, strange, 'unknown split', f'Splits are {", ".join(SPLITS)}, or null.')
     _refuse(file, rows.duplicated(list(key)), f'{" and ".join(key)} of an earlier row', 'Keep one row per file.')
+    for name in PERIODS.keys() & set(rows): periods_of(rows, name, file)
 
 # %% ../../nbs/data/40_manifest.ipynb #17f2984b
 @dataclass(frozen=True, eq=False, repr=False)
@@ -130,7 +136,7 @@ _PANDAS = {'string': object, 'string?': object, 'int32?': 'Int32', 'bool?': 'boo
 def _arrow_table(rows, schema, file):
     "Convert a data frame to Arrow and check its types; columns that the schema does not know follow as they are."
     import pyarrow as pa
-    kinds = schema | {name: '' for name in rows if name not in schema}
+    kinds = schema | {name: PERIODS.get(name, '') for name in rows if name not in schema}
     return pa.table({name: _arrow_column(rows, name, kind, file) for name, kind in kinds.items()})
 
 def _typed_rows(rows, file, schema, key):
@@ -141,6 +147,7 @@ def _typed_rows(rows, file, schema, key):
     for name, kind in schema.items():
         if kind in _PANDAS: made[name] = pd.Series(arrow[name].to_pylist(), dtype=_PANDAS[kind])
     _check_rows(made, file, key)
+    for name in PERIODS.keys() & set(made): made[name] = pd.Series(periods_of(made, name, file), dtype=object)
     return made
 
 # %% ../../nbs/data/40_manifest.ipynb #3ba4e7fc
@@ -173,7 +180,7 @@ def write_rows(
         elif suffix == '.json': part.write_text(json_text(about | dict(rows=arrow.to_pylist())))
         else:
             new = {name: about[name] for name in _IN_COLUMNS if name in about and name not in arrow.column_names}
-            _with_facts(arrow.to_pandas().assign(**new), about).to_csv(part, index=False)
+            _with_facts(for_csv(arrow).assign(**new), about).to_csv(part, index=False)
 
 
 def _with_facts(rows, about):
@@ -263,7 +270,7 @@ def frame_in(
     "Return an Arrow table as a data frame."
     twice = sorted({name for name in raw.column_names if raw.column_names.count(name) > 1})
     if twice: raise BadManifest(path, f'column {twice[0]} is there twice', _MAKE)
-    try: return raw.to_pandas()
+    try: return raw.to_pandas().assign(**{name: raw[name].to_pylist() for name in PERIODS.keys() & {*raw.column_names}})
     except Exception as e:   # whatever pandas makes of the metadata that other libraries left
         raise BadManifest(path, f'its columns cannot be read ({type(e).__name__}: {e!s:.100})', _MAKE) from e
 
@@ -276,6 +283,7 @@ def _from_text(column, kind):
     if kind == 'bool' or (not kind and truth.dropna().isin(('true', 'false')).all() and truth.notna().any()):
         return truth.map({'true': True, 'false': False, '1': True, '0': False, '1.0': True, '0.0': False})
     if kind == 'string': return column
+    if kind == 'periods': return column.map(json_or_text, na_action='ignore')
     try: return pd.to_numeric(column)
     except ValueError: return column   # typed columns are refused by name when they are checked
 
@@ -320,7 +328,7 @@ def read_rows(
 # %% ../../nbs/data/40_manifest.ipynb #33c6354c
 def _read(path, kind_of_table, schema, key):
     "Read a table and its facts."
-    rows, found = read_rows(path, schema, _MAKE)
+    rows, found = read_rows(path, schema | PERIODS, _MAKE)
     about = _facts_in(path, found)
     facts = {name: about.pop(name) for name in _FACTS if name in about}
     facts['root'] = Path(path).resolve().parent/facts['root']

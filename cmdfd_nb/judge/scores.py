@@ -15,10 +15,12 @@ import numpy as np
 from fastcore.basics import patch
 
 from ..core import BadManifest
+from ..data.periods import PERIODS
 from ..data.manifest import VIDEO, read_rows, write_rows
 from ..data.clips import CLIP
 from ..learn.calibration import p_fake_of
 from .resampling import rows_of_split
+from .segments import BY_FRAME
 
 # %% ../../nbs/judge/63_scores.ipynb #206890bf
 ABOUT_WEIGHTS = ('weights', 'weights_sha256', 'domain', 'scale', 'bias', 'threshold', 'calibrated')   # columns of facts
@@ -82,10 +84,15 @@ def join_scores(
     return Scores(rows, tuple(all_of('curves')), all_of('problems'), all_of('warnings'))
 
 # %% ../../nbs/judge/63_scores.ipynb #7aaf5517
+def _lists_in(rows):
+    "Return the columns that hold a curve frame by frame."
+    return [name for name in rows if name.startswith(BY_FRAME)]
+
+# %% ../../nbs/judge/63_scores.ipynb #dd8b7b3e
 def _join_tracks(rows, means):
     "Join the parts of each track; `means` are averaged over frames."
     whole = ['path', 'track']
-    facts = rows.drop(columns=['clip', 'start', 'part', 'embedding'], errors='ignore')
+    facts = rows.drop(columns=['clip', 'start', 'part', 'embedding', *_lists_in(rows)], errors='ignore')
     tracks = facts.groupby(whole, sort=False, as_index=False).first()
     frames = rows.groupby(whole, sort=False).frames.sum().to_numpy()
     sums = rows[means].astype(float).mul(rows.frames, axis=0)
@@ -119,14 +126,15 @@ def write_scores(
     import pyarrow as pa
     _check_columns(path, scores.rows, scores.curves)
     csv = Path(path).suffix.lower() == '.csv'
-    rows = scores.rows.drop(columns='embedding', errors='ignore') if csv else scores.rows
+    lists = ['embedding', *_lists_in(scores.rows)]
+    rows = scores.rows.drop(columns=lists, errors='ignore') if csv else scores.rows
     about = {name: getattr(scores, name) for name in ('curves', 'problems', 'warnings')}
     write_rows(path, pa.Table.from_pandas(rows, preserve_index=False), about)
 
 # %% ../../nbs/judge/63_scores.ipynb #75da369d
 _NUMBERS = dict.fromkeys(('score', 'p_fake', 'scale', 'bias', 'threshold'), 'float')
 _KINDS = CLIP | dict.fromkeys(SCORE_COLUMNS, 'string') | VIDEO | _NUMBERS
-_KINDS |= dict(calibrated='bool', frames='int32', track='int32')   # Arrow types of known columns
+_KINDS |= PERIODS | dict(calibrated='bool', frames='int32', track='int32')   # Arrow types of known columns
 
 
 def _curves_in(rows):

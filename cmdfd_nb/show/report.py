@@ -203,9 +203,10 @@ def _report_key(name, sha256, weights, settings, span):
 def page(
     result: Result,   # from `score_video`
     span=None,        # (from, to) in seconds that can be scrubbed; two minutes by default
+    periods=None,     # where it is known to be forged, as `periods_for` takes it
 ) -> str:             # HTML; raises `BadArgument` if the file has changed
     "Return the report of a result."
-    shown = view(result, span, _PAGE_BYTES)
+    shown = view(result, span, _PAGE_BYTES, periods)
     facts = _facts(result)
     name = html.escape(shown['name'])
     key = _report_key(Path(result.file).name, result.sha256, result.weights, result.settings, span)
@@ -219,9 +220,10 @@ def write_report(
     source,        # a `Result`, or the path of a video with sound
     weights=None,  # as `find_weights` takes them; for a path
     span=None,     # (from, to) in seconds that can be scrubbed; two minutes by default
+    periods=None,  # where it is known to be forged: [start, end] in seconds, or a manifest; None: by its truth
 ) -> Path:         # the file
     "Write the report of a video to a file."
-    text = page(scored(source, weights), span)
+    text = page(scored(source, weights), span, periods)
     with atomic_path(path) as part: part.write_text(text, 'utf-8', 'replace')
     return Path(path)
 

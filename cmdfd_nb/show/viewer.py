@@ -25,6 +25,7 @@ from ..store import sha256_of
 from ..media.read import probe
 from ..models.teachers import SYMBOLS
 from ..models.agreement import with_gap
+from ..data.where import periods_for, periods_text, streams_forged
 from ..judge.score import Result, TrackScore
 from ..judge.choose import score_chosen
 from .style import COLOURS, bands, described, limits, literal, looks, tidy, verdict_colour
@@ -171,6 +172,13 @@ def _on_screen(result, first, count, scale, span):
     when = ', '.join(f'{track.start_s:.2f} to {track.end_s:.2f} s' for track in result.tracks)
     raise BadArgument(f'span={span}', 'no face that was scored is on screen then', f'Faces: {when}.')
 
+# %% ../../nbs/show/84_viewer.ipynb #c40e2b68
+def _truth(known):
+    "Return the true periods as fields of a view, stream and frames of the video, and a sentence; none if unknown."
+    rows = [dict(stream=stream, periods=[[round(a * FPS, 2), round(b * FPS, 2)] for a, b in some])
+            for stream, some in streams_forged(known).items()]
+    return dict(truth=rows, known=periods_text(known)) if rows else {}
+
 # %% ../../nbs/show/84_viewer.ipynb #b2f8fde3
 _SCREEN_BYTES = 16_000   # of a picture, in a notebook
 
@@ -179,6 +187,7 @@ def view(
     result: Result,               # from `score_video`
     span=None,                    # (from, to) in seconds; two minutes by default
     limit: int = _SCREEN_BYTES,   # bytes of a picture
+    periods=None,                 # where it is known to be forged, as `periods_for` takes it
 ) -> dict:                        # numbers, text and bytes for viewer.js; raises `BadArgument` if the file has changed
     "Collect the data that the browser needs to show a result."
     path = Path(result.file)
@@ -190,8 +199,10 @@ def view(
     how = {name: how.get(name) for name in ('audio_track', 'retime', 'video_track')}
     reel = footage(path, first, count, limit, **how)
     faces = _on_screen(result, first, reel['frames'], reel['width'] / info.width, span)
+    known = periods_for(path, periods)
     notes = _notes(result, first, reel['frames'], info.duration_s)
-    return dict(name=printable(path.name), first=first, notes=notes, **about_view(result.weights, faces), **reel)
+    fields = about_view(result.weights, faces) | _truth(known)
+    return dict(name=printable(path.name), first=first, notes=notes, **fields, **reel)
 
 # %% ../../nbs/show/84_viewer.ipynb #7a23307f
 def shown_picture(
@@ -219,6 +230,14 @@ def _still_picture(ax, view, face, k):
         draw_mouth(below, mouth_numbers(face['curves'], name, k), name)
 
 # %% ../../nbs/show/84_viewer.ipynb #74132cea
+def _still_truth(ax, view):
+    "Draw the true periods of a view as bars along the lower edge, a row for each stream."
+    for k, row in enumerate(view.get('truth', [])):
+        bars = [(a / FPS, (b - a) / FPS) for a, b in row['periods']]
+        ax.broken_barh(bars, (.01 + .05 * k, .04), color=('black', '#777777')[k], lw=0,
+                       transform=ax.get_xaxis_transform(), label='' if k else 'known to be forged')
+
+# %% ../../nbs/show/84_viewer.ipynb #983cbc0c
 def _still_curves(ax, view, face, k):
     "Draw the curves of a face with the playhead at frame k."
     seconds = (face['start'] + np.arange(len(face['boxes']))) / FPS
@@ -229,9 +248,11 @@ def _still_curves(ax, view, face, k):
         ax.plot(seconds, face['curves'][name], color=look.colour, ls=look.style, lw=look.width, label=label)
     flag = COLOURS['gap' if 'answer' in face else 'p_fake']
     for first, last in face['flagged']: ax.axvspan(first / FPS, last / FPS, color=flag, alpha=.13, lw=0)
+    _still_truth(ax, view)
     ax.axvline(seconds[k], color='black', lw=.8)
     ax.set_title(f'{literal(view["name"])} at {seconds[k]:.2f} s', fontsize=10)
-    ax.legend(frameon=False, ncols=3, loc='lower right', fontsize=8)
+    above = .05 * len(view.get('truth', []))   # the bars at the edge
+    ax.legend(frameon=False, ncols=3, loc='lower right', bbox_to_anchor=(1, above), fontsize=8)
     tidy(ax, ylim=limits(names), xlabel='time (s)', ylabel=', '.join(labels))
 
 # %% ../../nbs/show/84_viewer.ipynb #18e9c616
@@ -253,7 +274,7 @@ def still(
     size: dict[str, Any] = dict(figsize=(9, 2.6 * len(views)), width_ratios=(1, 2.6), layout='constrained')
     fig, rows = plt.subplots(len(views), 2, squeeze=False, **size)
     for axes, one in zip(rows, views): _still_row(axes, one, frame)
-    notes = dict.fromkeys(note for v in views for note in v['notes'])
+    notes = dict.fromkeys(note for v in views for note in (v.get('known'), *v['notes']) if note)
     fig.supxlabel(fill(' '.join(notes), 140), fontsize=8, color='#777777')
     return fig
 
@@ -319,9 +340,10 @@ def scrub(
     weights=None,  # `Weights`, a weights file or 'seeded'; for a path
     span=None,     # (from, to) in seconds; two minutes by default
     detector=None,   # name in the registry, for a path; by default what suits the file
+    periods=None,    # where it is known to be forged: [start, end] in seconds, or a manifest; None: by its truth
 ):                 # a `Scrubber`: a widget with the traits `views` and `frame`
     "Show a video to drag through, above the curves of the detector."
-    shown = view(scored(source, weights, detector), span)
+    shown = view(scored(source, weights, detector), span, periods=periods)
     return scrubber()(views=[shown], frame=shown['first'])
 
 # %% ../../nbs/show/84_viewer.ipynb #bbc971eb

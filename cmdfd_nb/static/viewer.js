@@ -10,6 +10,7 @@ const SETTLED = 150;       // milliseconds without a move after which the kernel
 const STEPS = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, PageDown: -25, PageUp: 25, Home: -Infinity, End: Infinity };
 const INKS = ['paper', 'ink', 'muted', 'line', 'sync', 'cont', 'gap', 'p_fake', 'c0', 'c1', 'c2', 'c3', 'a', 'b', 'lips', 'inside'];  // custom properties of viewer.css
 const LEFT = 92, RIGHT = 12, AXIS = 22, GAP = 18;  // pixels around and between the bands of the plot
+const LANE = 11;                                   // of a row of true periods
 const DENSE = { scale: .65, gap: 14 };             // where there are pairs of curves
 const FONT = '12px system-ui, sans-serif';
 
@@ -205,16 +206,25 @@ function bandsOf(clips) {
   const line = (clip, name, ink = curves[name].ink, dash = curves[name].dash) => ({ clip, name, ink, dash });
   const waves = clips.flatMap(clip => [{ title: `sound ${clip.letter}`.trim(), height: 34, curves: [], wave: clip },
     ...clip.view.tracks.some(track => track.phones?.length) ? [{ title: `phones ${clip.letter}`.trim(), height: 26, curves: [], spoken: clip }] : []]);
+  const lanes = clips.filter(({ view }) => view.truth).map(clip => ({ truth: clip, title: '', curves: [], height: LANE * clip.view.truth.length }));
   if (clips.length === 1) {
     const band = ({ names, height, ...look }) => ({ ...look, ...range(curves, names), curves: names.map(name => line(clip, name)),
       height: isFit(clips) ? Math.round(DENSE.scale * height) : height,
       flags: flagsOn(names) && clips, threshold: names.includes('p_fake') ? clip.view.threshold : undefined });
-    return [...clip.view.bands.map(band), ...waves];
+    return laned(clip.view.bands.map(band));
   }
   const band = name => ({ title: curves[name].label, height: 62, ...range(curves, [name]), flags: flagsOn([name]) && clips,
     curves: [line(clips[0], name, 'a', []), line(clips[1], name, 'b', [6, 4])] });
   const fit = clips.every(clip => clip.track.phones), shown = name => !fit || ['sync', 'cont', 'opening_seen', 'opening_expected'].includes(name);
-  return [...Object.keys(curves).filter(shown).map(band), ...waves];
+  return laned(Object.keys(curves).filter(shown).map(band));
+
+  /** True periods stand below the flagged stretches. The tallest band makes room for them, so that the plot keeps its height. */
+  function laned(bands) {
+    const under = bands.findLastIndex(band => band.flags) + 1 || bands.length, gap = isFit(clips) ? DENSE.gap : GAP;
+    const tallest = bands.reduce((a, b) => b.height > a.height ? b : a);
+    tallest.height = Math.max(30, tallest.height - lanes.reduce((sum, lane) => sum + lane.height + gap, 0));
+    return [...bands.slice(0, under), ...lanes, ...bands.slice(under), ...waves];
+  }
 
   /** Stretches are flagged by p_fake, or by Sync where a sound was asked to fit. */
   function flagsOn(names) { return names.includes(clip.track.phones ? 'sync' : 'p_fake'); }
@@ -255,7 +265,13 @@ class Plot {
     }
     this.bottom = top - this.gap;
     this.drawAxis(pen);
-    this.drawn.ariaLabel = ['Curves over time', ...this.flags()].join('; ');
+    this.drawn.ariaLabel = ['Curves over time', ...this.flags(), ...this.truths()].join('; ');
+  }
+
+  /** True periods in words. */
+  truths() {
+    return this.clips.flatMap(({ letter, view }) => (view.truth ?? []).flatMap(({ stream, periods }) => periods.map(([from, to]) =>
+      `${letter ? `${letter}: ` : ''}${stream || 'video'} known to be forged from ${digits(from / view.fps)} to ${digits(to / view.fps)} s`)));
   }
 
   /** Flagged stretches in words: who listens does not see the shading. */
@@ -270,6 +286,7 @@ class Plot {
     this.frame(pen, band);
     if (band.wave) return this.drawWave(pen, band);
     if (band.spoken) return this.drawPhones(pen, band);
+    if (band.truth) return this.drawTruth(pen, band);
     if (band.flags) band.flags.forEach((clip, row) => { this.drawFlags(pen, band, clip, row); });
     if (band.between) this.fill(pen, band, ...band.curves);
     if (band.area) this.fill(pen, band, band.curves[0]);
@@ -283,11 +300,11 @@ class Plot {
   }
 
   /** The name of a band, what its axis counts, and its limits. */
-  frame(pen, { title, top, height, wave, spoken, y, low, high }) {
+  frame(pen, { title, top, height, wave, spoken, truth, y, low, high }) {
     const { ink } = this;
     Object.assign(pen, { fillStyle: ink.ink, textBaseline: 'middle', textAlign: 'left' });
     pen.fillText(title, 0, top + height / 2);
-    if (spoken) return;
+    if (spoken || truth) return;
     this.rule(pen, wave ? top + height / 2 : y(low), ink.line);
     if (wave) return;
     this.rule(pen, y(high), ink.line);
@@ -330,6 +347,22 @@ class Plot {
       pen.globalAlpha = 1;
       pen.fillRect(x0, top - 5 + 4 * row, x1 - x0, 3);
     }
+  }
+
+  /** True periods: a row of bars for each stream, with its name. */
+  drawTruth(pen, { truth: { view, letter }, top }) {
+    view.truth.forEach(({ stream, periods }, row) => {
+      const y = top + row * LANE, name = ['forged', stream, letter].filter(Boolean).join(' ');
+      Object.assign(pen, { font: '11px system-ui, sans-serif', fillStyle: this.ink.ink, textAlign: 'left', textBaseline: 'middle' });
+      pen.fillText(name, 0, y + LANE / 2);
+      this.rule(pen, y + LANE / 2, this.ink.line);
+      pen.fillStyle = row ? this.ink.muted : this.ink.ink;
+      for (const period of periods) {
+        const [x0, x1] = period.map(frame => this.x(clamp(frame - view.first, 0, this.frames - 1)));
+        if (x1 > x0) pen.fillRect(x0, y + 2, Math.max(x1 - x0, 2), LANE - 4);
+      }
+    });
+    pen.font = FONT;
   }
 
   /** The loudest samples of each column of pixels. */
@@ -610,7 +643,8 @@ class Viewer {
     const items = curves.map(([name, { label, says, ink, dash }], k) => element('span', { title: says },
       alone && drawn.has(name) ? sample(ink, dash.length, name === 'gap') : '', `${label} `, clip.cells[k]));
     const letter = alone ? '' : element('span', {}, sample(clip.letter.toLowerCase(), clip === this.clips[1]), clip.letter);
-    return element('div', { className: 'row' }, letter, ...items);
+    const truth = clip.view.truth ? [element('span', { title: clip.view.known }, sample('ink', false, true), 'known to be forged')] : [];
+    return element('div', { className: 'row' }, letter, ...items, ...truth);
   }
 
   // watching

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..core import BadArgument, CmdfdError, Unwritable
+from ..core import FPS, SAMPLES_PER_FRAME, BadArgument, CmdfdError, Unwritable
 from ..store import alone_in, atomic_path, read_facts, sweep, visible
 from ..pool import in_parallel
 from ..media.write import write_video
@@ -21,8 +21,8 @@ from .face.identity import random_identity
 from .face.camera import Camera, film
 from .forge.take import act
 from .people import make_person
-from .plan import CATEGORY_FOLDERS, WORLD_KINDS, Shot, World, shots
-from .shoot import is_made, load_truth, make_shot
+from .plan import CATEGORY_FOLDERS, PARTS, WORLD_KINDS, Shot, World, shots
+from .shoot import is_made, load_truth, make_shot, truth_path
 
 # %% ../../nbs/world/28_build.ipynb #ae97e0eb
 _META_HEADER = 'source,target1,target2,method,category,type,race,gender,path,'.split(',')
@@ -40,6 +40,23 @@ def _meta_row(
             path.name, f'FakeAVCeleb/{path.parent.as_posix()}']
 
 # %% ../../nbs/world/28_build.ipynb #ab1cbabf
+def _lavdf_entry(
+    root,          # folder of the data set
+    shot: Shot,    # a clip of LAV-DF that is made
+) -> dict:
+    "Describe a clip as LAV-DF's metadata.min.json does."
+    truth = load_truth(truth_path(root, shot.path))
+    n = len(truth.opening)
+    periods = truth.periods.get('fake_periods', [])
+    path = Path(shot.path)
+    original = f'{path.parent}/{int(path.stem) // len(PARTS) * len(PARTS):06}.mp4'
+    touched = {name: bool(truth.periods.get(f'{stream}_periods'))
+               for name, stream in (('modify_video', 'visual'), ('modify_audio', 'audio'))}
+    return dict(file=shot.path, n_fakes=len(periods), fake_periods=periods, duration=n / FPS,
+                original=original if periods else None, **touched, split=path.parent.name, video_frames=n,
+                audio_channels=1, audio_frames=n * SAMPLES_PER_FRAME)
+
+# %% ../../nbs/world/28_build.ipynb #da233645
 def _write_csv(path, rows):
     "Write a CSV file, whole or not at all."
     with atomic_path(path) as part, open(part, 'w', newline='') as f:
@@ -55,6 +72,9 @@ def write_tables(
     _write_csv(root/'splits.csv', [['path', 'split'], *([s.path, s.split] for s in made)])
     if world.kind == 'fakeavceleb':
         _write_csv(root/'meta_data.csv', [_META_HEADER, *(_meta_row(world.seed, s) for s in made)])
+    if world.kind == 'lavdf':
+        entries = [_lavdf_entry(root, s) for s in made]
+        with atomic_path(root/'metadata.min.json') as part: part.write_text(json.dumps(entries))
     if world.kind == 'lrs2':
         for split in ('train', 'val', 'test'):
             names = [[s.path[5:-4]] for s in made if s.split == split]      # without main/ and .mp4

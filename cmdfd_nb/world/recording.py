@@ -116,13 +116,16 @@ def background_noise(
 def record(
     audio: np.ndarray,     # (N,) float32 at 16 kHz
     recording: Recording,  # room, microphone, noise, level
+    like=None,             # (N,) sound whose level sets the gain; None: this one's
 ) -> np.ndarray:           # (N,) float32, the same timing, within [-1, 1]
     "Record a sound with a microphone in a room."
     r = recording
     rng = np.random.default_rng(r.seed)
-    sound = _convolve(audio, _room_impulse(r.rt60_s, r.wet_db, rng))
+    room = _room_impulse(r.rt60_s, r.wet_db, rng)
+    sound = _convolve(audio, room)
+    level = speech_level(sound if like is None else _convolve(like, room))
     noise = background_noise(len(sound), r.noise, rng)
-    sound = sound / max(speech_level(sound), 1e-3) + 10**(-r.snr_db / 20) * noise
+    sound = sound / max(level, 1e-3) + 10**(-r.snr_db / 20) * noise
     sound = 10**(r.level_db / 20) * _through_microphone(sound, r.low_cut_hz, r.high_cut_hz, r.tilt_db)
     return (sound / max(1, np.abs(sound).max())).astype(np.float32)
 

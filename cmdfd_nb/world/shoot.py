@@ -7,12 +7,12 @@ __all__ = ['staged', 'Truth', 'shoot', 'truth_path', 'load_truth', 'is_made', 'm
 
 # %% ../../nbs/world/27_shoot.ipynb #aa4364e9
 import functools, json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
-from ..core import FPS, SAMPLES_PER_FRAME, CmdfdError, Settings, UnreadableMedia
+from ..core import FPS, SAMPLE_RATE, SAMPLES_PER_FRAME, CmdfdError, Settings, UnreadableMedia
 from ..store import atomic_path, json_object
 from ..media.write import write_video, write_wav
 from .text import sentence
@@ -23,7 +23,8 @@ from .forge.take import Take, act, opening
 from .forge.find import sync_correlation
 from .forge.methods import SWAPS, forge
 from .people import make_person, rng_of
-from .plan import WITH_WAV, Shot, World
+from .plan import PARTS, WITH_WAV, Shot, World
+from .part import forged_period, joined, respoken
 
 # %% ../../nbs/world/27_shoot.ipynb #6c3e1f66
 _LEAD = (12, 25)  # frames before a stretch, drawn between these
@@ -139,12 +140,56 @@ def _parts(
     if face in SWAPS: return face, lips
     return '', '' if face in ('real', 'rtvc') else face
 
+# %% ../../nbs/world/27_shoot.ipynb #77657027
+def _period(
+    world: World,
+    number: int,   # of the person
+) -> tuple:        # start, end in seconds of the clip
+    "Return the period of a person's clips that is forged in LAV-DF's layout."
+    start, length = _stretch(world, number)
+    return forged_period(_words(world, number)[start:start + length].phonemes, length / FPS,
+                         rng_of(world.seed, world.seconds, 'period', number))
+
+
+def _other_words(
+    world: World,
+    number: int,   # of the person
+) -> Take:         # pictures of one pixel
+    "Return words that a person has not said, in their cloned voice."
+    rng = rng_of(world.seed, 'other words', number)
+    voice = make_person(world.seed, number).voice
+    text = f'{sentence(rng)} {sentence(rng)}'
+    said = speak(text, voice)
+    dark = np.zeros((len(said.audio) // SAMPLES_PER_FRAME, 1, 1, 3), np.uint8)
+    return forge('rtvc', Take(dark, said.audio, None, said.phonemes, None, None, voice, text), rng=rng)
+
+# %% ../../nbs/world/27_shoot.ipynb #1ad5c1e4
+def _staged_part(
+    world: World,
+    shot: Shot,    # a fake of LAV-DF
+) -> Take:         # the real clip, forged in its period
+    "Forge a period of a clip: its sound, its picture or both."
+    start, length = _stretch(world, shot.person)
+    take = _around(_scene(world, shot.person), start, length)
+    period = tuple(t + _MARGIN / FPS for t in _period(world, shot.person))
+    new = respoken(take, _other_words(world, shot.person), period)
+    if shot.method != 'rtvc':
+        rng = rng_of(world.seed, world.kind, shot.path, 'forge')
+        lips = forge('wav2lip', take, new, None, rng, _paint(world, shot.split))
+        take = joined(take, lips, period)
+    if shot.method != 'wav2lip': take = replace(take, audio=new.audio, phonemes=new.phonemes)
+    return take[_MARGIN:_MARGIN + length]
+
 # %% ../../nbs/world/27_shoot.ipynb #10177f87
+def _is_part(shot): return shot.type.endswith('_modified')   # as LAV-DF names its fakes
+
+# %% ../../nbs/world/27_shoot.ipynb #15310bfa
 def staged(
     world: World,  # settings of the data set
     shot: Shot,    # a clip of its plan
 ) -> Take:         # real or forged, clean
     "Return a clip before camera and microphone."
+    if _is_part(shot): return _staged_part(world, shot)
     take = _scene(world, shot.person)
     if world.kind == 'lrs2': return take
     rng = rng_of(world.seed, world.kind, shot.path, 'forge')
@@ -159,6 +204,15 @@ def staged(
     return take[_MARGIN:_MARGIN + length]
 
 # %% ../../nbs/world/27_shoot.ipynb #8d6c3970
+def _filmed(
+    shot: Shot,
+) -> str:      # path of the real clip for a clip that is forged in part; else its own
+    "Return the path of the clip whose noise a clip has."
+    path = Path(shot.path)
+    first = int(path.stem) // len(PARTS) * len(PARTS) if _is_part(shot) else 0
+    return f'{path.parent.as_posix()}/{first:06}{path.suffix}' if _is_part(shot) else shot.path
+
+# %% ../../nbs/world/27_shoot.ipynb #e7a0c74c
 def _equipment(
     world: World,
     shot: Shot,
@@ -166,7 +220,7 @@ def _equipment(
     "Choose camera, microphone and compression of a clip."
     seen = rng_of(world.seed, 'camera', shot.person)
     heard = rng_of(world.seed, 'recording', shot.voice)
-    fresh = rng_of(world.seed, world.kind, shot.path, 'noise').integers(2**31, size=2)
+    fresh = rng_of(world.seed, world.kind, _filmed(shot), 'noise').integers(2**31, size=2)
     camera = replace(random_camera(seen), seed=int(fresh[0]))
     recording = replace(random_recording(heard), seed=int(fresh[1]))
     return camera, recording, int(seen.integers(18, 27))
@@ -186,6 +240,7 @@ class Truth:
     phonemes: tuple         # of `Phoneme`, seconds in the clip
     landmarks: np.ndarray   # (T, 68, 2) float32, pixels, of the picture in the file
     opening: np.ndarray     # (T,) float32, gap of the inner lips over the distance of the outer eye corners
+    periods: dict = field(default_factory=dict)   # of a clip forged in part: column of a manifest: [[start, end]]
 
 # %% ../../nbs/world/27_shoot.ipynb #233a567d
 def _lip_delay(
@@ -200,6 +255,29 @@ def _lip_delay(
     return max(range(-reach, reach + 1), key=lambda k: (agreement(k), -abs(k))) / FPS
 
 # %% ../../nbs/world/27_shoot.ipynb #2d341cbe
+_JOIN_S = .005
+
+
+def _periods(world, shot):
+    "Return the forged periods of a clip, as a manifest names them; none for clips that are real or forged throughout."
+    if not _is_part(shot): return {}
+    period = [list(_period(world, shot.person))]
+    return dict(fake_periods=period, audio_periods=period * (shot.method != 'wav2lip'),
+                visual_periods=period * (shot.method != 'rtvc'))
+
+
+def _recorded(world, shot, take, recording):
+    "Record the sound of a take; of one that is forged in part, inside its period only."
+    if not _periods(world, shot).get('audio_periods'): return record(take.audio, recording)
+    real = staged(world, replace(shot, type='real', method='real'))
+    outside = record(real.audio, recording)
+    inside = record(take.audio, recording, real.audio)
+    seconds = np.arange(len(outside)) / SAMPLE_RATE
+    a, b = _period(world, shot.person)
+    share = np.interp(seconds, [a, a + _JOIN_S, b - _JOIN_S, b], [0, 1, 1, 0])
+    return np.where(share > 0, outside + share * (inside - outside), outside).astype(np.float32)
+
+# %% ../../nbs/world/27_shoot.ipynb #04944066
 def shoot(
     world: World,  # settings of the data set
     shot: Shot,    # a clip of its plan
@@ -210,8 +288,8 @@ def shoot(
     landmarks = filmed_points(take.landmarks, camera, take.frames.shape[2])
     assert take.text is not None and take.phonemes is not None   # as in every take that is acted
     truth = Truth(shot, world, camera, recording, crf, sync_correlation(take), _lip_delay(take), take.text,
-                  take.phonemes, landmarks, opening(take.landmarks).astype(np.float32))
-    return film(take.frames, camera), record(take.audio, recording), truth
+                  take.phonemes, landmarks, opening(take.landmarks).astype(np.float32), _periods(world, shot))
+    return film(take.frames, camera), _recorded(world, shot, take, recording), truth
 
 # %% ../../nbs/world/27_shoot.ipynb #b057d6f4
 def truth_path(
@@ -228,7 +306,8 @@ def _save_truth(
     "Write the truth about a clip."
     from safetensors.numpy import save_file
     tensors = dict(landmarks=truth.landmarks.astype(np.float16), opening=truth.opening)
-    facts = {k: v.to_dict() if isinstance(v, Settings) else v for k, v in vars(truth).items() if k not in tensors}
+    kept = {k: v for k, v in vars(truth).items() if k not in tensors and (k != 'periods' or v)}
+    facts = {k: v.to_dict() if isinstance(v, Settings) else v for k, v in kept.items()}
     with atomic_path(path) as part: save_file(tensors, part, {'truth': json.dumps(facts)})
 
 # %% ../../nbs/world/27_shoot.ipynb #e178220d

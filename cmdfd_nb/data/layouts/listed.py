@@ -10,7 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ...core import SAMPLE_RATE, BadManifest
+from ...core import FPS, SAMPLE_RATE, BadManifest
+from ..periods import PERIODS, checked_periods
 from ..manifest import SPLITS
 from .files import (Disk, Layout, _missing, _split_of, _table, _unlisted, each_entry, files_under,
                                          register_layout, video_row, yes_or_no)
@@ -37,6 +38,13 @@ def _touched(picture, sound) -> dict[str, Any]:
     return dict(category=kinds[picture][sound], label=picture | sound, visual_label=picture, audio_label=sound)
 
 # %% ../../../nbs/data/layouts/425_listed.ipynb #ec023b2e
+def _lavdf_periods(entry, touched):
+    "Return the forged periods that an entry names; they hold for every stream that was touched."
+    periods = entry.get('fake_periods')
+    streams = dict(fake_periods='label', audio_periods='audio_label', visual_periods='visual_label')
+    return {name: periods if touched[label] or name == 'fake_periods' else [] for name, label in streams.items()}
+
+# %% ../../../nbs/data/layouts/425_listed.ipynb #884376de
 def _lavdf_row(entry):
     "Make a row of an entry of metadata.json; its split is that of its folder where it names none."
     file = str(entry['file'])
@@ -44,7 +52,7 @@ def _lavdf_row(entry):
     split = _split_of(str(entry.get('split') or file.split('/')[0]))
     channels = entry.get('audio_channels')
     sound = {} if channels is None else dict(has_audio=float(channels) > 0)
-    facts: dict[str, Any] = _lengths(entry) | sound | touched
+    facts: dict[str, Any] = _lengths(entry) | sound | touched | _lavdf_periods(entry, touched)
     return video_row(file, identity=Path(entry.get('original') or file).stem, split=split, **facts)
 
 def _lengths(entry) -> dict[str, Any]:
@@ -54,14 +62,35 @@ def _lengths(entry) -> dict[str, Any]:
     return dict(frames=None if frames is None else int(float(frames)),
                 audio_s=None if samples is None else float(samples) / SAMPLE_RATE)
 
-# %% ../../../nbs/data/layouts/425_listed.ipynb #79b11c3b
+
+
+
+# %% ../../../nbs/data/layouts/425_listed.ipynb #9816e4a5
+def _with_periods(rows):
+    "Yield rows with forged periods checked and in order; for wrong ones an error, and the row without periods."
+    for row in rows:
+        try: yield row | _checked(row) if isinstance(row, dict) else row
+        except (ValueError, TypeError) as e:
+            yield BadManifest(row['path'], f'{e}', 'Its forged periods are left out; correct the table.')
+            yield row | dict.fromkeys(PERIODS)
+
+def _checked(row):
+    "Return the forged periods of a row, in order; raise `ValueError`."
+    seconds = max((row['frames'] or 0) / FPS, row['audio_s'] or 0)
+    found = {name: checked_periods(row[name], seconds) for name in PERIODS}
+    told = found['fake_periods']
+    if told is not None and bool(told) != bool(row['label']):
+        raise ValueError(f'it is labelled {("real", "fake")[row["label"]]} and has {len(told)} forged periods')
+    return found
+
+# %% ../../../nbs/data/layouts/425_listed.ipynb #6d5b830e
 def lavdf_rows(
     root,   # folder with metadata.min.json or metadata.json
 ):          # iterator of rows and errors
     "Read LAV-DF, from metadata.min.json or else metadata.json."
     small, whole = (Path(root)/f'metadata.{suffix}' for suffix in ('min.json', 'json'))
     note = whole if whole.is_file() and not small.is_file() else small
-    yield from _listed_rows(root, each_entry(note, _json(note), _lavdf_row))
+    yield from _listed_rows(root, _with_periods(each_entry(note, _json(note), _lavdf_row)))
 
 # %% ../../../nbs/data/layouts/425_listed.ipynb #7581b8bb
 _AV1M_KINDS = dict(real=(0, 0), visual=(1, 0), video=(1, 0), audio=(0, 1), both=(1, 1))   # picture, sound touched
@@ -70,8 +99,15 @@ def _av1m_row(entry, split):
     "Make a row of an entry of train_metadata.json or val_metadata.json."
     picture, sound = _AV1M_KINDS[entry['modify_type'].lower().removesuffix('_modified')]
     person = (*ids_in(entry['file']), Path(entry['file']).parent.name)[0]
-    facts: dict[str, Any] = _lengths(entry) | _touched(picture, sound)
+    facts: dict[str, Any] = _lengths(entry) | _touched(picture, sound) | _av1m_periods(entry, picture, sound)
     return video_row(f'{split}/{entry["file"]}', identity=person, split=split, **facts)
+
+
+def _av1m_periods(entry, picture, sound):
+    "Return the forged periods that an entry names; some entries list periods of a stream that was not touched."
+    whole = entry.get('fake_segments')
+    return dict(fake_periods=whole, audio_periods=entry.get('audio_fake_segments', whole) if sound else [],
+                visual_periods=entry.get('visual_fake_segments', whole) if picture else [])
 
 # %% ../../../nbs/data/layouts/425_listed.ipynb #adba3515
 def av1m_rows(
@@ -86,7 +122,7 @@ def av1m_rows(
 
 def _av1m_part(note, split):
     "Yield the rows of a part of AV-Deepfake1M, and errors."
-    return each_entry(note, _json(note), partial(_av1m_row, split=split))
+    return _with_periods(each_entry(note, _json(note), partial(_av1m_row, split=split)))
 
 # %% ../../../nbs/data/layouts/425_listed.ipynb #8a70c22f
 def _dfdc_part(path):
