@@ -17,7 +17,7 @@ from fastcore.script import Param, store_true
 
 from .core import BadArgument, BadWeights, printable
 from .store import alone_in, atomic_path
-from .pool import Crew
+from .pool import Crew, start_server
 from .command import DETECTOR, DEVICE, FACES, JSON, MAX_MEMORY, MAX_SECONDS, OUTSIDE, TABLES, WEIGHTS, WORKERS
 from .command import budget_of, command, json_text, out_file, out_folder, out_option, setting
 from .command import settings_from, worker_count
@@ -200,6 +200,7 @@ def cmdfd_score(
     how = weights, device, faces, video_track, audio_track, detector, files, places
     again = again or bool(files)   # another content under the same name is another result
     say = _teller(paths)
+    if workers: start_server('cmdfd_nb.judge.score')
     with Crew(_run, worker_count(workers), budget_of(max_seconds, max_memory), partial(_get_ready, *how), say) as crew:
         found = {path: (record, wrong) for path, record, wrong in _scored(crew, how, again, paths)}
         records = [found[str(path)][0] for path in videos]

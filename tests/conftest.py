@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from cmdfd_nb.media.wheels import NoModel, fetch_model
+from cmdfd_nb.pool import start_server
 from films import begin
 
 sys.modules.setdefault('rfc3987_syntax', None)   # nbformat does without it; its grammar takes 2 s to compile
@@ -60,6 +61,12 @@ def pytest_terminal_summary(terminalreporter):
     causes = '; '.join(f'{n} tests need {what}' if n > 1 else f'1 test needs {what}'
                        for what, n in skipped.most_common())
     if causes: terminalreporter.write_line(f'Left out: {causes}.')
+
+
+def pytest_sessionstart(session):
+    "Import once what worker processes of the kit need: each of them begins as a copy."
+    if session.config.getoption('numprocesses', None) is None or 'PYTEST_XDIST_WORKER' in os.environ:
+        start_server('cmdfd_nb.judge.score', 'cmdfd_nb.world.build', 'cmdfd_nb.data.audit.report', 'cmdfd_nb.paper.jobs')
 
 
 def needed(found, what, name):
