@@ -11,6 +11,7 @@ cfg = config['DEFAULT']
 synth = cfg['synth_requirements'].split()
 real = cfg['real_requirements'].split()
 baselines = cfg['baselines_requirements'].split()
+fast = cfg['fast_requirements'].split()
 
 setup(
     name=cfg['lib_name'],
@@ -26,6 +27,6 @@ setup(
     packages=find_packages(include=['cmdfd_nb', 'cmdfd_nb.*']),
     package_data=dict(cmdfd_nb=['static/*', 'pretrained/*', 'published/*', 'published/tensors/*']),
     install_requires=cfg['requirements'].split(),
-    extras_require=dict(synth=synth, real=real, baselines=baselines,
+    extras_require=dict(synth=synth, real=real, fast=fast, baselines=baselines,
                         dev=cfg['dev_requirements'].split() + synth + real + baselines),
     entry_points=dict(console_scripts=cfg['console_scripts'].split(), nbdev=['cmdfd_nb=cmdfd_nb._modidx:d']))

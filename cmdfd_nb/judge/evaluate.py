@@ -194,7 +194,8 @@ def _check_ranks(
     "Refuse weights whose scores do not rank clips by how likely they are fake."
     if weights.detector is None: raise BadWeights(weights.name, 'there is no detector in it', 'Give weights with one.')
     if weights.detector.question == 'fake': return
-    cause = 'it asks whether the sound belongs to the mouth: its score is higher for a fit, and tells of no fake'
+    asks = 'whether the sound belongs to the mouth' if weights.detector.question == 'fits' else 'who is speaking'
+    cause = f'it asks {asks}: its score is higher for a yes, and tells of no fake'
     remedy = f'Give weights that tell real from fake, or ask each video: cmdfd_score VIDEO --detector {weights.kind}.'
     raise BadArgument(f'weights={weights.name}', cause, remedy)
 

@@ -19,6 +19,8 @@ from ..media.phones import phones_of
 from ..models.detectors import rule_of
 from ..models.checkpoint import CALIBRATION, Weights
 from ..models.fits import answer_of, lag_of, upper_face_finding, why_not
+from ..models.music import not_speech
+from ..models.speaking import not_speaking
 from ..models.run import ask, batch_of, per_clip
 from ..data.origin import is_procedural
 from ..learn.calibration import band_of, p_fake_of
@@ -31,7 +33,14 @@ def score_clip(
 ) -> dict:              # score, curves, frame_score, embedding, heard, seen, facts: see `models.run.per_clip`; phones
     "Judge one clip."
     found, = per_clip(ask(weights, batch_of([clip], weights.views), device), [len(clip)])
+    if weights.gate: _add_speaking(found, score_clip(clip, weights.gate, device)['curves']['speaking'])
     return found | dict(phones=clip['phones'] if 'phones' in weights.views else None)
+
+
+def _add_speaking(found, speaking):
+    "Put what a gate says into what was found about a clip: its curve, and the mean of it as a fact."
+    found['curves']['speaking'] = speaking
+    found['facts']['speaking'] = speaking.mean()
 
 # %% ../../nbs/judge/60_score.ipynb #6614e6d4
 def check_scored(
@@ -199,6 +208,24 @@ def _fit_fields(found, shares, places, place) -> dict[str, Any]:
                 upper_face=upper_face_finding(float(mean['upper_face']), seconds if mean['seen'] >= .6 else 0.))
 
 # %% ../../nbs/judge/60_score.ipynb #154c473b
+def _of_speech(fields, found, shares) -> dict[str, Any]:
+    "Turn an answer into 'cannot tell' if the face is not speaking, or no speech is heard."
+    if fields['answer'] == 'cannot tell': return fields
+    spoken = [f['facts'].get('speaking', 1) for f in found]
+    mean = float(np.average(spoken, weights=[share.sum() for share in shares]))
+    why = not_speaking(mean) or not_speech([symbol for symbol, *_ in fields['phones'] or []])
+    return fields | dict(answer='cannot tell', why=why, lag_s=None, lag_range_s=None) if why else fields
+
+# %% ../../nbs/judge/60_score.ipynb #8280a829
+_ASKS_WHO = 'this detector asks who is speaking, and nothing else'
+
+
+def _speaking_fields(found, shares) -> dict[str, Any]:
+    "Return the fields of a `TrackScore` by a network that tells who is speaking."
+    score = float(np.average([f['score'] for f in found], weights=[share.sum() for share in shares]))
+    return dict(score=score, p_fake=None, label=None, answer=None, why_no_label=_ASKS_WHO, threshold=None, calibrated=False)
+
+# %% ../../nbs/judge/60_score.ipynb #3aaa7d03
 def join_parts(
     parts: list,               # the clips of one track in order: (start frame, boxes (T, 4), what `score_clip` found);
                                # each begins where the one before it ends, or overlaps with it
@@ -212,8 +239,10 @@ def join_parts(
     shares = _shares(places)
     n = max(a + length for a, length in places)
     place: dict = dict(track=track, start_s=starts[0] / FPS, end_s=(starts[0] + n) / FPS, frames=n)
-    verdict = _fit_fields(found, shares, places, place) if weights.detector.question == 'fits' else \
-        _fake_fields(found, shares, weights, procedural)
+    question = weights.detector.question
+    if question == 'fits': verdict = _of_speech(_fit_fields(found, shares, places, place), found, shares)
+    elif question == 'speaking': verdict = _speaking_fields(found, shares)
+    else: verdict = _fake_fields(found, shares, weights, procedural)
     return TrackScore(**place, detector=weights.kind, **verdict, curves=_curves(found, weights, places, shares),
                       **_arrays_of(found, boxes, places, shares))
 
@@ -253,7 +282,8 @@ def about_weights(
 ) -> dict:              # name, domain, sha256, calibration, detector, divergence, blank
     "Return the facts about weights that a result carries; the last two say how Cont is computed."
     facts = {name: getattr(weights, name) for name in _FACTS}
-    return facts | dict(detector=weights.kind) | rule_of(weights.detector.config)
+    gate = dict(gate=about_weights(weights.gate)) if weights.gate else {}
+    return facts | dict(detector=weights.kind) | rule_of(weights.detector.config) | gate
 
 # %% ../../nbs/judge/60_score.ipynb #0bfa0aa2
 NOTES = dict(
@@ -262,6 +292,7 @@ NOTES = dict(
     bands='These weights have no bands: the answer is the side of the threshold, not how much a score tells.',
     calibrated='Calibration was not found to hold for other people: the number is a score, no probability.',
     computed='This file was computed by this kit, and these weights learned from people.',
+    speaking='The question is whether a face is speaking. Mouths that move count as speaking, whatever is heard.',
     fits='The question is whether the sound belongs to the mouth. A fit does not tell how a video was made: '
          'most clips of today\'s generators fit as well. Sounds of speech are recognised as US English.')   # by cause
 
@@ -279,7 +310,7 @@ def warnings_for(
     procedural: bool | None = None,   # whether the media are known to be computed; None: no face gets a word
 ) -> list[str]:                       # sentences
     "List what a reader of these scores has to know about the weights."
-    if weights.detector.question == 'fits': return [NOTES['fits']]
+    if weights.detector.question in NOTES: return [NOTES[weights.detector.question]]
     found = [NOTES[cause] for cause in _causes(weights, procedural)]
     if 'cont' in weights.detector.shows and not weights.has_teachers:
         found.append('No complete pair of teachers in these weights: Cont is left out.')

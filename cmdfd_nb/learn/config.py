@@ -33,8 +33,12 @@ def _check_rates(config, names):
 
 # %% ../../nbs/learn/51_config.ipynb #f73d669a
 def _check_learns(kind):
-    "Raise `BadArgument` for a detector that works by a rule."
-    if not detector_class(kind).by_rule: return
+    "Raise `BadArgument` for a detector that works by a rule, or asks who is speaking."
+    cls = detector_class(kind)
+    if cls.question == 'speaking':
+        cause = 'it asks who is speaking, which clips labelled real and fake cannot teach'
+        raise BadArgument(f'detector={kind}', cause, 'Convert a published file with cmdfd_weights.')
+    if not cls.by_rule: return
     remedy = f'Use it as it is (cmdfd_score VIDEO --detector {kind}), or train another that cmdfd_detectors lists.'
     raise BadArgument(f'detector={kind}', 'it works by a rule and learns nothing', remedy)
 

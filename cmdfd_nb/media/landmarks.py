@@ -7,6 +7,8 @@ __all__ = ['LEFT_EYE', 'RIGHT_EYE', 'MESH', 'STABLE', 'LIPS', 'Region', 'around_
            'landmarks_in', 'Landmarks', 'Follower', 'landmarks_of', 'aligned', 'lip_shapes']
 
 # %% ../../nbs/media/155_landmarks.ipynb #2a1a5f2f
+import contextlib
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -61,21 +63,61 @@ def around_points(
     return Region(turn @ (low + high) / 2, _ROOM * float((high - low).max()), angle)
 
 # %% ../../nbs/media/155_landmarks.ipynb #dfaef403
+@contextlib.contextmanager
+def _silent():
+    "Drop what native code writes to standard error in the block."
+    kept = os.dup(2)
+    with open(os.devnull, 'wb') as nowhere: os.dup2(nowhere.fileno(), 2)
+    try: yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+def _run_by_litert(path):
+    "Return a function that runs a model by LiteRT, on one core."
+    from ai_edge_litert.interpreter import Interpreter
+    with _silent():
+        engine = Interpreter(model_path=str(path), num_threads=1)
+        engine.allocate_tensors()
+    picture, = engine.get_input_details()
+    found = {one['name']: one['index'] for one in engine.get_output_details()}
+    def run(image):
+        engine.set_tensor(picture['index'], image.transpose(0, 2, 3, 1))
+        engine.invoke()
+        return [engine.get_tensor(found[name]) for name in _OUTPUTS]
+    return run
+
+# %% ../../nbs/media/155_landmarks.ipynb #f1b6b477
+def _run_by_opencv(path):
+    "Return a function that runs a model by OpenCV."
+    net = cv2.dnn.readNetFromTFLite(str(path))
+    def run(image):
+        net.setInput(image)
+        return net.forward(_OUTPUTS)
+    return run
+
+
+def _engine(path):
+    "Return a function that runs a model by the fastest engine that is here."
+    try: return _run_by_litert(path)
+    except ImportError: return _run_by_opencv(path)
+
+# %% ../../nbs/media/155_landmarks.ipynb #7927ba6a
 def landmark_network(
     path=None,     # a .tflite file of yours; None: the one that `cmdfd_models` fetched
 ) -> Callable:     # from (1, 3, 192, 192) float32 RGB in [0, 1] to (468, 3) points and presence; raises `BadWeights`
     "Load the network that finds landmarks."
     path = model_path('landmarks', path)
     def look(picture):
-        net.setInput(picture)
-        points, odds = net.forward(_OUTPUTS)
+        points, odds = run(picture)
         return points.reshape(468, 3), float(1 / (1 + np.exp(-odds.item())))
     try:
-        net = cv2.dnn.readNetFromTFLite(str(path))
+        run = _engine(path)
         look(np.zeros((1, 3, _SIDE, _SIDE), np.float32))
-    except (cv2.error, ValueError) as e:
+    except (cv2.error, ValueError, RuntimeError, KeyError) as e:
         remedy = 'Run cmdfd_models landmarks, or give face_landmark.tflite of MediaPipe 0.10.'
-        raise BadWeights(path, 'OpenCV cannot use it as a face mesh', remedy) from e
+        raise BadWeights(path, 'it cannot be used as a face mesh', remedy) from e
     return look
 
 # %% ../../nbs/media/155_landmarks.ipynb #54f3e40c

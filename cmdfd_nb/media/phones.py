@@ -54,7 +54,7 @@ def recogniser():   # `pocketsphinx.Decoder`; raises `BadArgument`
         remedy = 'Run pip install "cmdfd_nb[real]", or give phones of your own.'
         raise BadArgument('phones', 'pocketsphinx is not installed', remedy) from e
     model = Path(get_model_path('en-us'))
-    return Decoder(hmm=str(model/'en-us'), allphone=str(model/'en-us-phone.lm.bin'), lw=2., beam=1e-20, pbeam=1e-20,
+    return Decoder(hmm=str(model/'en-us'), allphone=str(model/'en-us-phone.lm.bin'), lw=2., beam=1e-12, pbeam=1e-12,
                    samprate=SAMPLE_RATE, loglevel='FATAL')
 
 

@@ -43,6 +43,7 @@ class Weights:
     calibrated: bool = False     # whether p_fake is a probability for people that calibration was not fitted to
     provenance: dict = field(default_factory=dict)  # how they were made: command, seed, data, versions
     sha256: str = ''             # of the file they were read from
+    gate: Any = None             # `Weights` that tell who is speaking (`models.speaking`); never saved with these
 
     def __post_init__(self):
         one_of('domain', self.domain, DOMAINS)
@@ -108,7 +109,8 @@ def _rank(name): return list(VIEWS).index(name) if name in VIEWS else len(VIEWS)
 def views(self: Weights):   # names, in the order of the registry
     "Return the views that the detector and the teachers read."
     read = self.detector.needs if self.detector else ()
-    needs = {*read, *(TEACHER_VIEWS if self.has_teachers else ())} - {'cont'}
+    gate = self.gate.views if self.gate else ()
+    needs = {*read, *gate, *(TEACHER_VIEWS if self.has_teachers else ())} - {'cont'}
     return tuple(sorted(needs, key=lambda name: (_rank(name), name)))
 
 
@@ -118,6 +120,7 @@ def to(self: Weights,
 ):            # this record
     "Move every network to a device."
     for module in self.modules().values(): module.to(device)
+    if self.gate: self.gate.to(device)
     return self
 
 # %% ../../nbs/models/36_checkpoint.ipynb #c95dcefc

@@ -20,6 +20,8 @@ from ..media.clip import cut_config
 from .detectors import all_detectors, configure, detector_class
 from .checkpoint import Weights
 from .official import adopt, load_official, official_name, read_foreign
+from .light_asd import load_light_asd
+from .lr_asd import load_lr_asd
 
 # %% ../../nbs/models/375_foreign.ipynb #20c76e1a
 @dataclass(frozen=True)
@@ -75,6 +77,14 @@ register_foreign(ForeignFile(
     'official', 'correlation', 'model_weights.model', 'the drive that its repository links', 'as its authors say',
     'numbers of the authors\' code with seeded weights, to 1e-4', preset='official',
     load=load_official, options=('lips_path', 'score_by')))
+
+_SPEAKER = 'numbers of the public code with seeded weights, sound included'
+register_foreign(ForeignFile(
+    'light-asd', 'light_asd', 'pretrain_AVA_CVPR.model', 'github.com/Junhua-Liao/Light-ASD', 'MIT, as its repository', _SPEAKER,
+    load=load_light_asd))
+register_foreign(ForeignFile(
+    'lr-asd', 'lr_asd', 'pretrain_AVA.model', 'github.com/Junhua-Liao/LR-ASD', 'MIT, as its repository', _SPEAKER,
+    load=load_lr_asd))
 
 # %% ../../nbs/models/375_foreign.ipynb #d1d68e51
 TENSORS = files('cmdfd_nb')/'published'/'tensors'

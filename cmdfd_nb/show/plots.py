@@ -31,7 +31,9 @@ def _draw_band(ax, band, track, t):
         gap = curve('gap').label if 'cont' in band.names else None
         ax.fill_between(t, one, other, color=COLOURS['gap'], alpha=.2, lw=0, label=gap)
     if 'p_fake' in band.names: ax.axhline(track.p_fake, color='black', lw=.8, ls=':', label=f'clip: {track.p_fake:.3f}')
-    if 'seen' not in band.names[0]: ax.legend(framealpha=.8, edgecolor='none', ncols=3, loc='lower right', fontsize=8)
+    labels = [label.lower() for label in ax.get_legend_handles_labels()[1]]
+    if labels == [band.title.lower()]: pass   # the axis says it
+    elif 'seen' not in band.names[0]: ax.legend(framealpha=.8, edgecolor='none', ncols=3, loc='lower right', fontsize=8)
     elif band.title == 'opening': ax.legend(['seen', 'expected'], frameon=False, ncols=2, loc='upper right', fontsize=8)
     tidy(ax, ylim=limits(band.names), ylabel=band.title)
 
