@@ -33,7 +33,7 @@ class ForeignFile:
     url: str            # where you get it
     licence: str        # of the weights
     checked: str        # what was done here in place of opening it
-    names: tuple | Callable = ()   # (pattern, replacement) in order, or a function, from our names of tensors to theirs
+    names: tuple | Callable = ()   # (pattern, replacement) in order, or a function: our names of tensors to theirs
     entry: str = ''     # of the file, under which the tensors are; '': the file holds nothing else
     unused: str = '$.'  # pattern of the file's names that no forward pass needs; by default none
     preset: str = 'paper'   # of the detector
@@ -79,11 +79,12 @@ register_foreign(ForeignFile(
     load=load_official, options=('lips_path', 'score_by')))
 
 _SPEAKER = 'numbers of the public code with seeded weights, sound included'
+_MIT = 'MIT, as its repository'
 register_foreign(ForeignFile(
-    'light-asd', 'light_asd', 'pretrain_AVA_CVPR.model', 'github.com/Junhua-Liao/Light-ASD', 'MIT, as its repository', _SPEAKER,
+    'light-asd', 'light_asd', 'pretrain_AVA_CVPR.model', 'github.com/Junhua-Liao/Light-ASD', _MIT, _SPEAKER,
     load=load_light_asd))
 register_foreign(ForeignFile(
-    'lr-asd', 'lr_asd', 'pretrain_AVA.model', 'github.com/Junhua-Liao/LR-ASD', 'MIT, as its repository', _SPEAKER,
+    'lr-asd', 'lr_asd', 'pretrain_AVA.model', 'github.com/Junhua-Liao/LR-ASD', _MIT, _SPEAKER,
     load=load_lr_asd))
 
 # %% ../../nbs/models/375_foreign.ipynb #d1d68e51
