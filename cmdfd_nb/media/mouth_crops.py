@@ -58,7 +58,7 @@ def corner_of(
     middle = _moved(np.asarray(mouth), affine).mean(0).clip(_SIDE // 2, _FACE - _SIDE // 2)
     return np.rint(middle).astype(int) - _SIDE // 2
 
-
+# %% ../../nbs/media/173_mouth_crops.ipynb #6d5b76df
 def _looked_up(frame, x, y):
     "Return values between pixels (n, C) of a frame (H, W, C); 0 beyond its edges."
     padded = np.pad(frame.astype(float), ((1, 2), (1, 2), (0, 0)))
