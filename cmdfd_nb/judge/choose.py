@@ -40,7 +40,7 @@ def _source_of(detector):
     found = weights_of_kind(one_of('detector', detector, sorted(kinds)))[0]
     return None if found.startswith('(') else found
 
-
+# %% ../../nbs/judge/603_choose.ipynb #72139217
 def _seeded_for(weights, detector):
     "Return what names untrained weights of a detector: seeded or seeded:PRESET, completed; None for other weights."
     rule, *rest = str(weights).split(':')

@@ -31,7 +31,7 @@ class ForeignFile:
     url: str            # where you get it
     licence: str        # of the weights
     checked: str        # what was done here in place of opening it
-    names: tuple | Callable = ()   # (pattern, replacement) in order, or a function, from our names of tensors to theirs
+    names: tuple | Callable = ()   # (pattern, replacement) in order, or a function: our names of tensors to theirs
     entry: str = ''     # of the file, under which the tensors are; '': the file holds nothing else
     unused: str = '$.'  # pattern of the file's names that no forward pass needs; by default none
     preset: str = 'paper'   # of the detector

@@ -184,7 +184,7 @@ def read_foreign(
 # %% ../../nbs/models/37_official.ipynb #9b2621ec
 def _everything(name): return True
 
-
+# %% ../../nbs/models/37_official.ipynb #8f6de483
 def adopt(
     modules: dict,        # our part name to module
     tensors: dict,        # the foreign tensors by their own names

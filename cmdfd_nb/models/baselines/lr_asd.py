@@ -18,8 +18,8 @@ from ..foreign import ForeignFile, register_foreign
 # %% ../../../nbs/models/baselines/3765_lr_asd.ipynb #cb10fada
 def _one_path(inside, outside, of, half):
     "Make two convolutions over space (or frequency) and two over time."
-    spaces, times = (((1, k, k), (k, 1, 1)) if of == 'picture' else ((k, 1), (1, k)) for k in (5, 3))
-    (wide, wide_time), (narrow, narrow_time) = spaces, times
+    kernels = [((1, k, k), (k, 1, 1)) if of == 'picture' else ((k, 1), (1, k)) for k in (5, 3)]
+    (wide, wide_time), (narrow, narrow_time) = kernels
     return nn.Sequential(
         conv_step(inside, outside // 2, wide, 2 if half else 1), conv_step(outside // 2, outside, narrow),
         conv_step(outside, outside, wide_time), conv_step(outside, outside, narrow_time))
@@ -49,8 +49,10 @@ class LRASD(SpeakingDetector):
         super().__init__(config or SpeakingConfig())
         self.picture, self.sound = (Trunk(_one_path, self.config.width, of) for of in ('picture', 'sound'))
         size = 8 * self.config.width
-        self.first_gate, self.second_gate = _Gate(size), _Gate(size // 2)
-        self.forwards, self.backwards = nn.GRU(size, size // 4), nn.GRU(size, size // 4)
+        self.first_gate = _Gate(size)
+        self.second_gate = _Gate(size // 2)
+        self.forwards = nn.GRU(size, size // 4)
+        self.backwards = nn.GRU(size, size // 4)
         self.drop = nn.Dropout(.5)
         self.classify = nn.Linear(size // 2, 2)
 
@@ -79,12 +81,14 @@ def _lr_asd_name(name):
     name = re.sub(r'^detector\.(picture|sound)\.blocks\.(\d)\.(\d)\.(conv|norm)\.(\w+)$', _step_name, name)
     name = re.sub(r'^detector\.(forward|backward)s\.', r'model.detector.gru_\1.', name)
     name = re.sub(r'^detector\.(first|second)_gate\.', lambda m: f'model.{_GATES[m[1]]}.', name)
-    return name.replace('.mix.', '.attention.').replace('on.norm.', 'on.bn.').replace('detector.classify.', 'lossAV.FC.')
+    for ours, theirs in _PARTS.items(): name = name.replace(ours, theirs)
+    return name
 
 
 _GATES = dict(first='fusion', second='detector.attention')   # ours to theirs
+_PARTS = {'.mix.': '.attention.', 'on.norm.': 'on.bn.', 'detector.classify.': 'lossAV.FC.'}
 
 # %% ../../../nbs/models/baselines/3765_lr_asd.ipynb #7da6edbe
 register_foreign(ForeignFile(
-    'lr-asd', LRASD.kind, 'pretrain_AVA.model', 'github.com/Junhua-Liao/LR-ASD', 'MIT',
-    'numbers of the public modules with seeded weights, to 1e-5', _lr_asd_name, unused=r'lossV\.'))
+    'lr-asd', LRASD.kind, 'pretrain_AVA.model', 'github.com/Junhua-Liao/LR-ASD', 'MIT, as its repository',
+    'numbers of the public code with seeded weights, sound included', _lr_asd_name, unused=r'lossV\.'))
