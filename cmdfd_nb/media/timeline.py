@@ -62,18 +62,21 @@ class _Clock:
         self.wild += 1
         return packet
 
-    def add(self, packet):
-        "Take the next packet; return those whose stamps are decided."
-        stamps = _stamps_of(packet)
-        if stamps and (self.last is None or _can_follow(stamps, self.last)): ready = [*map(self.forget, self.held), packet]
-        elif not stamps or len(self.held) == _WILD or (self.held and _can_follow(stamps, _stamps_of(self.held[-1]))):
-            ready = [*self.held, packet]
-        else:
-            self.held.append(packet)
-            return []
-        self.last = stamps or self.last
-        self.held = []
-        return ready
+# %% ../../nbs/media/098_timeline.ipynb #3aa134d8
+@patch
+def add(self: _Clock, packet):
+    "Take the next packet; return those whose stamps are decided."
+    stamps = _stamps_of(packet)
+    if stamps and (self.last is None or _can_follow(stamps, self.last)):
+        ready = [*map(self.forget, self.held), packet]
+    elif not stamps or len(self.held) == _WILD or (self.held and _can_follow(stamps, _stamps_of(self.held[-1]))):
+        ready = [*self.held, packet]
+    else:
+        self.held.append(packet)
+        return []
+    self.last = stamps or self.last
+    self.held = []
+    return ready
 
 # %% ../../nbs/media/098_timeline.ipynb #e5cddf30
 def mended(
