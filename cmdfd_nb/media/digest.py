@@ -62,7 +62,7 @@ def roll(self: Rolling):
     self.first += self.rows - 2 * reach
     self.rows = 2 * reach
 
-
+# %% ../../nbs/media/178_digest.ipynb #fba79ccf
 @patch
 def vectors(self: Rolling):   # name of a view: (frames, E)
     "Join the vectors of the whole track, and give the crops up."
