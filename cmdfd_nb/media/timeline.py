@@ -64,7 +64,7 @@ class _Clock:
 
 # %% ../../nbs/media/098_timeline.ipynb #3aa134d8
 @patch
-def add(self: _Clock, packet):
+def take(self: _Clock, packet):
     "Take the next packet; return those whose stamps are decided."
     stamps = _stamps_of(packet)
     if stamps and (self.last is None or _can_follow(stamps, self.last)):
@@ -85,7 +85,7 @@ def mended(
 ):                  # yields the packets
     "Yield packets; take the stamps off those whose stamps fit nothing around them."
     clocks = {}
-    for packet in packets: yield from clocks.setdefault(packet.stream.index, _Clock()).add(packet)
+    for packet in packets: yield from clocks.setdefault(packet.stream.index, _Clock()).take(packet)
     for clock in clocks.values(): yield from clock.held
     wild = sum(clock.wild for clock in clocks.values())
     if wild: told(notes, f'{wild} of its time stamps did not fit those before and after, and were left aside.')
