@@ -182,7 +182,7 @@ def write_rows(
             new = {name: about[name] for name in _IN_COLUMNS if name in about and name not in arrow.column_names}
             _with_facts(for_csv(arrow).assign(**new), about).to_csv(part, index=False)
 
-
+# %% ../../nbs/data/40_manifest.ipynb #1943ce87
 def _with_facts(rows, about):
     "Return rows with a column `facts` for what has no column of its own; as they are if there is nothing to tell."
     rest = {name: value for name, value in about.items() if name not in _IN_COLUMNS}
@@ -345,7 +345,7 @@ def _leads_outside(path, root, folders):
     real = os.path.realpath(file) if os.path.islink(file) else folders[home]
     return not Path(real).is_relative_to(os.path.realpath(root))
 
-
+# %% ../../nbs/data/40_manifest.ipynb #8339463e
 def read_manifest(
     path,            # file, .parquet, .csv or .json, from `write_manifest` or from any other library
     outside=False,   # whether paths may lead out of the folder of the data set

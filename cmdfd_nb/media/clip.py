@@ -232,13 +232,18 @@ class _Open:
         if 'mesh' in images and self.follow: images['mesh'] = self.follow(images['mesh'])
         rolled = {kind: images.pop(kind) for kind in [*images] if self.rolling and kind != 'mesh'}
         if self.rolling: self.rolling.add(rolled)
-        for kind, image in images.items():
-            if k == 0: self.crops[kind] = np.empty((len(self.part.boxes), *image.shape), image.dtype)
-            self.crops[kind][k] = image
+        for kind, image in images.items(): self.hold(kind, k, image)
         self.sounds.append(sound)
 
     @property
     def full(self): return len(self.sounds) == len(self.part.boxes)
+
+# %% ../../nbs/media/18_clip.ipynb #af1ca5e7
+@patch
+def hold(self: _Open, kind, k, image):
+    "Keep the crop of frame k."
+    if k == 0: self.crops[kind] = np.empty((len(self.part.boxes), *image.shape), image.dtype)
+    self.crops[kind][k] = image
 
 # %% ../../nbs/media/18_clip.ipynb #c8cf9c18
 @patch

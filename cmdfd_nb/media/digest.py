@@ -52,7 +52,8 @@ def roll(self: Rolling):
     "Keep the vectors of the frames whose neighbours are known, and begin the next stretch."
     reach = self.digest.reach
     last = self.first + self.rows == self.frames
-    begin, end = reach if self.first else 0, self.rows if last else self.rows - reach
+    begin = reach if self.first else 0
+    end = self.rows if last else self.rows - reach
     views = self.cut({kind: crops[:self.rows] for kind, crops in self.crops.items()})
     for name, pictures in views.items():
         self.found.setdefault(name, []).append(self.digest.of[name](pictures)[begin:end].copy())
@@ -61,7 +62,7 @@ def roll(self: Rolling):
     self.first += self.rows - 2 * reach
     self.rows = 2 * reach
 
-
+# %% ../../nbs/media/178_digest.ipynb #fba79ccf
 @patch
 def vectors(self: Rolling):   # name of a view: (frames, E)
     "Join the vectors of the whole track, and give the crops up."

@@ -62,18 +62,21 @@ class _Clock:
         self.wild += 1
         return packet
 
-    def add(self, packet):
-        "Take the next packet; return those whose stamps are decided."
-        stamps = _stamps_of(packet)
-        if stamps and (self.last is None or _can_follow(stamps, self.last)): ready = [*map(self.forget, self.held), packet]
-        elif not stamps or len(self.held) == _WILD or (self.held and _can_follow(stamps, _stamps_of(self.held[-1]))):
-            ready = [*self.held, packet]
-        else:
-            self.held.append(packet)
-            return []
-        self.last = stamps or self.last
-        self.held = []
-        return ready
+# %% ../../nbs/media/098_timeline.ipynb #3aa134d8
+@patch
+def take(self: _Clock, packet):
+    "Take the next packet; return those whose stamps are decided."
+    stamps = _stamps_of(packet)
+    if stamps and (self.last is None or _can_follow(stamps, self.last)):
+        ready = [*map(self.forget, self.held), packet]
+    elif not stamps or len(self.held) == _WILD or (self.held and _can_follow(stamps, _stamps_of(self.held[-1]))):
+        ready = [*self.held, packet]
+    else:
+        self.held.append(packet)
+        return []
+    self.last = stamps or self.last
+    self.held = []
+    return ready
 
 # %% ../../nbs/media/098_timeline.ipynb #e5cddf30
 def mended(
@@ -82,7 +85,7 @@ def mended(
 ):                  # yields the packets
     "Yield packets; take the stamps off those whose stamps fit nothing around them."
     clocks = {}
-    for packet in packets: yield from clocks.setdefault(packet.stream.index, _Clock()).add(packet)
+    for packet in packets: yield from clocks.setdefault(packet.stream.index, _Clock()).take(packet)
     for clock in clocks.values(): yield from clock.held
     wild = sum(clock.wild for clock in clocks.values())
     if wild: told(notes, f'{wild} of its time stamps did not fit those before and after, and were left aside.')

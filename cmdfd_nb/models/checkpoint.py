@@ -113,7 +113,7 @@ def views(self: Weights):   # names, in the order of the registry
     needs = {*read, *gate, *(TEACHER_VIEWS if self.has_teachers else ())} - {'cont'}
     return tuple(sorted(needs, key=lambda name: (_rank(name), name)))
 
-
+# %% ../../nbs/models/36_checkpoint.ipynb #a45a80f2
 @patch(as_prop=True)
 def front_ends(self: Weights):   # view: function from pictures (B, T, H, W) to vectors (B, T, E)
     "Return what turns pictures into vectors, of the detector and of the teachers."
@@ -168,7 +168,7 @@ def _about(weights):
     plain = {k: getattr(weights, k) for k in PLAIN}
     return dict(format=1, parts=list(weights.modules()), kind=weights.kind) | configs | plain
 
-
+# %% ../../nbs/models/36_checkpoint.ipynb #0e9bbf5f
 def save_weights(
     path,              # file to write, *.safetensors
     weights: Weights,  # with any of its parts

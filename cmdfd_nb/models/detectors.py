@@ -114,7 +114,7 @@ class Detector(nn.Module, ABC):
     def alone(self) -> bool: return False             # True if other clips of a batch would change a clip's result
 
     @property
-    def front_ends(self) -> dict: return {}   # view of pictures: function to vectors (B, T, E), which `forward` also takes
+    def front_ends(self) -> dict: return {}   # view of pictures: function to vectors (B, T, E), for `forward` as well
 
     @property
     def cont_rule(self) -> dict: return rule_of(self.config)   # keyword arguments of `agreement.cont`

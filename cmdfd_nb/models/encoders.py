@@ -170,8 +170,7 @@ def look_at(
     region: tuple,   # x0, y0, x1, y1 in pixels
 ):                   # (B, T, y1 - y0, x1 - x0), or the vectors
     "Cut the part out of face crops that a network looks at."
-    x0, y0, x1, y1 = region
-    return pictures if pictures.dim() == 3 else pictures[..., y0:y1, x0:x1]
+    return pictures if pictures.dim() == 3 else pictures[..., region[1]:region[3], region[0]:region[2]]
 
 # %% ../../nbs/models/31_encoders.ipynb #9cbb702a
 def highpass(
@@ -280,13 +279,11 @@ def in_turns(self: VisualFrontend,
     mask,       # (B, T) or None
 ):              # (B, T, widths[-1])
     "Compute the vectors of a long clip stretch by stretch."
-    found = []
-    n = pictures.shape[1]
+    found, n = [], pictures.shape[1]
     for a in range(0, n, _HELD):
         b = min(a + _HELD, n)
         first, stop = max(0, a - 2), min(n, b + 2)
-        near = None if mask is None else mask[:, first:stop].sum(1)
-        # not `self(...)`: a subclass that looks at a part of the pictures would look at a part of that part
+        near = None if mask is None else mask[:, first:stop].sum(1)   # not self(...): a subclass may cut pictures twice
         found.append(VisualFrontend.forward(self, pictures[:, first:stop], near)[:, a - first:b - first])
     return torch.cat(found, 1)
 

@@ -148,7 +148,7 @@ def header_digest(
     listing = json.dumps(entries, sort_keys=True)
     return hashlib.sha256(f'{text}\n{listing}'.encode(errors='surrogatepass')).hexdigest()
 
-
+# %% ../../nbs/models/359_header.ipynb #887541a8
 def tensor_entries(
     path,      # a weights file
 ) -> dict:     # name: type, shape and place of a tensor; raises `BadWeights`

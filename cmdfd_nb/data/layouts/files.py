@@ -78,8 +78,8 @@ def files_under(
     found = (entry.path for entry in _walk(root) if not isinstance(entry, CmdfdError))
     return sorted(Path(os.path.relpath(path, root)).as_posix() for path in found if path.lower().endswith(suffixes))
 
-
-_PARTIAL = ('.part', '.partial', '.crdownload', '.download', '.filepart', '.aria2')   # what programs add to a name meanwhile
+# %% ../../../nbs/data/layouts/420_files.ipynb #b554edf2
+_PARTIAL = ('.part', '.partial', '.crdownload', '.download', '.filepart', '.aria2')   # of downloads that go on
 
 
 def _unfinished(path, root):
