@@ -9,6 +9,7 @@ __all__ = ['teach_mouth', 'lips_by_sound']
 from functools import cache
 from importlib.resources import files
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,7 +29,7 @@ _LANGUAGES = 'de fr-fr es it pt nl sv pl tr fi cmn hi ru id'.split()   # of espe
 _COLUMNS = [MOUTH.index(name) for name in ('open', 'wide', 'round', 'jaw')]
 
 
-def _speaker(rng):
+def _speaker(rng) -> Any:   # as `Voice`, which knows no other language
     "Draw a voice; a third of them is of another language."
     voice = vars(random_voice(rng))
     if rng.random() < .33: voice = voice | dict(accent=_LANGUAGES[rng.integers(len(_LANGUAGES))])
@@ -39,7 +40,7 @@ def _stretched(speech, factor):
     "Return sound and phonemes of a vocal tract that is `factor` times as long."
     n = int(len(speech.audio) * factor) // SAMPLES_PER_FRAME * SAMPLES_PER_FRAME
     audio = np.interp(np.arange(n) / factor, np.arange(len(speech.audio)), speech.audio)
-    return np.float32(audio), [Phoneme(p.symbol, p.start_s * factor, p.end_s * factor) for p in speech.phonemes]
+    return audio.astype(np.float32), [Phoneme(p.symbol, p.start_s * factor, p.end_s * factor) for p in speech.phonemes]
 
 
 def _heard_and_shown(seed, number):
