@@ -167,7 +167,8 @@ def storage_row(
 ) -> dict:            # kB per frame, measured and estimated; GB of both data sets by the estimate
     "Tell what clips cost on disk."
     estimate = bytes_per_frame(clip.views, packed)
-    row = {'pictures': 'packed' if packed else 'arrays', 'measured, kB a frame': measured_bytes(clip, folder, packed) / 1e3,
+    row = {'pictures': 'packed' if packed else 'arrays',
+           'measured, kB a frame': measured_bytes(clip, folder, packed) / 1e3,
            'estimate, kB a frame': estimate / 1e3}
     return row | {f'{name}, GB': VIDEOS[name] * frames * estimate / 1e9 for name, frames in MEAN_FRAMES.items()}
 

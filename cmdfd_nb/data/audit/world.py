@@ -123,13 +123,14 @@ def leaks(
 def _resampled(table, name, kind, n):
     "Return the AUC of one number on one type of forgery in n resamples of pairs of people."
     rows = table[table.type.isin(('real', kind))]
-    pairs = [pair[['type', name]] for _, pair in rows.groupby(rows.person // 2)]
+    values = rows[name].to_numpy(float)
+    real = (rows.type == 'real').to_numpy()
+    pairs = list(rows.groupby(rows.person // 2).indices.values())   # row numbers of each
     rng = np.random.default_rng(0)
     found = []
     for _ in range(n):
-        drawn = [pairs[i] for i in rng.integers(len(pairs), size=len(pairs))]
-        values, real = (np.concatenate(some) for some in zip(*((d[name], d.type == 'real') for d in drawn)))
-        if real.any() and not real.all(): found.append(auc(values[real], values[~real]))
+        at = np.concatenate([pairs[i] for i in rng.integers(len(pairs), size=len(pairs))])
+        if 0 < real[at].sum() < len(at): found.append(auc(values[at][real[at]], values[at][~real[at]]))
     return found
 
 
