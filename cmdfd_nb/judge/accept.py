@@ -59,7 +59,7 @@ def check_by(
     by: str,            # 'score', or a curve that the detector shows
 ):                      # raises `BadArgument`
     "See that a detector has what shall be compared."
-    if weights.detector is None: raise BadArgument(f'weights={weights.name}', 'there is no detector in it', 'Give others.')
+    if weights.detector is None: raise BadArgument(f'weights={weights.name}', 'no detector is in it', 'Give others.')
     one_of('by', by, ('score', *weights.detector.shows))
 
 
@@ -82,7 +82,8 @@ def agreements_of(
     return {name: _agreement(score_clip(clip, weights, device), weights, by) for name, clip in made.items()}
 
 # %% ../../nbs/judge/66_accept.ipynb #b06b8313
-LIMITS = dict(fits=dict.fromkeys(TESTS, .8), fake=dict.fromkeys(TESTS, .8), speaking=dict(silence=.9))   # question: test: AUC
+_ALL = dict.fromkeys(TESTS, .8)
+LIMITS = dict(fits=_ALL, fake=_ALL, speaking=dict(silence=.9))   # question: test: AUC
 LEAST_CLIPS = 8
 
 

@@ -213,7 +213,8 @@ def _of_speech(fields, found, shares) -> dict[str, Any]:
     if fields['answer'] == 'cannot tell': return fields
     spoken = [f['facts'].get('speaking', 1) for f in found]
     mean = float(np.average(spoken, weights=[share.sum() for share in shares]))
-    why = not_speaking(mean) or not_speech([symbol for symbol, *_ in fields['phones'] or []])
+    why = not_speaking(mean)
+    if not why and fields['phones'] is not None: why = not_speech([symbol for symbol, *_ in fields['phones']])
     return fields | dict(answer='cannot tell', why=why, lag_s=None, lag_range_s=None) if why else fields
 
 # %% ../../nbs/judge/60_score.ipynb #8280a829
@@ -223,7 +224,8 @@ _ASKS_WHO = 'this detector asks who is speaking, and nothing else'
 def _speaking_fields(found, shares) -> dict[str, Any]:
     "Return the fields of a `TrackScore` by a network that tells who is speaking."
     score = float(np.average([f['score'] for f in found], weights=[share.sum() for share in shares]))
-    return dict(score=score, p_fake=None, label=None, answer=None, why_no_label=_ASKS_WHO, threshold=None, calibrated=False)
+    none = dict(p_fake=None, label=None, answer=None, threshold=None, calibrated=False)
+    return dict(none, score=score, why_no_label=_ASKS_WHO)
 
 # %% ../../nbs/judge/60_score.ipynb #3aaa7d03
 def join_parts(

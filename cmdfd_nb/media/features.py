@@ -80,7 +80,7 @@ def _lifter(
 def mfcc(
     audio,                   # (..., 640T) samples in [-1, 1] at 16 kHz
     window_s: float = .040,  # seconds a row looks at, .010 to .040: .040 (the authors'), .025 (TalkNet's)
-    n_fft: int = _N_FFT,     # points of the FFT: 640 (the authors'), 512 (the default of python_speech_features for 25 ms)
+    n_fft: int = _N_FFT,     # points of the FFT: 640 (the authors'), 512 (the default of python_speech_features)
 ):                           # (..., 4T, 13) float32; raises `BadArgument`
     "Compute the coefficients of python_speech_features, four rows per video frame."
     width = round(window_s * SAMPLE_RATE)

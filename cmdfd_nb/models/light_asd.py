@@ -38,13 +38,15 @@ class LightASD(SpeakingDetector):
     "Tells whether a face is speaking by two paths of convolutions and recurrent layers."
     kind = 'light_asd'
     says = 'Is this face speaking? Light-ASD, weights trained on films; your own download.'
-    source = 'Liao et al., A Light Weight Model for Active Speaker Detection, CVPR 2023; github.com/Junhua-Liao/Light-ASD'
+    source = 'Liao et al., A Light Weight Model for Active Speaker Detection, CVPR 2023; ' \
+             'github.com/Junhua-Liao/Light-ASD'
 
     def __init__(self, config=SpeakingConfig()):   # the settings
         super().__init__(config)
         self.picture, self.sound = (Trunk(_TwoPaths, config.width, of) for of in ('picture', 'sound'))
         size = 4 * config.width
-        self.forwards, self.backwards = nn.GRU(size, size), nn.GRU(size, size)
+        self.forwards = nn.GRU(size, size)
+        self.backwards = nn.GRU(size, size)
         self.classify = nn.Linear(size, 2)
 
     def joined(self,
@@ -68,7 +70,8 @@ def _step_name(m):
 
 def _light_asd_name(name):
     "Translate the name of a tensor of ours into that of the published file."
-    name = re.sub(r'^detector\.(picture|sound)\.blocks\.(\d)\.(narrow|wide|last)\.?(\d?)\.(conv|norm)\.(\w+)$', _step_name, name)
+    step = r'^detector\.(picture|sound)\.blocks\.(\d)\.(narrow|wide|last)\.?(\d?)\.(conv|norm)\.(\w+)$'
+    name = re.sub(step, _step_name, name)
     name = re.sub(r'^detector\.(forward|backward)s\.', r'model.GRU.gru_\1.', name)
     return name.replace('detector.classify.', 'lossAV.FC.')
 

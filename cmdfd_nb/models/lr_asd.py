@@ -18,8 +18,8 @@ from .speaking import SpeakingConfig, SpeakingDetector, Trunk, conv_step, load_s
 # %% ../../nbs/models/373_lr_asd.ipynb #cb10fada
 def _one_path(inside, outside, of, half):
     "Make two convolutions over space (or frequency) and two over time."
-    spaces, times = (((1, k, k), (k, 1, 1)) if of == 'picture' else ((k, 1), (1, k)) for k in (5, 3))
-    (wide, wide_time), (narrow, narrow_time) = spaces, times
+    kernels = [((1, k, k), (k, 1, 1)) if of == 'picture' else ((k, 1), (1, k)) for k in (5, 3)]
+    (wide, wide_time), (narrow, narrow_time) = kernels
     return nn.Sequential(
         conv_step(inside, outside // 2, wide, 2 if half else 1), conv_step(outside // 2, outside, narrow),
         conv_step(outside, outside, wide_time), conv_step(outside, outside, narrow_time))
@@ -49,8 +49,10 @@ class LRASD(SpeakingDetector):
         super().__init__(config)
         self.picture, self.sound = (Trunk(_one_path, config.width, of) for of in ('picture', 'sound'))
         size = 8 * config.width
-        self.first_gate, self.second_gate = _Gate(size), _Gate(size // 2)
-        self.forwards, self.backwards = nn.GRU(size, size // 4), nn.GRU(size, size // 4)
+        self.first_gate = _Gate(size)
+        self.second_gate = _Gate(size // 2)
+        self.forwards = nn.GRU(size, size // 4)
+        self.backwards = nn.GRU(size, size // 4)
         self.drop = nn.Dropout(.5)
         self.classify = nn.Linear(size // 2, 2)
 
@@ -79,10 +81,12 @@ def _lr_asd_name(name):
     name = re.sub(r'^detector\.(picture|sound)\.blocks\.(\d)\.(\d)\.(conv|norm)\.(\w+)$', _step_name, name)
     name = re.sub(r'^detector\.(forward|backward)s\.', r'model.detector.gru_\1.', name)
     name = re.sub(r'^detector\.(first|second)_gate\.', lambda m: f'model.{_GATES[m[1]]}.', name)
-    return name.replace('.mix.', '.attention.').replace('on.norm.', 'on.bn.').replace('detector.classify.', 'lossAV.FC.')
+    for ours, theirs in _PARTS.items(): name = name.replace(ours, theirs)
+    return name
 
 
 _GATES = dict(first='fusion', second='detector.attention')   # ours to theirs
+_PARTS = {'.mix.': '.attention.', 'on.norm.': 'on.bn.', 'detector.classify.': 'lossAV.FC.'}
 
 # %% ../../nbs/models/373_lr_asd.ipynb #7da6edbe
 def load_lr_asd(

@@ -23,13 +23,14 @@ def phone_variety(
     return float(np.mean(pieces)) if pieces else float('nan')
 
 # %% ../../nbs/models/374_music.ipynb #6989971a
-_LEAST = 9.   # different phones
+_LEAST = 9.5   # different phones
 
 
 def not_speech(
     symbols: list,   # of phones in order
-) -> str | None:     # None for speech, and if too little is heard to say
+) -> str | None:     # None for speech
     "Return the reason for which a sound is not taken for speech."
     variety = phone_variety(symbols)
-    if not variety < _LEAST: return None
-    return f'this sounds like music or noise and not like speech (only {variety:.0f} different sounds among {_TOGETHER})'
+    if variety >= _LEAST: return None
+    if np.isnan(variety): return f'too few sounds of speech are heard to tell it from music, {_TOGETHER} are needed'
+    return f'this sounds like music and not like speech: {variety:.1f} different sounds among {_TOGETHER}'

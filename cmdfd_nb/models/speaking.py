@@ -73,7 +73,7 @@ def _in_pieces(trunk, pictures):
     return torch.cat(found)
 
 # %% ../../nbs/models/371_speaking.ipynb #27facd33
-register_curve('speaking', Curve('Speaking', 'Probability that this face is speaking, by a network for active speakers.'))
+register_curve('speaking', Curve('Speaking', 'Is this face speaking? By a network for active speakers.'))
 _WINDOW_S, _N_FFT = .025, 512
 
 
