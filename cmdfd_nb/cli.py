@@ -44,7 +44,7 @@ _PHONES = Param('TextGrid or CTM file: phones of your own, for one video (defaul
 
 _SPEAKING = Param('Weights of Light-ASD or LR-ASD (cmdfd_weights): a face that is not speaking gets no answer', str)
 
-
+# %% ../nbs/90_cli.ipynb #e6dc73c8
 def _own_files(landmarks, phones, videos=(), speaking=None):
     "Return the settings that name files of the user's own; see that they are there."
     if phones and len(videos) > 1:
@@ -272,7 +272,7 @@ def _convert(kind, checkpoint, out, lips, score_by):
     speakers = dict(zip(_SPEAKERS, (load_light_asd, load_lr_asd)))
     save_weights(out, speakers[kind](checkpoint) if kind else load_official(checkpoint, lips, score_by))
 
-
+# %% ../nbs/90_cli.ipynb #fc7aeac4
 def _kind_and_places(first, second, out):
     "Return kind ('' for the authors'), checkpoint and file to write, of both forms of the call; raise `BadArgument`."
     found = (first, second, out) if first in _SPEAKERS else ('', first, out or second)
@@ -334,7 +334,7 @@ def _usable(crew, make_job, inputs):
     good = {i: result for i, (fine, result) in found.items() if fine}
     return good, [found[i][1].of(jobs[i].args[-1]).record() for i in sorted(found) if i not in good]
 
-
+# %% ../nbs/90_cli.ipynb #baaadfd0
 @command
 def cmdfd_accept(
     weights: Param('Weights file, or the name of a detector that has none, e.g. articulation', str),

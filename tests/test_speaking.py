@@ -1,4 +1,6 @@
-"""Who is speaking: the published networks and ours agree on golden numbers, computed from their modules with weights made by a rule.
+"""Who is speaking: the published networks and ours agree on golden numbers.
+
+These were computed from the authors' modules with weights made by a rule.
 
 The inputs are those of `golden_seed0.npz`; see `tests/parity/README.md`.
 """
@@ -66,7 +68,7 @@ def test_sound_is_read_as_published(kind, converted):
     with torch.no_grad():
         found = converted.detector(dict(lips=lips[None], audio=torch.tensor(audio)[None]))
         wanted = converted.detector.frame_logits(lips, torch.tensor(theirs).float())
-        other = converted.detector.frame_logits(lips, mfcc(torch.tensor(audio)))   # 40 ms, as the paper's detector hears
+        other = converted.detector.frame_logits(lips, mfcc(torch.tensor(audio)))   # 40 ms
     np.testing.assert_allclose(found.curves['speaking'][0], wanted.softmax(1)[:, 1], atol=1e-4)
     assert (other - wanted).abs().max() > 5e-4
 

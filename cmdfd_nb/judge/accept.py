@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..core import FPS, SAMPLES_PER_FRAME, BadArgument, one_of
+from ..core import SAMPLES_PER_FRAME, BadArgument, one_of
 from ..media.clip import Clip, PreprocessConfig, clips
 from ..media.views import cut_views, find_view
 from ..models.checkpoint import Weights
@@ -37,7 +37,7 @@ def with_sound(
     seen = {name: array[-n * find_view(name).rows:] for name, array in clip.views.items() if name not in heard}
     return replace(clip, views=seen | cut_views(heard, dict(sound=audio), clip.settings), boxes=clip.boxes[-n:])
 
-
+# %% ../../nbs/judge/66_accept.ipynb #b0e16bd8
 def four_sounds(
     clip: Clip,            # with the view 'audio'
     foreign: np.ndarray,   # (N,) sound of another clip; repeated if it is shorter
@@ -62,7 +62,7 @@ def check_by(
     if weights.detector is None: raise BadArgument(f'weights={weights.name}', 'no detector is in it', 'Give others.')
     one_of('by', by, ('score', *weights.detector.shows))
 
-
+# %% ../../nbs/judge/66_accept.ipynb #de1e6264
 def _main_clip(path, config):
     "Return the beginning of the longest face of a video."
     return max(clips(path, replace(config, long='first', max_frames=_FIRST)), key=len)
@@ -101,7 +101,7 @@ class Outcome:
         "Tell whether the limit is reached, and chance excluded."
         return self.limit is None or (self.auc >= self.limit and self.low > .5)
 
-
+# %% ../../nbs/judge/66_accept.ipynb #e0038f1c
 def _own_against(own, other, n=1000):
     "Return the AUC of own sound against another, and its interval over clips."
     k = len(own)

@@ -90,7 +90,7 @@ class SpeakingConfig(Settings):
     preset: str = 'paper'
     width: int = within(32, 2, 64)   # channels of the first block
 
-
+# %% ../../nbs/models/371_speaking.ipynb #9a956745
 class SpeakingDetector(Detector):
     "Base class of networks that tell whether a face is speaking."
     reads = ('lips', 'audio')
