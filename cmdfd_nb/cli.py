@@ -285,8 +285,9 @@ def _kind_and_places(first, second, out):
 # %% ../nbs/90_cli.ipynb #5383babb
 @command
 def cmdfd_weights(
-    checkpoint: Param("The authors' checkpoint (*.model, *.pt); or light-asd or lr-asd, before a file of that kind", str),
-    file: Param('File to write, *.safetensors; after light-asd or lr-asd, the published file', str, nargs='?', opt=False) = None,
+    checkpoint: Param("The authors' checkpoint (*.model, *.pt); or light-asd or lr-asd, before such a file", str),
+    file: Param('File to write, *.safetensors; after light-asd or lr-asd, the published file', str, nargs='?',
+                opt=False) = None,
     out: out_option('File to write, *.safetensors') = None,
     lips: Param('The lip-reading front end (visual_frontend.pt); needed for Cont', str) = None,
     score_by: Param('What clips are ranked by; fake_logit: as in the published evaluation', str,
@@ -363,7 +364,8 @@ def cmdfd_accept(
     for problem in problems: print(problem['message'], file=sys.stderr)
     found = outcomes([asked[i] for i in sorted(asked)], question)
     tests = [vars(one) | dict(passed=one.passed) for one in found]
-    verdict = dict(weights=name, detector=kind, by=by, clips=len(asked), passed=all(t['passed'] for t in tests), tests=tests)
+    passed = all(test['passed'] for test in tests)
+    verdict = dict(weights=name, detector=kind, by=by, clips=len(asked), passed=passed, tests=tests)
     print(json_text(verdict | dict(problems=problems)) if json else '\n'.join(outcome_lines(found, name, len(asked))))
     return [test for test in tests if not test['passed']] + problems
 

@@ -23,7 +23,7 @@ def phone_variety(
     return float(np.mean(pieces)) if pieces else float('nan')
 
 # %% ../../nbs/models/374_music.ipynb #6989971a
-_LEAST = 9.5   # different phones
+_LEAST = 9.   # different phones
 
 
 def not_speech(
