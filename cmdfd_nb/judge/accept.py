@@ -120,8 +120,8 @@ def outcomes(
         cause = f'{len(agreements)} can be used, {LEAST_CLIPS} are needed'
         raise BadArgument('clips', cause, 'Give more clips of different people who speak, each with a face and sound.')
     own = [some['own'] for some in agreements]
-    limits = ENOUGH[question]
-    return [SoundTest(test, *_own_against(own, [some[test] for some in agreements]), limits.get(test)) for test in TESTS]
+    against = {test: _own_against(own, [some[test] for some in agreements]) for test in TESTS}
+    return [SoundTest(test, *found, ENOUGH[question].get(test)) for test, found in against.items()]
 
 # %% ../../nbs/judge/66_accept.ipynb #62fd1128
 def outcome_lines(
