@@ -83,7 +83,7 @@ def agreements_of(
 
 # %% ../../nbs/judge/66_accept.ipynb #b06b8313
 _ALL = dict.fromkeys(TESTS, .8)
-ENOUGH = dict(fits=_ALL, fake=_ALL, speaking=dict(silence=.9))   # question: test: AUC
+ENOUGH: dict[str, dict] = dict(fits=_ALL, fake=_ALL, speaking=dict(silence=.9))   # question: test: AUC
 LEAST_CLIPS = 8
 
 
@@ -102,13 +102,14 @@ class SoundTest:
         return self.limit is None or (self.auc >= self.limit and self.low > .5)
 
 # %% ../../nbs/judge/66_accept.ipynb #e0038f1c
-def _own_against(own, other, n=1000):
+def _own_against(own, other, n=1000) -> tuple[float, float, float]:
     "Return the AUC of own sound against another, and its interval over clips."
     k = len(own)
     counts = np.vstack([np.ones((1, 2 * k)), stratified_bootstrap(np.tile(np.arange(k), 2), np.zeros(2 * k), n)])
     _, below, above = counts_by_score([*other, *own], np.repeat([0, 1], k), counts)
     first, *many = roc_auc(below, above)
-    return float(first), *map(float, np.quantile(many, [.025, .975]))
+    low, high = np.quantile(many, [.025, .975])
+    return float(first), float(low), float(high)
 
 # %% ../../nbs/judge/66_accept.ipynb #05324483
 def outcomes(
