@@ -44,7 +44,7 @@ _PHONES = Param('TextGrid or CTM file: phones of your own, for one video (defaul
 
 _SPEAKING = Param('Weights of Light-ASD or LR-ASD (cmdfd_weights): a face that is not speaking gets no answer', str)
 
-
+# %% ../nbs/90_cli.ipynb #e6dc73c8
 def _own_files(landmarks, phones, videos=(), speaking=None):
     "Return the settings that name files of the user's own; see that they are there."
     if phones and len(videos) > 1:
@@ -274,6 +274,16 @@ def _convert(kind, checkpoint, out, options):
     from cmdfd_nb.models.foreign import load_foreign
     save_weights(out, load_foreign(kind, checkpoint, **options))
 
+# %% ../nbs/90_cli.ipynb #fc7aeac4
+def _kind_and_places(first, second, out):
+    "Return kind ('' for the authors'), checkpoint and file to write, of both forms of the call; raise `BadArgument`."
+    found = (first, second, out) if first in _SPEAKERS else ('', first, out or second)
+    lost = [name for name, value in zip(('', 'a checkpoint', 'a file to write'), found) if value is None]
+    two = first not in _SPEAKERS and out and second
+    if not (lost or two): return found
+    cause = f'{lost[0]} is missing' if lost else f'{out} and {second} cannot both be written'
+    raise BadArgument('cmdfd_weights', cause, 'Call cmdfd_weights FILE OUT, or cmdfd_weights light-asd FILE -o OUT.')
+
 # %% ../nbs/90_cli.ipynb #5383babb
 @command
 def cmdfd_weights(
@@ -325,7 +335,7 @@ def _usable(crew, make_job, inputs):
     good = {i: result for i, (fine, result) in found.items() if fine}
     return good, [found[i][1].of(jobs[i].args[-1]).record() for i in sorted(found) if i not in good]
 
-
+# %% ../nbs/90_cli.ipynb #baaadfd0
 @command
 def cmdfd_accept(
     weights: Param('Weights file, or the name of a detector that has none, e.g. articulation', str),
@@ -354,7 +364,8 @@ def cmdfd_accept(
     for problem in problems: print(problem['message'], file=sys.stderr)
     found = outcomes([asked[i] for i in sorted(asked)], question)
     tests = [vars(one) | dict(passed=one.passed) for one in found]
-    verdict = dict(weights=name, detector=kind, by=by, clips=len(asked), passed=all(t['passed'] for t in tests), tests=tests)
+    passed = all(test['passed'] for test in tests)
+    verdict = dict(weights=name, detector=kind, by=by, clips=len(asked), passed=passed, tests=tests)
     print(json_text(verdict | dict(problems=problems)) if json else '\n'.join(outcome_lines(found, name, len(asked))))
     return [test for test in tests if not test['passed']] + problems
 

@@ -235,6 +235,14 @@ def _speaking_fields(found, shares) -> dict[str, Any]:
     return dict(none, score=score, why_no_label=_ASKS_WHO)
 
 # %% ../../nbs/judge/60_score.ipynb #3aaa7d03
+def _answered(found, shares, places, place, weights, procedural) -> dict[str, Any]:
+    "Return the fields of a `TrackScore` that answer the question of the weights."
+    question = weights.detector.question
+    if question == 'fits': return _of_speech(_fit_fields(found, shares, places, place, weights.kind), found, shares)
+    if question == 'speaking': return _speaking_fields(found, shares)
+    return _fake_fields(found, shares, weights, procedural)
+
+# %% ../../nbs/judge/60_score.ipynb #c3699185
 def join_parts(
     parts: list,               # the clips of one track in order: (start frame, boxes (T, 4), what `score_clip` found);
                                # each begins where the one before it ends, or overlaps with it
@@ -248,10 +256,7 @@ def join_parts(
     shares = _shares(places)
     n = max(a + length for a, length in places)
     place: dict = dict(track=track, start_s=starts[0] / FPS, end_s=(starts[0] + n) / FPS, frames=n)
-    question = weights.detector.question
-    if question == 'fits': verdict = _of_speech(_fit_fields(found, shares, places, place, weights.kind), found, shares)
-    elif question == 'speaking': verdict = _speaking_fields(found, shares)
-    else: verdict = _fake_fields(found, shares, weights, procedural)
+    verdict = _answered(found, shares, places, place, weights, procedural)
     return TrackScore(**place, detector=weights.kind, **verdict, curves=_curves(found, weights, places, shares),
                       **_arrays_of(found, boxes, places, shares))
 

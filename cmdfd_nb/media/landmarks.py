@@ -73,7 +73,7 @@ def _silent():
         os.dup2(kept, 2)
         os.close(kept)
 
-
+# %% ../../nbs/media/155_landmarks.ipynb #5832427f
 def _run_by_litert(path):
     "Return a function that runs a model by LiteRT, on one core."
     from ai_edge_litert.interpreter import Interpreter

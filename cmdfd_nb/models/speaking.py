@@ -10,6 +10,7 @@ from abc import abstractmethod
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
@@ -29,7 +30,7 @@ def conv_step(
 ) -> nn.Sequential:      # keeps the size, but for the stride
     "Make a convolution with its normalisation and a ReLU."
     conv, norm = ((nn.Conv2d, nn.BatchNorm2d), (nn.Conv3d, nn.BatchNorm3d))[len(size) - 2]
-    strides = (1, *[stride] * (len(size) - 1)) if stride > 1 else 1
+    strides: Any = (1, *[stride] * (len(size) - 1)) if stride > 1 else 1
     made = conv(inside, outside, size, strides, tuple(k // 2 for k in size), bias=False)
     return nn.Sequential(OrderedDict(conv=made, norm=norm(outside, eps=.001, momentum=.01), relu=nn.ReLU()))
 
@@ -86,7 +87,7 @@ class SpeakingConfig(Settings):
     preset: str = 'paper'
     width: int = within(32, 2, 64)   # channels of the first block
 
-
+# %% ../../nbs/models/371_speaking.ipynb #9a956745
 class SpeakingDetector(Detector):
     "Base class of networks that tell whether a face is speaking."
     reads = ('lips', 'audio')
