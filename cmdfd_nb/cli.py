@@ -75,7 +75,7 @@ def _judge(weights, device, faces=None, video_track=None, audio_track=None, dete
     from cmdfd_nb.judge.choose import choose
     loaded, device = ready_to_score(choose(path, weights, detector, files)[0], device)
     own = dict(files or {})
-    if gate := own.pop('speaking', None): loaded = _gated(loaded, *ready_to_score(gate, device))
+    if gate := own.pop('speaking', None): loaded = _gated(loaded, *ready_to_score(gate, str(device)))
     asked = dict(video_track=video_track, audio_track=audio_track) | own
     return loaded, device, replace(loaded.preprocess, faces=faces or loaded.preprocess.faces, **asked)
 
@@ -273,16 +273,6 @@ def _convert(kind, checkpoint, out, options):
     from cmdfd_nb.models.checkpoint import save_weights
     from cmdfd_nb.models.foreign import load_foreign
     save_weights(out, load_foreign(kind, checkpoint, **options))
-
-# %% ../nbs/90_cli.ipynb #fc7aeac4
-def _kind_and_places(first, second, out):
-    "Return kind ('' for the authors'), checkpoint and file to write, of both forms of the call; raise `BadArgument`."
-    found = (first, second, out) if first in _SPEAKERS else ('', first, out or second)
-    lost = [name for name, value in zip(('', 'a checkpoint', 'a file to write'), found) if value is None]
-    two = first not in _SPEAKERS and out and second
-    if not (lost or two): return found
-    cause = f'{lost[0]} is missing' if lost else f'{out} and {second} cannot both be written'
-    raise BadArgument('cmdfd_weights', cause, 'Call cmdfd_weights FILE OUT, or cmdfd_weights light-asd FILE -o OUT.')
 
 # %% ../nbs/90_cli.ipynb #5383babb
 @command

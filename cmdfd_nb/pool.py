@@ -28,7 +28,8 @@ def start_server(
     context.set_forkserver_preload(['cmdfd_nb.pool', *modules])
     heard = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try: forkserver.ensure_running()
-    except ChildProcessError: return multiprocessing.get_context('spawn')   # this process is a copy of one with a server
+    except ChildProcessError:   # this process is a copy of one with a server
+        return multiprocessing.get_context('spawn')
     finally: signal.pthread_sigmask(signal.SIG_SETMASK, heard)
     return context
 

@@ -66,7 +66,8 @@ def pytest_terminal_summary(terminalreporter):
 def pytest_sessionstart(session):
     "Import once what worker processes of the kit need: each of them begins as a copy."
     if session.config.getoption('numprocesses', None) is None or 'PYTEST_XDIST_WORKER' in os.environ:
-        start_server('cmdfd_nb.judge.score', 'cmdfd_nb.world.build', 'cmdfd_nb.data.audit.report', 'cmdfd_nb.paper.jobs')
+        needed_by_most = 'judge.score', 'world.build', 'data.audit.report', 'paper.jobs'
+        start_server(*(f'cmdfd_nb.{name}' for name in needed_by_most))
 
 
 def needed(found, what, name):

@@ -56,7 +56,8 @@ def test_each_way_to_fail_is_told_and_costs_no_other():
            '[bytearray(10**8) for _ in range(10**4)]': OverBudget, 'next(iter([]))': Unforeseen, '{}["a"]': Unforeseen,
            'lambda: 0': Unforeseen}   # the last one gives a result that cannot be sent
     good = [f'{i} + 1' for i in range(5)]
-    found = list(in_parallel(eval, [*bad, *good], 1, failed=with_failure, budget=Budget(2.5, 1.6)))   # GB, of which the libraries take one
+    limits = Budget(2.5, 1.6)   # GB, of which libraries take one
+    found = list(in_parallel(eval, [*bad, *good], 1, failed=with_failure, budget=limits))
     assert kinds_of(f for f in found if isinstance(f, tuple)) == bad
     assert sorted(f for f in found if isinstance(f, int)) == [1, 2, 3, 4, 5]
     said = {item: failure.cause for item, failure in (f for f in found if isinstance(f, tuple))}

@@ -287,16 +287,15 @@ def _from_text(column, kind):
     try: return pd.to_numeric(column)
     except ValueError: return column   # typed columns are refused by name when they are checked
 
-
+# %% ../../nbs/data/40_manifest.ipynb #75f05eb8
 def _read_csv(path, kinds):
     "Read rows and facts of a CSV file; raises `ValueError`, `OSError`."
     import pandas as pd
     text = pd.read_csv(path, dtype=str, keep_default_na=False, na_values=[''])
     about = {name: text.pop(name).iloc[0] for name in _IN_COLUMNS if name in text and name not in kinds and len(text)}
-    told = text.pop('facts').dropna() if 'facts' in text and 'facts' not in kinds else []
-    if len(told): about = json_object(told.iloc[0]) | about
+    told = text.pop('facts').dropna().tolist() if 'facts' in text and 'facts' not in kinds else []
+    if told: about = json_object(told[0]) | about
     return text.apply(lambda column: _from_text(column, kinds.get(column.name, ''))), about
-
 
 
 # %% ../../nbs/data/40_manifest.ipynb #dbbf1a19

@@ -44,6 +44,7 @@ def periods_of(
     "Check the forged periods of all rows and bring them into order."
     return [_row_periods(row, name, file) for row in rows.itertuples()]
 
+# %% ../../nbs/data/395_periods.ipynb #0af4b23f
 def _row_periods(row, name, file):
     "Return the forged periods of a row, in order; raise `BadManifest`."
     frames = getattr(row, 'video_frames', row.frames)

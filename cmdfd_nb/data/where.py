@@ -20,7 +20,7 @@ def true_periods(
     "Return the forged periods of a clip of the procedural world."
     path = Path(path).resolve()
     roots = [root for root in path.parents if (root/'truth'/'world.json').is_file()]
-    notes = [truth_path(root, path.relative_to(root)) for root in roots]
+    notes = [truth_path(root, str(path.relative_to(root))) for root in roots]
     return next((load_truth(note).periods or None for note in notes if note.is_file()), None)
 
 # %% ../../nbs/data/485_where.ipynb #e68ff91e

@@ -9,7 +9,6 @@ __all__ = ['WORDS', 'FOR_FIGURES', 'NOTES', 'score_clip', 'check_scored', 'why_n
 # %% ../../nbs/judge/60_score.ipynb #3f22ae01
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -19,16 +18,12 @@ from ..core import FAKE, FPS, REAL, CmdfdError, NotFinite
 from ..media.views import find_view
 from ..media.digest import Digest
 from ..media.clip import Clip, PreprocessConfig, clips
-from ..media.phones import phones_of
 from ..models.detectors import rule_of
 from ..models.checkpoint import CALIBRATION, Weights
-from ..models.articulation import in_step
-from ..models.fits import answer_of, lag_of, upper_face_finding, why_not
-from ..models.music import not_speech
-from ..models.speaking import not_speaking
 from ..models.run import ask, batch_of, per_clip
 from ..data.origin import is_procedural
 from ..learn.calibration import band_of, p_fake_of
+from .answers import fit_fields, shares_of, speaking_fields
 
 # %% ../../nbs/judge/60_score.ipynb #e339c1a2
 def score_clip(
@@ -122,21 +117,6 @@ class TrackScore:
         "Return what `p_fake` may be called: a score, unless calibration holds for this face."
         return 'p_fake' if self.calibrated else 'score'
 
-# %% ../../nbs/judge/60_score.ipynb #ed20d6fc
-_MARGIN = 75   # frames beside a cut in which a part is not listened to
-
-
-def _shares(places):
-    "Return how much each part has to say in each of its frames, from (first frame, frames) of the parts."
-    shares = [np.ones(n) for _, n in places]
-    for k, ((a, n), (b, _)) in enumerate(pairwise(places)):
-        overlap = max(0, a + n - b)
-        margin = min(_MARGIN, overlap // 3)
-        rising = ((np.arange(overlap) + .5 - margin) / max(1, overlap - 2 * margin)).clip(0, 1)
-        shares[k + 1][:overlap] *= rising
-        shares[k][n - overlap:] *= 1 - rising
-    return shares
-
 # %% ../../nbs/judge/60_score.ipynb #26e5bbc5
 def _joined(values, places, shares):
     "Blend an array of several parts; None stays None."
@@ -184,62 +164,12 @@ def _fake_fields(found, shares, weights, procedural) -> dict[str, Any]:
     p_fake = float(p_fake_of(score, weights.scale, weights.bias))
     return dict(score=score, p_fake=p_fake, **_verdict_fields(p_fake, weights, procedural))
 
-# %% ../../nbs/judge/60_score.ipynb #5e413e64
-def _phones_heard(found, places, shares, start_s):
-    "Join the phones of parts, as lists [symbol, start, end] in seconds of the video."
-    rows = np.zeros(4 * max(a + n for a, n in places), np.uint8)
-    for f, (a, n), share in zip(found, places, shares):
-        heard = np.repeat(share >= .5, 4)
-        rows[4 * a:4 * (a + n)][heard] = f['phones'][heard]
-    return [[p.symbol, round(p.start_s, 2), round(p.end_s, 2)] for p in phones_of(rows, start_s)]
-
-# %% ../../nbs/judge/60_score.ipynb #6aec8697
-_NO_LABEL = 'this detector asks whether the sound fits the mouth, and nothing else'
-
-
-def _fit_fields(found, shares, places, place, kind) -> dict[str, Any]:
-    "Return the fields of a `TrackScore` that answer whether the sound belongs to the mouth."
-    counts = np.array([share.sum() for share in shares])
-    mean = {name: np.average([f['facts'][name] for f in found], 0, counts) for name in found[0]['facts']}
-    speech_s = sum(f['facts']['speech_s'] * c / n for f, c, (_, n) in zip(found, counts, places))
-    seconds = place['frames'] / FPS
-    score = float(in_step(mean['profile'], seconds))
-    answer, why = answer_of(score, seconds, float(speech_s), float(mean['seen']), kind)
-    asked = not why_not(seconds, float(speech_s), float(mean['seen']))
-    lag = lag_of(mean['profile'], seconds, kind) if asked else None
-    said = None if found[0]['phones'] is None else _phones_heard(found, places, shares, place['start_s'])
-    none = dict(p_fake=None, label=None, why_no_label=_NO_LABEL, threshold=None, calibrated=False)
-    return dict(none, score=score, answer=answer, why=why,
-                phones=said, lag_s=lag and lag.best_s,
-                lag_range_s=lag and [lag.low_s, lag.high_s],
-                upper_face=upper_face_finding(float(mean['upper_face']), seconds if mean['seen'] >= .6 else 0.))
-
-# %% ../../nbs/judge/60_score.ipynb #154c473b
-def _of_speech(fields, found, shares) -> dict[str, Any]:
-    "Turn an answer into 'cannot tell' if the face is not speaking, or no speech is heard."
-    if fields['answer'] == 'cannot tell': return fields
-    spoken = [f['facts'].get('speaking', 1) for f in found]
-    mean = float(np.average(spoken, weights=[share.sum() for share in shares]))
-    why = not_speaking(mean)
-    if not why and fields['phones'] is not None: why = not_speech([symbol for symbol, *_ in fields['phones']])
-    return fields | dict(answer='cannot tell', why=why, lag_s=None, lag_range_s=None) if why else fields
-
-# %% ../../nbs/judge/60_score.ipynb #8280a829
-_ASKS_WHO = 'this detector asks who is speaking, and nothing else'
-
-
-def _speaking_fields(found, shares) -> dict[str, Any]:
-    "Return the fields of a `TrackScore` by a network that tells who is speaking."
-    score = float(np.average([f['score'] for f in found], weights=[share.sum() for share in shares]))
-    none = dict(p_fake=None, label=None, answer=None, threshold=None, calibrated=False)
-    return dict(none, score=score, why_no_label=_ASKS_WHO)
-
 # %% ../../nbs/judge/60_score.ipynb #3aaa7d03
 def _answered(found, shares, places, place, weights, procedural) -> dict[str, Any]:
     "Return the fields of a `TrackScore` that answer the question of the weights."
     question = weights.detector.question
-    if question == 'fits': return _of_speech(_fit_fields(found, shares, places, place, weights.kind), found, shares)
-    if question == 'speaking': return _speaking_fields(found, shares)
+    if question == 'fits': return fit_fields(found, shares, places, place, weights.kind)
+    if question == 'speaking': return speaking_fields(found, shares)
     return _fake_fields(found, shares, weights, procedural)
 
 # %% ../../nbs/judge/60_score.ipynb #c3699185
@@ -253,7 +183,7 @@ def join_parts(
     "Join the parts of a track into one score."
     starts, boxes, found = zip(*parts)
     places = [(start - starts[0], len(b)) for start, b in zip(starts, boxes)]
-    shares = _shares(places)
+    shares = shares_of(places)
     n = max(a + length for a, length in places)
     place: dict = dict(track=track, start_s=starts[0] / FPS, end_s=(starts[0] + n) / FPS, frames=n)
     verdict = _answered(found, shares, places, place, weights, procedural)
@@ -318,7 +248,7 @@ def _causes(weights, procedural):
     if why_no_verdict(weights.domain, procedural): return own + ['computed'] * (weights.domain == 'real')
     return own + ['bands'] * (not weights.bands) + ['calibrated'] * (not weights.calibrated)
 
-
+# %% ../../nbs/judge/60_score.ipynb #94f4d449
 def warnings_for(
     weights: Weights,                 # with a detector
     procedural: bool | None = None,   # whether the media are known to be computed; None: no face gets a word

@@ -62,7 +62,7 @@ def _is_text(head):
 
 _PICTURE_BRANDS = (b'heic', b'heix', b'heim', b'heis', b'mif1', b'avif')   # of pictures in the container of MP4
 
-
+# %% ../../nbs/media/095_guard.ipynb #50ba53ea
 def foreign_format(
     head: bytes,     # the first bytes of a file
 ) -> str | None:     # e.g. 'a playlist (HLS)'; None for what may be a video

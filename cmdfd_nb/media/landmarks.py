@@ -153,7 +153,7 @@ class Landmarks:
 
 MESH = np.dtype([('points', 'f4', (468, 3)), ('presence', 'f4')])   # of a frame
 
-
+# %% ../../nbs/media/155_landmarks.ipynb #53540a57
 class Follower:
     "A face that is followed from picture to picture."
     def __init__(self,

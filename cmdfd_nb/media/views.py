@@ -158,7 +158,7 @@ def sources(
     "Return the materials that some views are cut from."
     return {one for name in names for one in _source_of(name, settings).split('+')}
 
-
+# %% ../../nbs/media/175_views.ipynb #cb879ff7
 def _of(material, source):
     "Return one material, or a tuple of those whose names are joined by +."
     if source in material: return material[source]

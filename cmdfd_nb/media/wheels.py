@@ -129,7 +129,7 @@ def all_models() -> list:   # dicts with name, what, mb, licence, source, there,
     heard['source'] = f'pocketsphinx {_phones_here() or "5"}, inside its wheel'
     return [*found, heard | dict(there=bool(_phones_here()), remedy='pip install "cmdfd_nb[real]"')]
 
-
+# %% ../../nbs/media/143_wheels.ipynb #16f9a144
 def model_line(
     model: dict,   # from `all_models`
 ) -> str:

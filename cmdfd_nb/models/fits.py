@@ -57,7 +57,7 @@ def why_not(
     if speech_s < LEAST_SPEECH_S: return f'only {speech_s:.1f} s of speech are heard, {LEAST_SPEECH_S:.0f} s are needed'
     return None
 
-
+# %% ../../nbs/models/3583_fits.ipynb #d552e9b3
 def answer_of(
     score: float,       # from `models.articulation.in_step`
     seconds: float,     # length of the clip
@@ -84,7 +84,7 @@ class Lag:
     low_s: float    # of its interval
     high_s: float
 
-
+# %% ../../nbs/models/3583_fits.ipynb #f83ee81f
 def lag_of(
     profile: np.ndarray,   # (2 reach + 1,) agreement by lag, see `models.articulation.lag_profile`
     seconds: float,        # length of the clip

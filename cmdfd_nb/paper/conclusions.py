@@ -113,7 +113,7 @@ def _traces_in(tables):
     known = sorted({table.about.get('traces') for table in tables} - {None, ''})
     return f' Traces on forgeries: {", ".join(known)}.' if known else ''
 
-
+# %% ../../nbs/paper/75_conclusions.ipynb #bc21e42d
 def describe_study(
     study: Study,   # whose clips are made if they are missing
 ) -> str:

@@ -91,7 +91,7 @@ def _judge_of(job):
 
 def _kept_at(job, control): return job.folder/f'control-{control.replace(" ", "-")}.parquet'
 
-
+# %% ../../nbs/paper/750_controls.ipynb #4685591f
 def _score_altered(control, jobs):
     "Score the altered test clips of jobs that share them, and keep the scores with each job."
     asked = material_of(jobs[0]).asked

@@ -92,6 +92,7 @@ def _lines(record, name, width):
     if error := record.get('error'):
         yield f'{name:{width}}  {error["type"]}: {printable(without_name(record["file"], error["message"]))}'
 
+# %% ../../nbs/show/815_records.ipynb #cab144e0
 def score_table(
     records: list,  # as `score_or_error` gives them
 ) -> str:           # a heading, a line per face or failure, then notes

@@ -62,6 +62,7 @@ def _write_csv(path, rows):
     with atomic_path(path) as part, open(part, 'w', newline='') as f:
         csv.writer(f, lineterminator='\n').writerows(rows)
 
+# %% ../../nbs/world/28_build.ipynb #940deb58
 def write_tables(
     root,            # folder of the data set
     world: World,    # its settings

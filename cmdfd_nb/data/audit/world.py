@@ -133,7 +133,7 @@ def _resampled(table, name, kind, n):
         if 0 < real[at].sum() < len(at): found.append(auc(values[at][real[at]], values[at][~real[at]]))
     return found
 
-
+# %% ../../../nbs/data/audit/474_world.ipynb #2b36e911
 def highest_separations(
     table,          # from `numbers_of`
     n: int = 200,   # resamples of people
