@@ -5,6 +5,7 @@ import os, runpy, signal, sys, tempfile, threading, traceback
 from types import SimpleNamespace
 
 import cv2
+import matplotlib.pyplot as plt
 
 from cmdfd_nb.pool import one_thread
 
@@ -30,6 +31,7 @@ def become(function, ends):
         streams = [os.fdopen(number, 'w' if number else 'r', closefd=False) for number in range(3)]
         sys.stdin, sys.stdout, sys.stderr = sys.__stdin__, sys.__stdout__, sys.__stderr__ = streams
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        plt.close('all')   # figures that this process has left open would be shown by the child
         one_thread()
         code = exit_code(function)
         for stream in streams[1:]: stream.flush()

@@ -149,7 +149,7 @@ def test_bad_usage_ends_with_2_and_leaves_nothing(run, name, args, says, tmp_pat
     (cli.cmdfd_preprocess, ['absent.parquet', 'clips'], {}, 'absent.parquet'),
     (cli.cmdfd_audit, ['absent.parquet'], {}, 'absent.parquet'),
     (cli.cmdfd_teach, ['.'], dict(config='absent.json'), '--config'), (cli.cmdfd_evaluate, ['.'], {}, '--out'),
-    (cli.cmdfd_evaluate, ['.'], dict(weights='articulation', out='scores.csv'), 'higher for a fit'),
+    (cli.cmdfd_evaluate, ['.'], dict(weights='articulation', out='scores.csv'), 'higher for a yes'),
     (cli.cmdfd_train, ['.'], dict(detector='articulation'), 'learns nothing'),
     (cli.cmdfd_report, ['x.mp4'], dict(weights='articulation', detector='lag', workers=0), 'are of articulation'),
     (cli.cmdfd_synth, ['world'], dict(kind='celebdf'), 'celebdf')])
@@ -242,6 +242,6 @@ def test_detectors_are_listed_for_people_and_programs(registry, capsys):
     assert cli.cmdfd_detectors(json=True) == 0
     loud, silent = json.loads(capsys.readouterr().out)
     assert loud == dict(kind='loud', reads=['mfcc', 'gray'], shows=['loudness'], presets=['tiny', 'paper'],
-                        weights=['tiny'], says='Calls loud clips fake.', learns_from='pairs', licence='MIT',
-                        source='arXiv 0000.00000')
+                        weights=['tiny'], published=[], says='Calls loud clips fake.', learns_from='pairs',
+                        licence='MIT', source='arXiv 0000.00000')
     assert silent['weights'] == []

@@ -143,7 +143,7 @@ def test_a_missing_entry_takes_its_default_only_in_files_without_a_digest(tmp_pa
     path = tmp_path/'w.safetensors'
     path.write_bytes(put_together(header, about, tensors))
     with pytest.raises(BadWeights, match='was altered'): load_weights(path)
-    del header['__metadata__']['cmdfd_sha256']
+    del about['sha256']
     path.write_bytes(put_together(header, about, tensors))
     assert load_weights(path).detector.config.contrast == 'frame'
 
@@ -151,7 +151,7 @@ def test_a_missing_entry_takes_its_default_only_in_files_without_a_digest(tmp_pa
 def test_a_network_larger_than_its_file_takes_no_memory(tmp_path):
     "In a process with a limit on memory: a billion layers, and a header that claims 10 GB."
     header, about, tensors = taken_apart(SHIPPED)
-    del header['__metadata__']['cmdfd_sha256']   # as in a file of an earlier version
+    del about['sha256']   # as in a file of an earlier version
     about['teacher']['layers'] = 10**9
     (tmp_path/'layers.safetensors').write_bytes(put_together(header, about, tensors))
     (tmp_path/'header.safetensors').write_bytes((10**10).to_bytes(8, 'little') + SHIPPED[8:])

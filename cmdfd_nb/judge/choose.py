@@ -19,19 +19,24 @@ from .score import Result, score_video
 
 # %% ../../nbs/judge/603_choose.ipynb #1efc2973
 FIT_DETECTOR = 'articulation'
+_BY_SOUND = 'articulation_by_sound'
+_UNHEARD = 'No recogniser of phones is installed: the mouth was predicted from the sound alone. Run ' \
+           'pip install "cmdfd_nb[real]" for the better measured way.'
 
 
 def missing_for_fit(
     files: dict | None = None,   # your own, as `PreprocessConfig` names them: landmarks, phones
 ) -> str | None:                 # a sentence; None if all is there
     "Tell what to run before the sound of a file can be compared with a mouth."
-    own = files or {}
-    remedies = []
-    try: model_path('landmarks', own.get('landmarks'))
-    except BadWeights: remedies.append('cmdfd_models landmarks')
-    if not own.get('phones') and not find_spec('pocketsphinx'): remedies.append('pip install "cmdfd_nb[real]"')
-    if not remedies: return None
-    return f'Whether this sound belongs to this mouth was not asked. Run {" and ".join(remedies)} for that.'
+    try: model_path('landmarks', (files or {}).get('landmarks'))
+    except BadWeights:
+        return 'Whether this sound belongs to this mouth was not asked. Run cmdfd_models landmarks for that.'
+
+
+def _fit_by(files):
+    "Return the detector that compares sound and mouth with what is installed, and a sentence about it, or None."
+    if (files or {}).get('phones') or find_spec('pocketsphinx'): return FIT_DETECTOR, None
+    return _BY_SOUND, _UNHEARD
 
 # %% ../../nbs/judge/603_choose.ipynb #bb4df410
 def _source_of(detector):
@@ -75,8 +80,9 @@ def choose(
     if weights is not None: return _checked(weights, detector), None
     if detector: return _source_of(detector), None
     if not _is_filmed(path): return None, None
-    missing = missing_for_fit(files)
-    return (None, missing) if missing else (_source_of(FIT_DETECTOR), None)
+    if missing := missing_for_fit(files): return None, missing
+    fit, note = _fit_by(files)
+    return _source_of(fit), note
 
 # %% ../../nbs/judge/603_choose.ipynb #8fa1ef5d
 def noted(

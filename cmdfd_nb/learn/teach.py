@@ -112,7 +112,7 @@ def teach_listener(
     return asr, _fit(nn.ModuleList([asr]), data, frames, loss_of, config.listen, config.budget, config, 'listener')
 
 # %% ../../nbs/learn/57_teach.ipynb #f0c6ca3d
-@torch.inference_mode()
+@torch.no_grad()   # not inference_mode: what is heard is learned from, with gradients
 def hear(
     asr: ASR,            # trained, in evaluation mode
     clips: ClipTable,    # with the view `stft`

@@ -176,10 +176,11 @@ def save_weights(
     "Write a weights file, whole or not at all."
     states = {part: module.state_dict() for part, module in weights.modules().items()}
     tensors = {f'{part}.{k}': v.contiguous() for part, state in states.items() for k, v in state.items()}
-    noted = dict(cmdfd=json.dumps(_about(weights)))
+    about = _about(weights)
     with atomic_path(path) as tmp:
-        save_file(tensors, tmp, noted)   # places the tensors, whose list is signed then
-        save_file(tensors, tmp, noted | {DIGEST: header_digest(tensor_entries(tmp), noted['cmdfd'])})
+        save_file(tensors, tmp)   # places the tensors, whose list is signed then
+        about[DIGEST] = header_digest(tensor_entries(tmp), about)
+        save_file(tensors, tmp, dict(cmdfd=json.dumps(about)))   # one entry: several come in any order
 
 # %% ../../nbs/models/36_checkpoint.ipynb #5be87f62
 def read_about(

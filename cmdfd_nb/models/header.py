@@ -137,16 +137,16 @@ def _check_facts(path, about):
         raise BadWeights(path, f'its entry {empty[0]} is empty, and its parts need it', _DAMAGED)
 
 # %% ../../nbs/models/359_header.ipynb #5410cc8d
-DIGEST = 'cmdfd_sha256'   # entry of the metadata
+DIGEST = 'sha256'   # entry of the JSON
 
 
 def header_digest(
     entries: dict,   # of the tensors, by name
-    text: str,       # the JSON about the networks
+    about: dict,     # the JSON, but for this entry
 ) -> str:            # 64 hexadecimal digits
     "Compute the digest of what a weights file says about itself."
-    listing = json.dumps(entries, sort_keys=True)
-    return hashlib.sha256(f'{text}\n{listing}'.encode(errors='surrogatepass')).hexdigest()
+    text = f'{json.dumps(about)}\n{json.dumps(entries, sort_keys=True)}'
+    return hashlib.sha256(text.encode(errors='surrogatepass')).hexdigest()
 
 # %% ../../nbs/models/359_header.ipynb #887541a8
 def tensor_entries(
@@ -156,11 +156,11 @@ def tensor_entries(
     return {name: entry for name, entry in _header_of(path)[0].items() if name != '__metadata__'}
 
 
-def _check_digest(path, entries, noted):
+def _check_digest(path, entries, noted, about, digest):
     "Raise `BadWeights` for a header that was altered, and for metadata of another origin."
-    if odd := sorted(noted.keys() - {'cmdfd', DIGEST}):
+    if odd := sorted(noted.keys() - {'cmdfd'}):
         raise BadWeights(path, f'its metadata have an entry {odd[0]!r:.60}', _DAMAGED)
-    if noted.get(DIGEST, '') in ('', header_digest(entries, noted['cmdfd'])): return
+    if digest in (None, header_digest(entries, about)): return
     raise BadWeights(path, 'its configuration or its list of tensors was altered, they do not fit its digest', _DAMAGED)
 
 # %% ../../nbs/models/359_header.ipynb #7bec0981
@@ -178,7 +178,8 @@ def read_header(
     version = about.get('format')
     if version != 1 or isinstance(version, bool):
         raise BadWeights(path, f'its format is {version!r:.60}', 'Update cmdfd_nb.')
+    digest = about.pop(DIGEST, None)
     _check_facts(path, about)
     _check_entries(path, entries, rest)
-    _check_digest(path, entries, noted)
+    _check_digest(path, entries, noted, about, digest)
     return entries, about
