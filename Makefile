@@ -56,19 +56,24 @@ confirm: .venv/.dev  ## answer Table IV's question on new people: 200 of them, f
 estimate: .venv/.dev  ## measure what a clip costs here, and tell how long the two above will take
 	@$(BIN)/python -c 'from cmdfd_nb.paper.estimate import main; main()'
 
-# Two tiers. .ci/full.txt names the notebooks, folders of notebooks and tests that only the second one runs.
+# Two tiers. .ci/full.txt names the notebooks, folders of notebooks and tests that only the second one runs. Tests and
+# notebooks run at the same time, since tests wait for browsers and kernels; what the notebooks say is printed last.
 PYTEST := $(BIN)/pytest -q -n auto --maxprocesses 8 --dist loadgroup --no-loadscope-reorder
+NOTEBOOKS := $(BIN)/python .ci/notebooks.py
+define beside
+@mkdir -p out; $(1) > out/notebooks.log 2>&1 & notebooks=$$!; $(2); tests=$$?; \
+wait $$notebooks; told=$$?; echo; echo 'Notebooks:'; cat out/notebooks.log; exit $$(( tests || told ))
+endef
 HEAVY = $(shell awk '/^nbs.*ipynb / { sub(/.*\//, "", $$1); printf "|^%s$$", $$1 }' .ci/full.txt)
 HEAVY_ROOMS = $(shell awk '/^nbs.*\/ / { sub(/\/$$/, "", $$1); sub(/.*\//, "", $$1); printf "|^%s$$", $$1 }' .ci/full.txt)
 
 check test: export OMP_NUM_THREADS ?= 1
-check: .venv/.dev  ## run the quick tests: no browser, no kernels, no training, nothing beside the clone; 4 minutes
-	$(PYTEST) -m 'not full' tests
-	$(BIN)/python .ci/notebooks.py --skip_file_re '^[_.]$(HEAVY)' --skip_folder_re '^[_.]$(HEAVY_ROOMS)'
+check test: export PYTHONDONTWRITEBYTECODE =
+check: .venv/.dev  ## run the quick tests: no browser, no kernels, no training, nothing beside the clone; 3 minutes
+	$(call beside,$(NOTEBOOKS) --skip_file_re '^[_.]$(HEAVY)' --skip_folder_re '^[_.]$(HEAVY_ROOMS)',$(PYTEST) -m 'not full' tests)
 
-test: .venv/.dev  ## run all tests and all notebooks; about 15 minutes
-	$(PYTEST) tests
-	$(BIN)/python .ci/notebooks.py
+test: .venv/.dev  ## run all tests and all notebooks; about 10 minutes
+	$(call beside,$(NOTEBOOKS),$(PYTEST) tests)
 
 lint: ruff biome pyright  ## look for mistakes without running anything: Python, notebooks, JavaScript, types
 
