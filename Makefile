@@ -61,7 +61,7 @@ estimate: .venv/.dev  ## measure what a clip costs here, and tell how long the t
 PYTEST := $(BIN)/pytest -q -n auto --maxprocesses 8 --dist loadgroup --no-loadscope-reorder
 NOTEBOOKS := $(BIN)/python .ci/notebooks.py
 define beside
-@mkdir -p out; $(1) > out/notebooks.log 2>&1 & notebooks=$$!; $(2); tests=$$?; \
+@mkdir -p out; $(1) > out/notebooks.log 2>&1 & notebooks=$$!; trap "kill $$notebooks; exit 130" INT TERM; $(2); tests=$$?; \
 wait $$notebooks; told=$$?; echo; echo 'Notebooks:'; cat out/notebooks.log; exit $$(( tests || told ))
 endef
 HEAVY = $(shell awk '/^nbs.*ipynb / { sub(/.*\//, "", $$1); printf "|^%s$$", $$1 }' .ci/full.txt)

@@ -225,7 +225,7 @@ def _report_file(span, periods, again, video, out, *judge):
     from cmdfd_nb.show.report import is_report_of, write_report
     path = _report_place(video, out, *judge)
     loaded, device, config = _judge(*judge, path=video)
-    if not again and is_report_of(path, video, asked_of(loaded, config), span): return path, True
+    if not again and is_report_of(path, video, asked_of(loaded, config), span, periods): return path, True
     note = choose(video, judge[0], *judge[5:7])[1]
     result = noted(score_video(video, loaded, device, config), note)
     write_report(path, result, span=span, periods=periods)
@@ -259,7 +259,7 @@ def cmdfd_report(
     detector = detector or ('articulation' if files and not weights else None)
     how = video, out, weights, device, faces, video_track, audio_track, detector, files
     crew = Crew(_run, workers, budget_of(max_seconds, max_memory), partial(_report_place, *how))
-    (_, (good, found)), = crew.outcomes([partial(_report_file, span, periods, again or bool(files or periods), *how)])
+    (_, (good, found)), = crew.outcomes([partial(_report_file, span, periods, again or bool(files), *how)])
     if good:
         print(f'{"Reused" if found[1] else "Wrote"} {printable(found[0])}')
         return []

@@ -23,6 +23,7 @@ from ..store import atomic_path, content_key, sha256_of
 from ..command import _finite
 from ..models.detectors import curve
 from ..models.agreement import with_gap
+from ..data.where import periods_for
 from ..judge.score import WORDS, Result
 from .fit import fit_text, fit_wording, is_fit, shown_number, telling, worst_moments
 from .viewer import STATIC, flagged, scored, still_jpeg, view
@@ -195,9 +196,11 @@ def _facts(result):
 _PAGE_BYTES = 7000  # of a picture
 
 
-def _report_key(name, sha256, weights, settings, span):
-    "Return the key that a report carries: it changes with the video, the weights, the settings and the version."
-    return content_key(cmdfd_nb.__version__, name, sha256, weights, settings, span and [*map(float, span)])
+def _report_key(video, sha256, weights, settings, span, periods):
+    "Return the key that a report carries: it changes with all that the page shows, and with the version."
+    span = span and [*map(float, span)]
+    known = periods_for(video, periods)
+    return content_key(cmdfd_nb.__version__, Path(video).name, sha256, weights, settings, span, known)
 
 
 def page(
@@ -209,7 +212,7 @@ def page(
     shown = view(result, span, _PAGE_BYTES, periods)
     facts = _facts(result)
     name = html.escape(shown['name'])
-    key = _report_key(Path(result.file).name, result.sha256, result.weights, result.settings, span)
+    key = _report_key(result.file, result.sha256, result.weights, result.settings, span, periods)
     return Template(_static('report.html')).substitute(
         key=key, name=name, title=f'{name}: {facts["verdict"].lower()}', glossary=_glossary(shown['curves']),
         views=escaped_json([shown]), still=base64.b64encode(still_jpeg([shown])).decode(), **facts, **_code())
@@ -233,10 +236,11 @@ def is_report_of(
     video,         # path of the video
     asked: dict,   # from `show.records.asked_of`
     span=None,     # (from, to) in seconds that can be scrubbed; None: two minutes by default
+    periods=None,  # where the video is known to be forged, as `periods_for` takes it; raises `BadArgument`
 ) -> bool:
-    "Tell whether a file is the whole report of a video by these weights and settings."
+    "Tell whether a file is the whole report of a video by these weights and settings, with these periods."
     try:
         text = Path(path).read_text('utf-8')
-        key = _report_key(Path(video).name, sha256_of(video), asked['weights'], asked['settings'], span)
+        key = _report_key(video, sha256_of(video), asked['weights'], asked['settings'], span, periods)
     except (OSError, ValueError): return False   # e.g. no such file; making the report anew tells what is wrong
     return f'<meta name="cmdfd-key" content="{key}">' in text and text.rstrip().endswith('</html>')
