@@ -34,9 +34,9 @@ from .models.checkpoint import Weights
 from .models.run import batch_of
 from .judge.score import score_clip, score_video
 from .paper.dry import MEAN_FRAMES
-from .show.viewer import paint_times, view
+from .show.viewer import view
 from .show.report import write_report
-from .show.browser import in_browser
+from .show.browser import in_browser, paint_times
 
 # %% ../nbs/bench.ipynb #f8827cc3
 def cpu_seconds(
