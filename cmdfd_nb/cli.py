@@ -18,7 +18,7 @@ from fastcore.script import Param, store_true
 from .core import BadArgument, BadWeights, printable
 from .store import alone_in, atomic_path
 from .pool import Crew, start_server
-from .command import DETECTOR, DETECTORS, DEVICE, FACES, JSON, MAX_MEMORY, MAX_SECONDS, OUTSIDE, TABLES, WEIGHTS
+from .command import DETECTOR, WITNESSES, DEVICE, FACES, JSON, MAX_MEMORY, MAX_SECONDS, OUTSIDE, TABLES, WEIGHTS
 from .command import WORKERS, budget_of, command, json_text, out_file, out_folder, out_option, setting
 from .command import settings_from, worker_count
 
@@ -201,7 +201,7 @@ _KEPT = 'The results of finished videos are kept, if they went to a folder; the 
 def cmdfd_score(
     videos: Param('Video files with sound', str, nargs='+'),
     weights: WEIGHTS = None,
-    detector: DETECTORS = None,
+    detector: WITNESSES = None,
     device: DEVICE = 'auto',
     json: JSON = False,
     out: out_option('Folder for a record and pictures per file (without --json: cmdfd_scores), or one table: *.csv, '

@@ -139,7 +139,8 @@ def test_several_detectors_side_by_side(browser, short, tmp_path):
         assert 'Sync (other) –' in texts   # its face left after frame 49
         page.get_by_role('slider').press('ArrowLeft')
         settled(page, 49)
-        assert f"Sync (other) {late.tracks[0].curves['sync'][19]:.2f}" in page.locator('.values .row > span').all_inner_texts()
+        texts = page.locator('.values .row > span').all_inner_texts()
+        assert f"Sync (other) {late.tracks[0].curves['sync'][19]:.2f}" in texts
 
 
 @pytest.mark.parametrize('divergence, text',

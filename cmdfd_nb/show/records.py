@@ -117,7 +117,8 @@ def _notes(records, asked):
     found = {}
     for record in records:
         for warning in record.get('warnings', []): found.setdefault(printable(warning), {})[_detector_of(record)] = True
-    return sorted(f'Note ({", ".join(who)}): {warning}' if asked else f'Note: {warning}' for warning, who in found.items())
+    named = {warning: f' ({", ".join(who)})' if asked else '' for warning, who in found.items()}
+    return sorted(f'Note{who}: {warning}' for warning, who in named.items())
 
 # %% ../../nbs/show/815_records.ipynb #8716b618
 def score_table(
@@ -128,7 +129,8 @@ def score_table(
     asked = len({*map(_detector_of, records)} - {''}) > 1
     rows = [('file', 'detector'), *zip(_shown_names([r['file'] for r in records]), map(_detector_of, records))]
     head, *names = _columns(rows if asked else [row[:1] for row in rows])
-    lines = [f'{head}{"face":>5}{"from":>8}{"to":>8}{"frames":>8}{"number" if asked else number:>8}{"":{8 * asked}}  verdict']
+    if asked: number = f'{"number":>8}{"":8}'
+    lines = [f'{head}{"face":>5}{"from":>8}{"to":>8}{"frames":>8}{number:>8}  verdict']
     for record, name in zip(records, names): lines += _lines(record, name, asked)
     return '\n'.join(lines + _notes(records, asked))
 

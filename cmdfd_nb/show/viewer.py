@@ -286,8 +286,8 @@ def still(
     "Draw the viewer as a figure: a picture with its face, and the curves with the playhead."
     import matplotlib.pyplot as plt
     heights = [max(2.6, 1.1 * len(one['tracks'][0].get('witnesses', []))) for one in views]
-    size: dict[str, Any] = dict(figsize=(9, sum(heights)), height_ratios=heights, width_ratios=(1, 2.6), layout='constrained')
-    fig, rows = plt.subplots(len(views), 2, squeeze=False, **size)
+    size: dict[str, Any] = dict(figsize=(9, sum(heights)), height_ratios=heights, width_ratios=(1, 2.6))
+    fig, rows = plt.subplots(len(views), 2, squeeze=False, layout='constrained', **size)
     for axes, one in zip(rows, views): _still_row(axes, one, frame)
     notes = dict.fromkeys(note for v in views for note in (v.get('known'), *v['notes']) if note)
     fig.supxlabel(fill(' '.join(notes), 140), fontsize=8, color='#777777')

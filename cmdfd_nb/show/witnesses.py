@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from ..core import FPS, BadArgument
-from ..judge.score import Result
 from .style import described, limits, looks, tidy
 from .fit import telling
 
@@ -24,7 +23,8 @@ def witness_names(
         cause = 'these results are of different videos'
         raise BadArgument(', '.join(result.file for result in results), cause, 'Use compare for two videos.')
     kinds = [result.weights['detector'] for result in results]
-    names = [kind if kinds.count(kind) == 1 else f'{kind} {result.weights["name"]}' for kind, result in zip(kinds, results)]
+    long = [f'{result.weights["detector"]} {result.weights["name"]}' for result in results]
+    names = [kind if kinds.count(kind) == 1 else other for kind, other in zip(kinds, long)]
     return [name if names.count(name) == 1 else f'{name} {i + 1}' for i, name in enumerate(names)]
 
 # %% ../../nbs/show/835_witnesses.ipynb #738e7870
@@ -70,9 +70,13 @@ def _curves_beside(face, other, witness):
     shift = face['start'] - other['start']
     def at(values, k): return values[k] if 0 <= k < len(values) else None
     frames = range(shift, shift + len(face['boxes']))
-    return {named_curve(name, witness): [at(other['curves'][name], k) for k in frames] for name in _told(other['curves'])}
+    told = {name: other['curves'][name] for name in _told(other['curves'])}
+    return {named_curve(name, witness): [at(values, k) for k in frames] for name, values in told.items()}
 
 # %% ../../nbs/show/835_witnesses.ipynb #2886005c
+_UNSAID: dict[str, Any] = dict(number='', p_fake=None, label=None, threshold=None, flagged=[], heard=None, seen=None)
+
+
 def join_faces(
     found: dict,   # witness: faces of a view, see `show.viewer.face_view`
 ) -> list:         # of faces, those of the first witness, with `witnesses` and the curves of all
@@ -86,9 +90,8 @@ def join_faces(
                 for witness, other in seen.items()]
         curves = [_curves_beside(face, other, witness) for witness, other in seen.items()]
         own = {key: face[key] for key in ('face', 'start', 'boxes')}
-        rest: dict[str, Any] = dict(verdict=f'{len(rows)} detectors', number='', p_fake=None, label=None, threshold=None)
-        rest |= dict(flagged=[], heard=None, seen=None, witnesses=rows)
-        joined.append(own | rest | dict(curves={name: values for some in curves for name, values in some.items()}))
+        own |= dict(verdict=f'{len(rows)} detectors', witnesses=rows) | _UNSAID
+        joined.append(own | dict(curves={name: values for some in curves for name, values in some.items()}))
     return joined
 
 # %% ../../nbs/show/835_witnesses.ipynb #316bb50e
