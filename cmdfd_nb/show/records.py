@@ -238,7 +238,8 @@ def _table_rows(record):
         means = {f'mean_{name}': float(np.mean(values)) for name, values in face['curves'].items() if name != 'p_fake'}
         about = {f'weights_{name}': record['weights'][name] for name in ('name', 'sha256')}
         about['sha256'] = record['sha256']
-        yield file | {name: face.get(name) for name in _FACE_COLUMNS} | means | about
+        facts = {f'fact_{name}': value for name, value in face.get('facts', {}).items()}
+        yield file | {name: face.get(name) for name in _FACE_COLUMNS} | means | facts | about
 
 # %% ../../nbs/show/815_records.ipynb #7f1f4aa6
 def write_score_table(
