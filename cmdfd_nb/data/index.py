@@ -105,7 +105,7 @@ _ALIKE_S = .15   # seconds by which header and packets may differ: a few blocks 
 _ALIKE = .02     # share by which the stated rate may be off
 
 def _packets(container, stream, path):
-    "Return how many packets of a stream are shown, and for how many seconds in all; raise `UnreadableMedia`, see above."
+    "Return how many packets of a stream are shown, and for how many seconds in all; raise `UnreadableMedia`."
     n = ticks = unknown = 0
     first = 1 << 63
     last = -first
