@@ -9,7 +9,8 @@ import pytest
 from av.bitstream import BitStreamFilterContext
 
 from cmdfd_nb.core import CmdfdError, TooShort, UnreadableMedia, sample
-from cmdfd_nb.judge.score import score_video
+from cmdfd_nb.judge import score
+from cmdfd_nb.judge.score import score_clip, score_video
 from cmdfd_nb.media.clip import PreprocessConfig, clips, cut_tracks, find_tracks
 from cmdfd_nb.media.lockstep import lockstep
 from cmdfd_nb.media.preprocess import load_clip, preprocess
@@ -359,6 +360,17 @@ def test_windows_do_not_show(folder):
     two, = score_video(path, weights, config=config).tracks
     assert one.score == two.score
     for name, curve in one.curves.items(): np.testing.assert_allclose(two.curves[name], curve, atol=1e-3)
+
+
+def test_a_face_of_hours_is_not_held_at_once(monkeypatch):
+    "With 60 frames in place of two hours, and an overlap of 10 in place of 250, a clip of 117 comes in parts."
+    lengths = []
+    def ask(clip, *args): return lengths.append(len(clip)) or score_clip(clip, *args)
+    for name, value in dict(score_clip=ask, _AT_ONCE=40, _OVERLAP=10, _LONGEST=60).items():
+        monkeypatch.setattr(score, name, value)
+    config = PreprocessConfig(faces='whole', max_frames=60)
+    track, = score_video(sample('speaker.mp4'), find_weights('seeded'), config=config).tracks
+    assert lengths == [46, 45, 46] and track.frames == 117 and np.isfinite(track.curves['sync']).all()
 
 
 # Cases from the field
