@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from ..core import FAKE, FPS, REAL, CmdfdError, NotFinite
+from ..media.guard import MAX_HELD_S
 from ..media.views import find_view
 from ..media.digest import Digest
 from ..media.clip import Clip, PreprocessConfig, clips
@@ -287,11 +288,11 @@ def _digest_for(weights, device):
 # %% ../../nbs/judge/60_score.ipynb #194193d5
 def _for_scores(config, digest):
     "Return the settings by which clips are cut to be scored: in pieces as long as possible."
-    most = _AT_ONCE if digest is None else _UNCUT
+    most = _AT_ONCE if digest is None else _LONGEST
     return config if config.long == 'first' else replace(config, max_frames=max(config.max_frames, most))
 
 
-_UNCUT = 10 ** 9   # frames: longer than any track
+_LONGEST = MAX_HELD_S * FPS   # frames of a piece
 
 # %% ../../nbs/judge/60_score.ipynb #c0ffa0ed
 def _scored_parts(path, weights, device, config, notes):
