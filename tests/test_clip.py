@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from cmdfd_nb.bench import lengthened
+from cmdfd_nb.costs import lengthened
 from cmdfd_nb.media.clip import PreprocessConfig, clips
 from cmdfd_nb.media.preprocess import bytes_per_frame, load_clip, preprocess, read_part
 from cmdfd_nb.core import NoAudioStream, UnreadableMedia
@@ -84,7 +84,7 @@ def test_parts_of_a_real_clip_join_seamlessly(files, scored_clips):
 
 MEMORY = '''
 import psutil, sys
-from cmdfd_nb.bench import lengthened
+from cmdfd_nb.costs import lengthened
 from cmdfd_nb.media.clip import PreprocessConfig, clips
 for path in sys.argv[1:]:
     n, most = 0, 0

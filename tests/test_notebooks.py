@@ -50,7 +50,7 @@ def number_of(path):
     return NO_NUMBER.get(path.name) or re.match(r'\d*', path.name)[0]
 
 
-NO_NUMBER = {'bench.ipynb': '899'}    # it measures all rooms, and the commands do not need it
+NO_NUMBER = {'costs.ipynb': '899'}    # it measures all rooms, and the commands do not need it
 NOTEBOOKS, MODULES = under(NBS, '*.ipynb'), [p for p in under(LIB, '*.py') if not p.name.startswith('_')]
 EXPORTING = [p for p in NOTEBOOKS if module_of(p)]
 NUMBERS = {module_of(p): number_of(p) for p in EXPORTING}
