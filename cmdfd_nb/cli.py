@@ -367,7 +367,8 @@ def cmdfd_accept(
     max_memory: MAX_MEMORY = None,
 ) -> list:  # tests that failed, and clips that cannot be used
     "Test weights on clips of your own: own sound against foreign sound, a delay of .4 s, and silence."
-    from cmdfd_nb.judge.accept import outcome_lines, outcomes, partners, videos_among
+    from cmdfd_nb.data.videos import videos_among
+    from cmdfd_nb.judge.accept import outcome_lines, outcomes, partners
     _check_weights(weights)
     how = weights, device, faces, None, None, None, _own_files(landmarks, None)
     paths = videos_among(clips)

@@ -216,7 +216,7 @@ def pick_device(
         torch.empty(0, device=name)
         return torch.device(name)
     except (RuntimeError, AssertionError) as e:
-        raise BadArgument(name, 'this machine cannot compute on that device', 'Use --device cpu, or auto.') from e
+        raise BadArgument(f'device={name}', 'this machine cannot compute on that device', 'Choose cpu or auto.') from e
 
 # %% ../nbs/00_core.ipynb #e78a6be6
 def sample(

@@ -4,11 +4,10 @@
 
 # %% auto #0
 __all__ = ['TESTS', 'ENOUGH', 'LEAST_CLIPS', 'with_sound', 'four_sounds', 'check_by', 'agreements_of', 'SoundTest', 'outcomes',
-           'outcome_lines', 'videos_among', 'partners']
+           'outcome_lines', 'partners']
 
 # %% ../../nbs/judge/66_accept.ipynb #51f7e3d3
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 
@@ -16,7 +15,6 @@ from ..core import SAMPLES_PER_FRAME, BadArgument, one_of
 from ..media.clip import Clip, PreprocessConfig, clips
 from ..media.views import cut_views, find_view
 from ..models.checkpoint import Weights
-from ..data.layouts.files import SUFFIXES
 from .metrics import counts_by_score, roc_auc
 from .resampling import stratified_bootstrap
 from .score import score_clip
@@ -142,17 +140,6 @@ def outcome_lines(
     return [f'Own sound against others, AUC [95 %], {clips} clips', *lines, f'{name}: {last}']
 
 # %% ../../nbs/judge/66_accept.ipynb #e7492430
-def videos_among(
-    places,      # files and folders
-) -> list:       # of paths
-    "List files, and the videos in folders."
-    found = []
-    for place in map(Path, places):
-        inside = sorted(p for p in place.rglob('*') if p.suffix.lower() in SUFFIXES)
-        found += inside if place.is_dir() else [place]
-    return [str(path) for path in dict.fromkeys(found)]
-
-
 def partners(
     n: int,     # clips, at least two
 ) -> list:      # for each clip the number of another

@@ -98,9 +98,9 @@ def score_chosen(
     path,               # a video file with sound
     weights=None,       # as `find_weights` takes them; None: by the kind of file
     detector=None,      # name in the registry; None: that of the weights, or by the kind of file
-    device: Any = 'cpu',   # where to compute
+    device: Any = 'auto',   # where to compute, as `pick_device` takes it
     config: PreprocessConfig | None = None,   # how faces are found and cut; the weights' own by default
 ) -> Result:            # raises a `CmdfdError` that names the file, the cause and a remedy
     "Score a video by the weights or the detector that you name, or else by those that suit it."
     source, note = choose(path, weights, detector)
-    return noted(score_video(path, find_weights(source), device, config), note)
+    return noted(score_video(path, source, device, config), note)

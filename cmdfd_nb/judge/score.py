@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..core import FAKE, FPS, REAL, CmdfdError, NotFinite
+from ..core import FAKE, FPS, REAL, CmdfdError, NotFinite, pick_device
 from ..media.guard import MAX_HELD_S
 from ..media.views import find_view
 from ..media.digest import Digest
 from ..media.clip import Clip, PreprocessConfig, clips
 from ..models.detectors import rule_of
 from ..models.checkpoint import CALIBRATION, Weights
+from ..models.weights import find_weights
 from ..models.run import ask, batch_of, per_clip
 from ..data.origin import is_procedural
 from ..learn.calibration import band_of, p_fake_of
@@ -89,7 +90,7 @@ class TrackScore:
     start_s: float           # first moment, seconds
     end_s: float             # last moment, seconds
     frames: int              # on the 25 fps grid
-    boxes: np.ndarray        # (frames, 4): x0, y0, x1, y1 in pixels of the video
+    boxes: np.ndarray = field(repr=False)   # (frames, 4): x0, y0, x1, y1 in pixels of the video
     detector: str            # its name in the registry
     score: float             # logit of fake minus logit of real; of a fit, the agreement in standard errors
     p_fake: float | None     # the score after calibration, 0 to 1; a probability only if `calibrated`; None without one
@@ -98,13 +99,13 @@ class TrackScore:
     why_no_label: str | None   # the reason, None with a label
     threshold: float | None  # p_fake from which frames are marked; None without a verdict
     calibrated: bool         # whether the weights are calibrated, and for media like this
-    curves: dict             # name: (frames,), described in `models.detectors.CURVES`
-    heard: np.ndarray | None = None      # (frames, 40) posteriors of the ASR teacher; not in the record
-    seen: np.ndarray | None = None       # (frames, 40) posteriors of the VSR teacher; not in the record
-    embedding: np.ndarray | None = None  # (E,) mean of the features; not in the record
+    curves: dict = field(repr=False)   # name: (frames,), described in `models.detectors.CURVES`
+    heard: np.ndarray | None = field(default=None, repr=False)   # (frames, 40) posteriors of the ASR teacher; not in the record
+    seen: np.ndarray | None = field(default=None, repr=False)    # (frames, 40) posteriors of the VSR teacher; not in the record
+    embedding: np.ndarray | None = field(default=None, repr=False)   # (E,) mean of the features; not in the record
     lag_s: float | None = None           # by how much the sound is late, seconds; None: not measured
     why: str | None = None               # the reason for 'cannot tell', for detectors that give one
-    phones: list | None = None           # of [symbol, start_s, end_s], seconds of the video, if phones are heard
+    phones: list | None = field(default=None, repr=False)   # of [symbol, start_s, end_s], seconds of the video, if phones are heard
     lag_range_s: list | None = None      # lowest and highest lag that agree nearly as well, seconds
     upper_face: str | None = None        # a sentence if lids and brows hardly move
     facts: dict = field(default_factory=dict)   # name: further number of a detector, e.g. SyncNet's lse_c and offset
@@ -226,6 +227,11 @@ class Result:
         about = asdict(replace(self, tracks=[], warnings=[]))
         return dict(about, tracks=tracks, warnings=list(self.warnings))
 
+    def __repr__(self):
+        said = [f'face {track.track}: {track.verdict}' for track in self.tracks[:3]]
+        more = [f'{len(self.tracks) - 3} more'] if len(self.tracks) > 3 else []
+        return f'<Result of {self.file} by {self.weights.get("name", "?")}; {"; ".join(said + more) or "no face"}>'
+
 # %% ../../nbs/judge/60_score.ipynb #e53bc845
 _FACTS = ('name', 'domain', 'sha256', *CALIBRATION)
 
@@ -323,12 +329,13 @@ def _beside(tracks):
 # %% ../../nbs/judge/60_score.ipynb #128bdf9d
 def score_video(
     path,                  # a video file with sound
-    weights: Weights,      # with a detector
-    device: Any = 'cpu',   # where to compute; the weights are moved there
+    weights: Any = None,   # `Weights`, a file, or a name, as `find_weights` takes them; None: the kit's own
+    device: Any = 'auto',  # where to compute, as `pick_device` takes it; the weights are moved there
     config: PreprocessConfig | None = None,   # how faces are found and cut; as the weights were trained by default
 ) -> Result:               # raises a `CmdfdError` that names the file, the cause and a remedy
     "Score every face of a video."
-    weights = weights.to(device)
+    device = pick_device(str(device))
+    weights = find_weights(weights).to(device)
     config = replace(config or weights.preprocess, views=weights.views)
     notes = []
     sha256, parts = _scored_parts(path, weights, device, config, notes)
