@@ -11,6 +11,7 @@ from pathlib import Path
 
 from fastcore.basics import patch
 
+from ..core import pick_device
 from ..store import visible
 from ..models.weights import find_weights
 from ..judge.choose import choose as choose_weights
@@ -141,10 +142,11 @@ def bench(
     value=None,      # and how far; None: not at all, of 'shift' 5 frames
     face: int = 0,   # number of the face track
     span=None,       # (from, to) in seconds; the whole of the face by default, if that is short enough
-    device='cpu',    # where to compute
+    device='auto',   # where to compute, as `pick_device` takes it
     detector=None,   # name in the registry; by default what suits the file
 ) -> Bench:          # displays itself; raises `BadArgument`, and the errors of `footage_of`
     "Open the counterfactual bench for one face of a video."
+    device = str(pick_device(device))
     value = check_value(name, 5 if name == 'shift' and value is None else value)
     weights = find_weights(choose_weights(video, weights, detector)[0])
     footage = footage_of(video, weights.preprocess, face, span)

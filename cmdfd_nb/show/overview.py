@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from fastcore.basics import patch
 
-from ..core import FPS
+from ..core import FPS, pick_device
 from ..models.weights import find_weights
 from .maps import INK, explore_embedding, live, plot_embedding
 from .viewer import attended, view
@@ -157,9 +157,10 @@ def overview(
     weights=None,       # `Weights`, a weights file or 'seeded'; by default what suits each file of a folder
     kind: str = None,   # name of a layout, for a folder; see `data.layouts.files.LAYOUTS`
     root=None,          # folder below which the videos are, for scores
-    device='cpu',       # where to compute
+    device='auto',      # where to compute, as `pick_device` takes it
 ) -> Overview:          # displays itself; raises `BadArgument`, `BadManifest`, `BadWeights`
     "Look at many clips at once."
+    device = str(pick_device(device))
     if isinstance(source, (list, dict)): return from_results(source, _named_by_folder)
     is_folder = isinstance(source, (str, Path)) and not str(source).endswith('.parquet')
     if is_folder: return from_folder(source, weights and find_weights(weights), kind, device)
