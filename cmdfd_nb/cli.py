@@ -23,7 +23,7 @@ from .command import WORKERS, budget_of, command, json_text, out_file, out_folde
 from .command import settings_from, worker_count
 
 # %% ../nbs/90_cli.ipynb #781066ad
-@command
+@command(then='Nothing was written. Next: cmdfd_score VIDEO.')
 def cmdfd_doctor(
     json: JSON = False,
 ) -> list:  # checks that fail
@@ -75,9 +75,25 @@ def _judge(weights, device, faces=None, video_track=None, audio_track=None, dete
     from cmdfd_nb.judge.choose import choose
     loaded, device = ready_to_score(choose(path, weights, detector, files)[0], device)
     own = dict(files or {})
+    loaded = _decided_at(loaded, own.pop('threshold', None))
     if gate := own.pop('speaking', None): loaded = _gated(loaded, *ready_to_score(gate, str(device)))
     asked = dict(video_track=video_track, audio_track=audio_track) | own
     return loaded, device, replace(loaded.preprocess, faces=faces or loaded.preprocess.faces, **asked)
+
+# %% ../nbs/90_cli.ipynb #45c767ca
+def _decided_at(weights, threshold):
+    "Return weights that call a face fake from another p_fake on; those without a p_fake stay as they are."
+    from dataclasses import replace
+    if threshold is None or weights.detector.question != 'fake': return weights
+    return replace(weights, threshold=threshold, bands=())
+
+
+def _check_installed(config):
+    "Raise `BadArgument` or `BadWeights` if views of some settings need a package or a model that is not here."
+    from cmdfd_nb.media.clip import mesh_of
+    from cmdfd_nb.media.phones import recogniser
+    mesh_of(config)
+    if 'phones' in config.views and not config.phones: recogniser()
 
 # %% ../nbs/90_cli.ipynb #145def2f
 def _gated(weights, gate, device):
@@ -92,9 +108,11 @@ def _gated(weights, gate, device):
 # %% ../nbs/90_cli.ipynb #a8bb350e
 def _get_ready(hows):
     "Load the weights of each way to score and check where results go, before the first video."
+    from dataclasses import replace
     from cmdfd_nb.show.records import score_places
     for *judge, places in hows:
-        _judge(*judge)
+        loaded, _, config = _judge(*judge)
+        _check_installed(replace(config, views=loaded.views))
         score_places(places)
 
 
@@ -129,12 +147,12 @@ def _save_failure(how, record):
     return found
 
 
-def _lay_out(places, records):
-    "Write the table of records if one is asked for; return it as text, and the folder of the records."
-    from cmdfd_nb.show.records import score_places, score_table, write_score_table
+def _lay_out(places, records, csv=False):
+    "Write the table of records if one is asked for; return it as text or as CSV, and the folder of the records."
+    from cmdfd_nb.show.records import score_frame, score_places, score_table, write_score_table
     folder, table = score_places(places)
     if table: write_score_table(table, records)
-    return score_table(records), folder
+    return score_frame(records).to_csv(index=False).rstrip() if csv else score_table(records), folder
 
 # %% ../nbs/90_cli.ipynb #a4c0de06
 def _run(job):
@@ -194,16 +212,24 @@ def _witnesses(weights, detector):
     raise BadArgument(f'--weights {weights}', cause, 'Name one for all, as many as detectors, or leave --detector out.')
 
 # %% ../nbs/90_cli.ipynb #db41ac05
+def _check_threshold(threshold):
+    "Raise `BadArgument` for a threshold that p_fake cannot reach, or is never below."
+    if threshold is None or 0 < threshold < 1: return
+    raise BadArgument(f'--threshold {threshold:g}', 'this is no p_fake', 'Give a number between 0 and 1.')
+
+
 _KEPT = 'The results of finished videos are kept, if they went to a folder; the same call goes on with the others.'
 
 
 @command(kept=_KEPT)
 def cmdfd_score(
-    videos: Param('Video files with sound', str, nargs='+'),
+    videos: Param('Video files with sound, folders of them, and patterns such as "clips/*.mp4"', str, nargs='+'),
     weights: WEIGHTS = None,
     detector: WITNESSES = None,
     device: DEVICE = 'auto',
     json: JSON = False,
+    csv: Param('Print the table as CSV, with all numbers', store_true) = False,
+    threshold: Param("p_fake from which a face is called fake (default: the weights' own)", float) = None,
     out: out_option('Folder for a record and pictures per file (without --json: cmdfd_scores), or one table: *.csv, '
                     '*.json, *.parquet, with the records in a folder of its name') = None,
     faces: FACES = None,
@@ -218,22 +244,27 @@ def cmdfd_score(
     max_memory: MAX_MEMORY = None,
 ) -> list:  # errors of files that could not be scored or saved
     "Score videos: whether the sound belongs to each face, or how likely it is fake, with its Sync and Cont curves."
+    from cmdfd_nb.data.videos import videos_among
     pairs = _witnesses(weights, detector)
     for source, _ in pairs: _check_weights(source)
-    places = out or (None if json else 'cmdfd_scores')
-    paths = list(dict.fromkeys(map(str, videos)))
+    _check_threshold(threshold)
+    places = out or (None if json or csv else 'cmdfd_scores')
+    videos = [path for place in videos for path in videos_among([place])]
+    paths = list(dict.fromkeys(videos))
     files = _own_files(landmarks, phones, paths)
     if files and pairs == [(None, None)]: pairs = [(None, 'articulation')]   # which reads them
-    hows = [(source, device, faces, video_track, audio_track, kind, files, places) for source, kind in pairs]
     again = again or bool(files)   # another content under the same name is another result
+    if threshold is not None: files['threshold'] = threshold
+    hows = [(source, device, faces, video_track, audio_track, kind, files, places) for source, kind in pairs]
     say = _teller(paths, len(hows) > 1)
     if workers: start_server('cmdfd_nb.judge.score')
     with Crew(_run, worker_count(workers), budget_of(max_seconds, max_memory), partial(_get_ready, hows), say) as crew:
         found = {asked: (record, wrong) for asked, record, wrong in _scored(crew, hows, again, paths)}
-        records = [found[(str(path), *pair)][0] for path in videos for pair in pairs]
-        table, folder = crew.one(partial(_lay_out, places, records))
+        records = [found[(path, *pair)][0] for path in videos for pair in pairs]
+        table, folder = crew.one(partial(_lay_out, places, records, csv))
     print(json_text(records) if json else table)
-    if folder: print(f'Records and pictures are in {printable(folder)}', file=sys.stderr)
+    kept = f'Records and pictures are in {printable(folder)}' if folder else 'Nothing was written (--out keeps records)'
+    print(f'{kept}. Next: cmdfd_report VIDEO shows one of them frame by frame.', file=sys.stderr)
     return [problem for _, wrong in found.values() for problem in wrong]
 
 # %% ../nbs/90_cli.ipynb #a4c0de10
@@ -259,7 +290,7 @@ def _report_file(span, periods, again, video, out, *judge):
     return path, False
 
 # %% ../nbs/90_cli.ipynb #99c22d69
-@command
+@command(then='Next: open it in a browser; --span FROM TO lets you scrub through other seconds.')
 def cmdfd_report(
     video: Param('A video file with sound', str),
     out: out_option("HTML file to write (default: the video's name and a short key, in the current folder)") = None,
@@ -302,7 +333,7 @@ def _convert(kind, checkpoint, out, options):
     save_weights(out, load_foreign(kind, checkpoint, **options))
 
 # %% ../nbs/90_cli.ipynb #5383babb
-@command
+@command(then='Next: cmdfd_accept WEIGHTS CLIPS tells whether they hold on clips of yours.')
 def cmdfd_weights(
     kind: Param('Published file: official (the paper\'s authors), syncnet, ... (a wrong one lists all)', str),
     checkpoint: Param('Your copy of it (*.model, *.pth, *.pt)', str),
@@ -337,10 +368,12 @@ def _agreements(how, by, foreign, path):
 
 def _ready_to_accept(*how_by):
     "Load the weights; return name, detector and question of it; raises `BadArgument` if it has no such curve."
+    from dataclasses import replace
     from cmdfd_nb.judge.accept import check_by
     *how, by = how_by
-    loaded, *_ = _judge(*how)
+    loaded, _, config = _judge(*how)
     check_by(loaded, by)
+    _check_installed(replace(config, views=loaded.views))
     return loaded.name, loaded.kind, loaded.detector.question
 
 # %% ../nbs/90_cli.ipynb #35b68fd6
@@ -353,7 +386,7 @@ def _usable(crew, make_job, inputs):
     return good, [found[i][1].of(jobs[i].args[-1]).record() for i in sorted(found) if i not in good]
 
 # %% ../nbs/90_cli.ipynb #baaadfd0
-@command
+@command(then='Nothing was written. Next: cmdfd_score VIDEO --weights {weights}.')
 def cmdfd_accept(
     weights: Param('Weights file, or the name of a detector that has none, e.g. articulation', str),
     clips: Param('Videos of real people who speak, and folders of them', str, nargs='+', opt=False),
@@ -388,7 +421,7 @@ def cmdfd_accept(
     return [test for test in tests if not test['passed']] + problems
 
 # %% ../nbs/90_cli.ipynb #e5ef0922
-@command
+@command(then='Nothing was written. Next: cmdfd_score VIDEO --detector NAME.')
 def cmdfd_detectors(
     json: JSON = False,
 ) -> None:
@@ -401,7 +434,7 @@ def cmdfd_detectors(
     print(json_text(known) if json else '\n'.join([*map(detector_lines, known), '', *view_lines()]))
 
 # %% ../nbs/90_cli.ipynb #aa6ac2b2
-@command
+@command(then='Next: cmdfd_models NAME fetches one, and cmdfd_score VIDEO uses what is there.')
 def cmdfd_models(
     models: Param('Models to fetch, e.g. landmarks (default: list them)', str, nargs='*', opt=False) = None,
     json: JSON = False,
@@ -414,7 +447,7 @@ def cmdfd_models(
     elif not models: print('\n'.join(map(model_line, all_models())))
 
 # %% ../nbs/90_cli.ipynb #a8a4a2b0
-@command
+@command(then='Next: cmdfd_audit {out} looks for leaks and shortcuts, cmdfd_preprocess {out} CLIPS cuts clips.')
 def cmdfd_index(
     kind: Param('Kind of data set: fakeavceleb, cmdfd, official-csv, lavdf, folder, ... (a wrong one lists all)', str),
     root: Param('Its folder', str),
@@ -452,7 +485,8 @@ def cmdfd_index(
 _CUT = 'media.clip:PreprocessConfig'
 
 
-@command(kept='Finished clips are kept; the same call goes on with the others.')
+@command(kept='Finished clips are kept; the same call goes on with the others.',
+         then='Next: cmdfd_train {out} --detector NAME, or cmdfd_evaluate {out} --weights FILE.')
 def cmdfd_preprocess(
     manifest: Param('Manifest of cmdfd_index', str),
     out: Param('Folder for the clips and clips.parquet, new or begun', str),
@@ -480,6 +514,7 @@ def cmdfd_preprocess(
     tracks = dict(video_track=video_track, audio_track=audio_track)
     config = cut_settings(preset, views, faces=faces, channels=channels, long=long, retime=retime,
                           landmarks=landmarks, **tracks)
+    _check_installed(config)
     videos = read_manifest(manifest, outside)
     count = worker_count(workers)
     limits = budget_of(max_seconds, max_memory) if count else None
@@ -493,7 +528,7 @@ def cmdfd_preprocess(
     return clips.problems
 
 # %% ../nbs/90_cli.ipynb #34746689
-@command
+@command(then='Next: cmdfd_preprocess {manifest} CLIPS.')
 def cmdfd_audit(
     manifest: Param('A manifest, from cmdfd_index', str),
     against: Param('Another one that must have nothing in common with it', str) = None,
@@ -516,6 +551,7 @@ def cmdfd_audit(
     if html:
         page = as_html(findings, Path(manifest).name)
         with atomic_path(html) as part: part.write_text(page, 'utf-8', 'backslashreplace')
+        print(f'Wrote {printable(html)}', file=sys.stderr)
     records = [found.record() for found in findings]
     said = f'{as_text(findings)}\n{audit_summary(findings)}'
     print(json_text(dict(manifest=manifest, findings=records)) if json else said)
@@ -528,7 +564,7 @@ def _met_by_files():
     return {one.__name__: one for one in met}
 
 # %% ../nbs/90_cli.ipynb #2ae62d79
-@command
+@command(then='Next: cmdfd_score VIDEO; what is damaged there will be named.')
 def cmdfd_selftest(
     hostile: Param('Damaged inputs to make', int) = 60,
     seed: Param('Another seed, other inputs', int) = 0,
@@ -554,7 +590,8 @@ def _print_splits(record):
     for split in record.keys() & {'val', 'test'}: print(split, json_text(record[split], None))
 
 # %% ../nbs/90_cli.ipynb #6dce1788
-@command(kept='No weights were written; the same call begins anew.')
+@command(kept='No weights were written; the same call begins anew.',
+         then='Wrote {out} and its record. Next: cmdfd_train {clips} --teachers {out}.')
 def cmdfd_teach(
     clips: Param('Folder of preprocessed clips with transcripts, with clips.parquet', str),
     out: out_option('Weights file to write; the record goes beside it as .json') = 'teachers.safetensors',
@@ -600,7 +637,8 @@ def _cont_of(out, clips, teachers, config, device):
     return kept_cont(out, learned.paths(), teachers, str(pick_device(device)), **rule)
 
 # %% ../nbs/90_cli.ipynb #894621ff
-@command(kept='The run is kept as of its last checkpoint; the same call goes on.')
+@command(kept='The run is kept as of its last checkpoint; the same call goes on.',
+         then='Wrote {out}. Next: cmdfd_evaluate {clips} --weights {out}/best.safetensors.')
 def cmdfd_train(
     clips: Param('Folder of preprocessed clips, with clips.parquet', str),
     config: Param('JSON file with settings', str) = None,
@@ -634,7 +672,8 @@ def cmdfd_train(
     if int(os.environ.get('RANK', 0)) == 0: print(best)   # one process of several speaks
 
 # %% ../nbs/90_cli.ipynb #005ab48d
-@command(kept='The scores of finished clips are kept in --out; the same call goes on with the others.')
+@command(kept='The scores of finished clips are kept in --out; the same call goes on with the others.',
+         then='Next: cmdfd_score VIDEO --weights FILE; --out FILE keeps the scores of every clip.')
 def cmdfd_evaluate(
     clips: Param('Folder of preprocessed clips (with clips.parquet), or a file of scores that this command wrote', str),
     weights: Param('Weights file, or seeded[:tiny|paper|official]; not needed for a file of scores', str) = None,
@@ -657,6 +696,7 @@ def cmdfd_evaluate(
     if out: out_file(out, TABLES)
     check_resamples(resamples)
     scores = scores_from(clips, weights, out, split, device, workers)
+    if out: print(f'The scores are in {printable(out)}', file=sys.stderr)
     report = evaluation_report(scores, split, threshold, unit, resamples) | dict(retime=reading_of(clips))
     reading = f'\nPictures by their own times or laid over the sound: {report["retime"]}.' if report['retime'] else ''
     print(json_text(report) if json else report_text(report) + reading)
@@ -666,7 +706,8 @@ def cmdfd_evaluate(
 _WORLD = 'world.plan:World'
 
 
-@command(kept='Finished clips are kept; the same call goes on with the others.')
+@command(kept='Finished clips are kept; the same call goes on with the others.',
+         then='The data set is in {out}. Next: cmdfd_index KIND {out}.')
 def cmdfd_synth(
     out: Param('Folder of the data set, new or begun', str),
     clips: Param('Clips of every type of forgery', int) = 20,
@@ -688,7 +729,8 @@ def cmdfd_synth(
     return [error.record() for error in failed.values()]
 
 # %% ../nbs/90_cli.ipynb #ee300e3c
-@command(kept='Finished steps are kept; the same call goes on.')
+@command(kept='Finished steps are kept; the same call goes on.',
+         then='Worlds, runs and weights are in {work}. Next: cmdfd_score VIDEO --weights FILE; --install puts them into the kit.')
 def cmdfd_chain(
     work: Param('Folder for worlds, clips, runs and scores, new or begun', str),
     size: Param('How much of everything', str, choices=('default', 'smoke')) = 'default',

@@ -8,10 +8,11 @@ __all__ = ['CRASHED', 'UNHEARD', 'JSON', 'DEVICE', 'WEIGHTS', 'DETECTOR', 'WITNE
            'worker_count', 'budget_of', 'field_source', 'setting', 'settings_from', 'out_folder', 'out_file']
 
 # %% ../nbs/03_command.ipynb #c67a4ecb
-import argparse, ast, contextlib, errno, json, math, os, signal, sys, tempfile, threading, traceback
+import argparse, ast, contextlib, errno, json, math, os, re, signal, sys, tempfile, threading, traceback
 from copy import copy
 from functools import partial, wraps
 from importlib.resources import files
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,21 @@ def _said_of(error):
     cause = f'{type(error).__name__}: {error}'.splitlines()[0]
     return f'A bug of the kit stopped this command ({cause}). Please report it with {log}.', CRASHED
 
+# %% ../nbs/03_command.ipynb #26efdad4
+def _with_options(
+    text,      # message of an error
+    options,   # names of the parameters of a command that are options
+):             # the same message
+    "Write arguments of Python in a message as the options that set them."
+    argument = re.compile(rf"\b({'|'.join(options)})=(?:'([^']*)'|([^\s:,)]+))") if options else None
+    def option(found): return f'--{found[1].replace("_", "-")} {found[2] or found[3]}'.rstrip()
+    return argument.sub(option, text) if argument else text
+
+
+def _options_of(body):
+    "List the parameters of a command that have a default: its options."
+    return [name for name, one in signature(body).parameters.items() if one.default is not one.empty]
+
 # %% ../nbs/03_command.ipynb #af0c5bf6
 class _Terminated(KeyboardInterrupt): "SIGTERM."
 
@@ -73,7 +89,7 @@ def _to_nowhere():
     with contextlib.suppress(OSError, ValueError): os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _ended(work, kept):
+def _ended(work, kept, options=()):
     "Run a function without arguments; return its exit code, after a line about what stopped it."
     try:
         with _heeding_sigterm(): code = work()
@@ -84,6 +100,7 @@ def _ended(work, kept):
         print(f'Stopped. {kept}', file=sys.stderr)
         return 128 + (signal.SIGTERM if isinstance(stop, _Terminated) else signal.SIGINT)
     except Exception as error: line, code = _said_of(error)
+    if code == 2: line = _with_options(line, options)
     try: sys.stdout.flush()
     except OSError: _to_nowhere()   # of a full disk that it is written to
     print(printable(line), file=sys.stderr)
@@ -104,16 +121,26 @@ class _Printer:
 def command(
     body=None,    # function with `Param` annotations; returns what `exit_code` takes
     kept: str = 'Nothing was written.',   # said after Ctrl-C: what is left, and how to go on
+    then: str = '',   # said after success: what was written, and what comes next; '{out}' is the value of an argument
 ):                # function that returns an exit code, and parses the command line when it is run as a script
     "Turn a function into a console command."
-    if body is None: return partial(command, kept=kept)
+    if body is None: return partial(command, kept=kept, then=then)
     body.__annotations__ = {name: copy(note) for name, note in body.__annotations__.items()}
     @wraps(body)
     def run(*args, **kwargs):
         printer: Any = _Printer(sys.stdout)
         with contextlib.redirect_stdout(printer):
-            return _ended(lambda: exit_code(body(*args, **kwargs)), kept)
+            code = _ended(lambda: exit_code(body(*args, **kwargs)), kept, _options_of(body))
+            if code == 0 and then: _say_next(then, body, args, kwargs)
+            return code
     return call_parse(run)
+
+
+def _say_next(then, body, args, kwargs):
+    "Print what was written and what comes next; of several processes that train together, one does."
+    given = signature(body).bind(*args, **kwargs)
+    given.apply_defaults()
+    if os.environ.get('RANK', '0') == '0': print(printable(then.format(**given.arguments)), file=sys.stderr)
 
 # %% ../nbs/03_command.ipynb #bf46bc8c
 def _plain(value):

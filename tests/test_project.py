@@ -76,7 +76,7 @@ def test_commands_exist(wheel):
         assert callable(getattr(importlib.import_module(module), function))
     written = '\n'.join(path.read_text('utf-8') for path in (ROOT/'cmdfd_nb').rglob('[!_]*.py'))
     # every command is installed
-    assert set(entries['console_scripts']) == set(re.findall(r'^@command(?:\(.*\))?\ndef (cmdfd_\w+)\(', written, re.M))
+    assert set(entries['console_scripts']) == set(re.findall(r'^@command(?:\([^@]*?\))?\ndef (cmdfd_\w+)\(', written, re.M))
 
 
 def test_files_share_a_process(request):
