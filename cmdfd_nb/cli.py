@@ -8,7 +8,7 @@ __all__ = ['cmdfd_doctor', 'cmdfd_score', 'cmdfd_report', 'cmdfd_weights', 'cmdf
            'cmdfd_evaluate', 'cmdfd_synth', 'cmdfd_chain']
 
 # %% ../nbs/90_cli.ipynb #efa1e2ae
-import os, sys, tempfile
+import contextlib, os, sys, tempfile
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -126,14 +126,18 @@ def _noted(record, judge):
 
 
 # %% ../nbs/90_cli.ipynb #b8c2a4b5
-def _score_file(how, again, path):
+def _score_file(how, again, path, watch=False):
     "Score and save a video, or take its result: the record, whether it was there, error of saving it or None."
+    from cmdfd_nb.media.watch import ProgressLine, watched
     from cmdfd_nb.judge.score import score_or_error
     from cmdfd_nb.show.records import asked_of, score_places, scored_files
     *judge, places = how
     loaded, device, config = _judge(*judge, path=path)
     def score(paths): return ((path, _noted(score_or_error(path, loaded, device, config), judge)) for path in paths)
-    (_, *found), = scored_files([path], score, score_places(places)[0], asked_of(loaded, config), again)
+    line = ProgressLine(path)
+    with watched(line) if watch else contextlib.nullcontext():
+        (_, *found), = scored_files([path], score, score_places(places)[0], asked_of(loaded, config), again)
+    if watch: line.clear()
     return found
 
 # %% ../nbs/90_cli.ipynb #a4c0de04
@@ -179,10 +183,15 @@ def _teller(paths, several=False):
 def _scored(crew, hows, again, paths):
     "Yield ((path, weights, detector), record, problems) of videos as they are done, each scored in every way."
     failures = []
-    for job, (good, found) in crew.outcomes([partial(_score_file, how, again, path) for path in paths for how in hows]):
-        how, _, path = job.args
-        if good: yield _told(how, path, *found)
-        else: failures.append((how, dict(file=path, error=found.of(path).record())))
+    watch = crew.most < 2 and sys.stderr.isatty()
+    jobs = [partial(_score_file, how, again, path, watch=watch) for path in paths for how in hows]
+    try:
+        for job, (good, found) in crew.outcomes(jobs):
+            how, _, path = job.args
+            if good: yield _told(how, path, *found)
+            else: failures.append((how, dict(file=path, error=found.of(path).record())))
+    finally:
+        if watch: print('\r\x1b[K', end='', file=sys.stderr)   # Ctrl-C in the middle of a line
     for how, record in failures: yield _told(how, record['file'], *crew.one(partial(_save_failure, how, record)))
 
 
@@ -259,7 +268,7 @@ def cmdfd_score(
     say = _teller(paths, len(hows) > 1)
     if workers: start_server('cmdfd_nb.judge.score')
     with Crew(_run, worker_count(workers), budget_of(max_seconds, max_memory), partial(_get_ready, hows), say) as crew:
-        found = {asked: (record, wrong) for asked, record, wrong in _scored(crew, hows, again, paths)}
+        found: dict[Any, tuple] = {asked: (record, wrong) for asked, record, wrong in _scored(crew, hows, again, paths)}
         records = [found[(path, *pair)][0] for path in videos for pair in pairs]
         table, folder = crew.one(partial(_lay_out, places, records, csv))
     print(json_text(records) if json else table)

@@ -118,6 +118,13 @@ class _Printer:
     def write(self, text): return self._stream.write(printable(text, keep='\n\t'))
 
 # %% ../nbs/03_command.ipynb #0bbed337
+def _say_next(then, body, args, kwargs):
+    "Print what was written and what comes next; of several processes that train together, one does."
+    given = signature(body).bind(*args, **kwargs)
+    given.apply_defaults()
+    if os.environ.get('RANK', '0') == '0': print(printable(then.format(**given.arguments)), file=sys.stderr)
+
+# %% ../nbs/03_command.ipynb #23a67700
 def command(
     body=None,    # function with `Param` annotations; returns what `exit_code` takes
     kept: str = 'Nothing was written.',   # said after Ctrl-C: what is left, and how to go on
@@ -134,13 +141,6 @@ def command(
             if code == 0 and then: _say_next(then, body, args, kwargs)
             return code
     return call_parse(run)
-
-
-def _say_next(then, body, args, kwargs):
-    "Print what was written and what comes next; of several processes that train together, one does."
-    given = signature(body).bind(*args, **kwargs)
-    given.apply_defaults()
-    if os.environ.get('RANK', '0') == '0': print(printable(then.format(**given.arguments)), file=sys.stderr)
 
 # %% ../nbs/03_command.ipynb #bf46bc8c
 def _plain(value):

@@ -23,7 +23,7 @@ from .models.foreign import files_of
 from .models.weights import weights_of_kind
 from .show.bench import bench
 from .show.overview import overview
-from .show.records import asked_of, out_name
+from .show.records import out_name
 from .show.report import write_report
 from .show.results import Results
 from .show.viewer import scrub
@@ -52,7 +52,7 @@ def score(
     weights=None,     # a name, e.g. 'articulation' or 'seeded', a file, or `Weights`; by default what suits each file
     detector=None,    # a name that `detectors` lists; by default that of the weights, or what suits each file
     device='auto',    # where to compute: 'auto', 'cpu', 'cuda', 'cuda:1', 'mps'
-    faces=None,       # 'track': find and follow faces; 'whole': files are cropped to a face; None: as the weights learned
+    faces=None,       # 'track': find and follow faces; 'whole': files are cropped to one; None: as the weights learned
 ) -> Result | Results:   # `Results` unless one file is named; raises a `CmdfdError` with file, cause and remedy
     "Score a video, or several: an answer for each face, with its curves."
     how = weights, detector, str(pick_device(str(device))), faces

@@ -76,7 +76,8 @@ def test_commands_exist(wheel):
         assert callable(getattr(importlib.import_module(module), function))
     written = '\n'.join(path.read_text('utf-8') for path in (ROOT/'cmdfd_nb').rglob('[!_]*.py'))
     # every command is installed
-    assert set(entries['console_scripts']) == set(re.findall(r'^@command(?:\([^@]*?\))?\ndef (cmdfd_\w+)\(', written, re.M))
+    pattern = r'^@command(?:\([^@]*?\))?\ndef (cmdfd_\w+)\('
+    assert set(entries['console_scripts']) == set(re.findall(pattern, written, re.M))
 
 
 def test_files_share_a_process(request):

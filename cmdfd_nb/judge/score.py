@@ -335,15 +335,15 @@ def score_video(
 ) -> Result:               # raises a `CmdfdError` that names the file, the cause and a remedy
     "Score every face of a video."
     device = pick_device(str(device))
-    weights = find_weights(weights).to(device)
-    config = replace(config or weights.preprocess, views=weights.views)
+    loaded = find_weights(weights).to(device)
+    config = replace(config or loaded.preprocess, views=loaded.views)
     notes = []
-    sha256, parts = _scored_parts(path, weights, device, config, notes)
+    sha256, parts = _scored_parts(path, loaded, device, config, notes)
     known = is_procedural(path, sha256)
-    tracks = [join_parts(found, track, weights, known) for track, found in sorted(parts.items())]
+    tracks = [join_parts(found, track, loaded, known) for track, found in sorted(parts.items())]
     for track in tracks: check_scored(path, track.curves | dict(score=track.score, p_fake=track.p_fake))
-    warnings = [*warnings_for(weights, known), *_beside(tracks), *notes]
-    return Result(str(path), sha256, config.to_dict(), about_weights(weights), tracks, warnings)
+    warnings = [*warnings_for(loaded, known), *_beside(tracks), *notes]
+    return Result(str(path), sha256, config.to_dict(), about_weights(loaded), tracks, warnings)
 
 # %% ../../nbs/judge/60_score.ipynb #39cfaf60
 def score_or_error(

@@ -17,6 +17,7 @@ from .opening import check_track, choose_track, opened
 from .read import SLACK, _first, own_timeline, probe, shown, stretches_of
 from .sound import kept_sound, per_frame
 from .streams import told
+from .watch import counted
 from .timeline import Timeline, timeline_of
 
 # %% ../../nbs/media/12_lockstep.ipynb #055cf3e2
@@ -115,7 +116,8 @@ def lockstep(
     sound = audio_path or path, course.audio, course.heard, course.start
     seconds = sum(map(len, kept_sound(*sound))) / SAMPLE_RATE if by_sound else None
     pictures = shown(path, course.timeline, seconds, course.video, notes)
-    return _in_step(pictures, per_frame(kept_sound(*sound, notes)), path)
+    pairs = _in_step(pictures, per_frame(kept_sound(*sound, notes)), path)
+    return counted(pairs, lambda: course.timeline.frames or FPS * probe(path, course.video, None).duration_s)
 
 # %% ../../nbs/media/12_lockstep.ipynb #2e01b24a
 @dataclass(frozen=True)
