@@ -739,7 +739,7 @@ def cmdfd_synth(
 
 # %% ../nbs/90_cli.ipynb #ee300e3c
 @command(kept='Finished steps are kept; the same call goes on.',
-         then='Worlds, runs and weights are in {work}. Next: cmdfd_score VIDEO --weights FILE; --install puts them into the kit.')
+         then='Worlds, runs and weights are in {work}. Next: --install puts the weights into the kit.')
 def cmdfd_chain(
     work: Param('Folder for worlds, clips, runs and scores, new or begun', str),
     size: Param('How much of everything', str, choices=('default', 'smoke')) = 'default',

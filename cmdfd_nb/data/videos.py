@@ -36,6 +36,7 @@ def _videos_in(place):
     if not Path(place).is_dir(): return [Path(place)]
     found = [path for path in visible(place, '**/*') if path.suffix.lower() in SUFFIXES]
     if found: return found
+    if Path(place).suffix.lower() in SUFFIXES: return [Path(place)]   # called like a video: named when it is scored
     remedy = f'Name a folder with files such as {", ".join(SUFFIXES[:3])}, or the files.'
     raise BadArgument(place, 'there is no video in this folder', remedy)
 

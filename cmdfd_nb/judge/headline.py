@@ -40,7 +40,8 @@ def _fit_headline(tracks):
     n = len(tracks)
     fits = [str(t.track) for t in tracks if t.answer == 'fits']
     if fits: return Headline('fits', f'face{"s" * (len(fits) > 1)} {", ".join(fits)} of {n} asked', None, False)
-    if all(t.answer == 'does not fit' for t in tracks): return Headline('does not fit', f'none of {n} asked', None, False)
+    if {t.answer for t in tracks} == {'does not fit'}:
+        return Headline('does not fit', f'none of {n} asked', None, False)
     open_ = sum(t.answer == 'cannot tell' for t in tracks)
     return Headline('cannot tell', f'{open_} of {n} asked, and no fit', None, False)
 

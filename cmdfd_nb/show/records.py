@@ -170,7 +170,8 @@ def score_table(
     rows = [('file', 'detector'), *zip(_shown_names([r['file'] for r in records]), map(_detector_of, records))]
     head, *names = _columns(rows if asked else [row[:1] for row in rows])
     if asked: number = f'{"number":>8}{"":8}'
-    lines = [f'{head}{"face":>5}{"from":>8}{"to":>8}{"frames":>8}{number:>8}{"".join(f"  {title}" for title in titles)}  verdict']
+    further = ''.join(f'  {title}' for title in titles)
+    lines = [f'{head}{"face":>5}{"from":>8}{"to":>8}{"frames":>8}{number:>8}{further}  verdict']
     for record, name in zip(records, names): lines += _lines(record, name, asked, titles)
     return '\n'.join(lines + _notes(records, asked))
 

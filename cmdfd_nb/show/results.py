@@ -37,7 +37,8 @@ def _table_html(rows, most=_MOST_FACES):
     "Return rows, dictionaries by title, as an escaped HTML table; what is left out is counted below."
     titles = list(dict.fromkeys(title for row in rows for title in row))
     head = ''.join(f'<th>{html.escape(title)}</th>' for title in titles)
-    lines = [''.join(f'<td>{html.escape(printable(row.get(title, "")))}</td>' for title in titles) for row in rows[:most]]
+    lines = [''.join(f'<td>{html.escape(printable(row.get(title, "")))}</td>' for title in titles)
+             for row in rows[:most]]
     more = f'<p>… and {len(rows) - most} more</p>' if len(rows) > most else ''
     return f'<table><tr>{head}</tr>{"".join(f"<tr>{line}</tr>" for line in lines)}</table>{more}'
 
@@ -52,7 +53,8 @@ def _picture_html(track):
     data = BytesIO()
     fig.savefig(data, format='png', dpi=_DPI)
     plt.close(fig)
-    return f'<img alt="curves of face {track.track}" src="data:image/png;base64,{base64.b64encode(data.getvalue()).decode()}">'
+    source = f'data:image/png;base64,{base64.b64encode(data.getvalue()).decode()}'
+    return f'<img alt="curves of face {track.track}" src="{source}">'
 
 
 @patch
@@ -86,5 +88,6 @@ class Results(list):
 
     def _repr_html_(self):
         rows = [{'file': Path(one.file).name} | _face_row(track) for one in self for track in one.tracks]
-        failed = [{'file': Path(one.file).name, 'answer': f'{type(one).__name__}: {one.cause}'} for one in self.problems]
+        failed = [{'file': Path(one.file).name, 'answer': f'{type(one).__name__}: {one.cause}'}
+                  for one in self.problems]
         return f'<p>{html.escape(repr(self))}</p>{_table_html(rows + failed)}'
