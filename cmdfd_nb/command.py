@@ -18,6 +18,7 @@ from typing import Any
 from fastcore.script import Param, call_parse, store_true
 
 from .core import BadArgument, CmdfdError, printable
+from .store import sweep
 from .budget import Budget, note_bug
 
 # %% ../nbs/03_command.ipynb #61a1714b
@@ -279,6 +280,7 @@ def _try_to_write(folder, named, option='--out'):
     try:
         Path(folder).mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as part: part.write(bytes(4096))
+        sweep(folder)
     except OSError as e:
         cause = f'nothing can be written there ({e.strerror})'
         raise BadArgument(named, cause, f'Name another place with {option}.') from e
