@@ -168,7 +168,7 @@ def _told(path, record, reused, unsaved):
     return path, record, [error for error in (record.get('error'), unsaved and unsaved.record()) if error]
 
 # %% ../nbs/90_cli.ipynb #a9f39a57
-_KEPT = 'The results of finished videos are kept, if they went to a folder; the same call goes on with the others.'
+_KEPT = 'The results of finished videos are kept, if they went to a folder; run the same command to go on.'
 
 
 @command(kept=_KEPT)
@@ -373,7 +373,7 @@ def cmdfd_detectors(
     print(json_text(known) if json else '\n'.join([*map(detector_lines, known), '', *view_lines()]))
 
 # %% ../nbs/90_cli.ipynb #aa6ac2b2
-@command
+@command(kept='Models that were fetched are kept; run the same command to go on.')
 def cmdfd_models(
     models: Param('Models to fetch, e.g. landmarks (default: list them)', str, nargs='*', opt=False) = None,
     json: JSON = False,
@@ -424,7 +424,7 @@ def cmdfd_index(
 _CUT = 'media.clip:PreprocessConfig'
 
 
-@command(kept='Finished clips are kept; the same call goes on with the others.')
+@command(kept='Finished clips are kept; run the same command to go on.')
 def cmdfd_preprocess(
     manifest: Param('Manifest of cmdfd_index', str),
     out: Param('Folder for the clips and clips.parquet, new or begun', str),
@@ -526,7 +526,7 @@ def _print_splits(record):
     for split in record.keys() & {'val', 'test'}: print(split, json_text(record[split], None))
 
 # %% ../nbs/90_cli.ipynb #6dce1788
-@command(kept='No weights were written; the same call begins anew.')
+@command(kept='No weights were written; run the same command to begin anew.')
 def cmdfd_teach(
     clips: Param('Folder of preprocessed clips with transcripts, with clips.parquet', str),
     out: out_option('Weights file to write; the record goes beside it as .json') = 'teachers.safetensors',
@@ -572,7 +572,7 @@ def _cont_of(out, clips, teachers, config, device):
     return kept_cont(out, learned.paths(), teachers, str(pick_device(device)), **rule)
 
 # %% ../nbs/90_cli.ipynb #894621ff
-@command(kept='The run is kept as of its last checkpoint; the same call goes on.')
+@command(kept='The run is kept as of its last checkpoint; run the same command to go on.')
 def cmdfd_train(
     clips: Param('Folder of preprocessed clips, with clips.parquet', str),
     config: Param('JSON file with settings', str) = None,
@@ -606,7 +606,7 @@ def cmdfd_train(
     if int(os.environ.get('RANK', 0)) == 0: print(best)   # one process of several speaks
 
 # %% ../nbs/90_cli.ipynb #005ab48d
-@command(kept='The scores of finished clips are kept in --out; the same call goes on with the others.')
+@command(kept='The scores of finished clips are kept in --out; run the same command to go on.')
 def cmdfd_evaluate(
     clips: Param('Folder of preprocessed clips (with clips.parquet), or a file of scores that this command wrote', str),
     weights: Param('Weights file, or seeded[:tiny|paper|official]; not needed for a file of scores', str) = None,
@@ -638,7 +638,7 @@ def cmdfd_evaluate(
 _WORLD = 'world.plan:World'
 
 
-@command(kept='Finished clips are kept; the same call goes on with the others.')
+@command(kept='Finished clips are kept; run the same command to go on.')
 def cmdfd_synth(
     out: Param('Folder of the data set, new or begun', str),
     clips: Param('Clips of every type of forgery', int) = 20,
@@ -660,7 +660,7 @@ def cmdfd_synth(
     return [error.record() for error in failed.values()]
 
 # %% ../nbs/90_cli.ipynb #ee300e3c
-@command(kept='Finished steps are kept; the same call goes on.')
+@command(kept='Finished steps are kept; run the same command to go on.')
 def cmdfd_chain(
     work: Param('Folder for worlds, clips, runs and scores, new or begun', str),
     size: Param('How much of everything', str, choices=('default', 'smoke')) = 'default',
