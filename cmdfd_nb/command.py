@@ -104,7 +104,7 @@ class _Printer:
 # %% ../nbs/03_command.ipynb #0bbed337
 def command(
     body=None,    # function with `Param` annotations; returns what `exit_code` takes
-    kept: str = 'Nothing was written; run the same command to begin anew.',   # said after Ctrl-C: what is left, how to go on
+    kept: str = 'Nothing was written; run the same command to begin anew.',   # said after Ctrl-C: what is left
 ):                # function that returns an exit code, and parses the command line when it is run as a script
     "Turn a function into a console command."
     if body is None: return partial(command, kept=kept)
