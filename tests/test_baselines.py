@@ -202,7 +202,7 @@ def test_avad_guesses(anomalies, unusual, n, key):
 
 # All of them
 
-KINDS = ('avad', 'lipforensics', 'syncnet', 'xception')
+KINDS = ('avad', 'joint_av', 'lipforensics', 'syncnet', 'xception')
 
 
 @pytest.fixture(scope='module')
@@ -210,8 +210,8 @@ def folder(tmp_path_factory):
     "Six clips, half of them fake, of three people, one of whom validates."
     folder = tmp_path_factory.mktemp('clips')
     splits = ['val'] * 2 + ['train'] * 4
-    rows = [dict(clip=f'{i}.safetensors', frames=25, label=i % 2, identity=str(i // 2), split=split)
-            for i, split in enumerate(splits)]
+    rows = [dict(clip=f'{i}.safetensors', frames=25, label=i % 2, audio_label=i % 2, visual_label=0,
+                 identity=str(i // 2), split=split) for i, split in enumerate(splits)]
     views = [name for kind in KINDS for name in detector_class(kind)(configure(kind, 'tiny')).needs]
     for i, row in enumerate(rows): save_clip(make_clip(25, i, views), folder/row['clip'])
     return ClipTable(pd.DataFrame(rows), folder, domain='synthetic')
@@ -222,6 +222,7 @@ def test_a_tiny_one_trains(kind, folder, tmp_path):
     "By the loop of the paper's detector; what it writes can be read."
     record = train(folder, tmp_path, train_config('tiny', kind=kind, epochs=1), device='cpu', workers=0)
     assert np.isfinite(record['history'][0]['total']) and record['best']['epoch'] == 1
+    assert {*detector_class(kind).terms} <= {*record['history'][0]}
     weights = load_weights(tmp_path/'best.safetensors')
     assert (weights.kind, weights.detector.config.preset) == (kind, 'tiny')
 
