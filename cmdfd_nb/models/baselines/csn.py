@@ -6,7 +6,6 @@
 __all__ = ['CSN']
 
 # %% ../../../nbs/models/baselines/37655_csn.ipynb #30955552
-import torch
 import torch.nn.functional as F
 from torch import nn
 
@@ -47,7 +46,7 @@ class _Unit(nn.Module):
         short = x if self.branch1_conv is None else self.branch1_norm(self.branch1_conv(x))
         return F.relu(short + self.branch2(x))
 
-
+# %% ../../../nbs/models/baselines/37655_csn.ipynb #37159f1c
 class _Stage(nn.Module):
     "Units of one width; the first of them may halve the picture."
     def __init__(self, ni, nf, depth, stride):
@@ -70,7 +69,7 @@ class _Stem(nn.Module):
     def forward(self, x):
         return F.max_pool3d(F.relu(self.norm(self.conv(x))), (1, 3, 3), (1, 2, 2), (0, 1, 1))
 
-
+# %% ../../../nbs/models/baselines/37655_csn.ipynb #92c42235
 class CSN(nn.Module):
     "A channel-separated network that keeps every frame: pictures to a vector for each."
     def __init__(self,
