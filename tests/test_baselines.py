@@ -59,8 +59,8 @@ def loaded(tmp_path_factory):
 
 
 def pictures(seed, n, size, *channels):
-    "Blocks of eight pixels (mouths: four) of random levels."
-    side = 4 if size == 96 else 8
+    "Blocks of eight pixels (mouths: four; aligned faces: ten) of random levels."
+    side = {96: 4, 140: 10}.get(size, 8)
     drawn = np.random.RandomState(seed).randint(0, 256, (n, size // side, size // side, *channels)).astype(np.uint8)
     return drawn.repeat(side, 1).repeat(side, 2)
 
@@ -202,7 +202,7 @@ def test_avad_guesses(anomalies, unusual, n, key):
 
 # All of them
 
-KINDS = ('avad', 'joint_av', 'lipforensics', 'syncnet', 'xception')
+KINDS = ('lipforensics', 'syncnet', 'xception', 'realforensics', 'ftcn', 'avad', 'joint_av')
 
 
 @pytest.fixture(scope='module')
