@@ -23,6 +23,7 @@ from cmdfd_nb.media.lockstep import lockstep
 from cmdfd_nb.media.mouth_crops import maps_of, mouth_crop
 from cmdfd_nb.media.preprocess import save_clip
 from cmdfd_nb.media.write import write_video
+from cmdfd_nb.models.baselines.av_byol import AVBYOL, AVBYOLConfig, mel_decibels
 from cmdfd_nb.models.baselines.lag_network import mel_rows, sounds_around
 from cmdfd_nb.models.checkpoint import load_weights, mismatch
 from cmdfd_nb.models.detectors import configure, detector_class
@@ -200,9 +201,35 @@ def test_avad_guesses(anomalies, unusual, n, key):
     np.testing.assert_allclose(verdict.surprises[0], unusual[key], rtol=1e-4)
 
 
+# AV-BYOL
+
+LISTENS = (('backbone', 'backbone.model'), ('enter', 'projection_layer'), ('attend.norm', 'transformer.layers.0.0.norm'),
+           ('attend.qkv', 'transformer.layers.0.0.fn.to_qkv'), ('attend.out', 'transformer.layers.0.0.fn.to_out.0'),
+           ('predictor.norm', 'predictor.transformer.layers.0.1.norm.1'), ('wide', 'transformer.layers.0.1.fn.net.0'),
+           ('narrow', 'transformer.layers.0.1.fn.net.3'), ('last_norm', 'mlp_head.1'), ('leave', 'mlp_head.3'))
+
+
+def test_av_byol_listens_as_the_public_code():
+    golden, ears = np.load(PARITY/'av_byol_seed0.npz'), AVBYOL(AVBYOLConfig(stem=4, depths=(1,))).sound.eval()
+    for name, value in ears.state_dict().items():
+        theirs = f'model2.{name}'
+        for ours, other in LISTENS: theirs = theirs.replace(f'.{ours}.', f'.{other}.')
+        with torch.no_grad(): value.copy_(torch.from_numpy(np.asarray(rule(theirs, tuple(value.shape)))))
+    t = np.arange(16000) / 16000
+    tone = np.sin(2 * np.pi * 220 * t * (1 + .5 * np.sin(2 * np.pi * 1.3 * t)))
+    wave = .3 * tone + .05 * np.random.RandomState(14).standard_normal(len(t))
+    heard = mel_decibels(torch.from_numpy(wave.astype(np.float32))[None])
+    np.testing.assert_allclose(heard[0, ::7], golden['mel'], atol=1e-4)
+    with torch.no_grad():
+        projected = ears.projector(ears.vectors(ears.backbone, heard[:, None]))
+        predicted = ears.predict(heard[:, None])
+    np.testing.assert_allclose(projected[0, ::4], golden['projected'], atol=1e-4)
+    np.testing.assert_allclose(predicted[0, ::4], golden['predicted'], atol=1e-4)
+
+
 # All of them
 
-KINDS = ('lipforensics', 'syncnet', 'xception', 'realforensics', 'ftcn', 'avad', 'joint_av')
+KINDS = ('lipforensics', 'syncnet', 'xception', 'realforensics', 'ftcn', 'avad', 'joint_av', 'av_byol')
 
 
 @pytest.fixture(scope='module')
