@@ -123,12 +123,6 @@ class _Side(nn.Module):
     @torch.no_grad()
     def target(self, x): return self.target_projector(self.vectors(self.target_backbone, x))
 
-    @torch.no_grad()
-    def follow(self, momentum):
-        pairs = (self.target_backbone, self.backbone), (self.target_projector, self.projector)
-        for copy, own in pairs:
-            for slow, fast in zip(copy.parameters(), own.parameters()): slow.lerp_(fast, 1 - momentum)
-
 # %% ../../../nbs/models/baselines/37691_av_byol.ipynb #49cc89f3
 @dataclass(frozen=True)
 class AVBYOLConfig(Settings):
@@ -149,6 +143,19 @@ class AVBYOLConfig(Settings):
 _TINY = dict(stem=4, depths=(1, 1, 1, 1), size=56, aligned=False, sound_widths=(8, 12, 16, 24), embedding=32, width=32,
              heads=4, momentum=.98)
 
+# %% ../../../nbs/models/baselines/37691_av_byol.ipynb #50f025ca
+@torch.no_grad()
+def _follow(copy, own, momentum):
+    "Move the numbers of a copy towards those of its original."
+    for slow, fast in zip(copy.parameters(), own.parameters()): slow.lerp_(fast, 1 - momentum)
+
+
+@patch
+def follow(self: _Side, momentum):
+    "Move the targets towards their originals."
+    _follow(self.target_backbone, self.backbone, momentum)
+    _follow(self.target_projector, self.projector, momentum)
+
 # %% ../../../nbs/models/baselines/37691_av_byol.ipynb #61e83fe0
 _FITS = 'How well sound and face predict each other at this frame (cosine).'
 register_curve('predictable', Curve('Predictable', _FITS, -1, 1))
@@ -160,7 +167,7 @@ class AVBYOLVerdict(Verdict):
     cosines: Any = None   # (2, W, clip): by the eyes, by the ears
     exists: Any = None    # (W, clip) bool
 
-
+# %% ../../../nbs/models/baselines/37691_av_byol.ipynb #2dddb35f
 @register
 class AVBYOL(Detector):
     "Eyes and ears that predict each other."
@@ -251,6 +258,13 @@ def cosines(self: AVBYOL,
     return torch.cat(found, 1)
 
 # %% ../../../nbs/models/baselines/37691_av_byol.ipynb #481bc36a
+def _over_time(values, places, clips, n):   # (V, W, clip) to (V, clips, n)
+    "Add the values of windows up at the frames of their clips."
+    sums = values.new_zeros(len(values), clips, n, dtype=torch.float32)
+    for w, (i, start, end) in enumerate(places): sums[:, i, start:end] += values[:, w, :end - start]
+    return sums
+
+# %% ../../../nbs/models/baselines/37691_av_byol.ipynb #231eef6c
 @patch
 def judge(self: AVBYOL,
     cosines,        # (2, W, clip)
@@ -260,13 +274,8 @@ def judge(self: AVBYOL,
     n: int,         # frames of the batch
 ) -> AVBYOLVerdict:
     "Judge clips by their cosines; a frame that two windows hold counts once, with their mean."
-    size = self.config.clip
-    sums = cosines.new_zeros(2, len(lengths), max(n, size))
-    held = cosines.new_zeros(len(lengths), max(n, size))
-    for (i, start, _), both, there in zip(places, cosines.unbind(1), exists):
-        sums[:, i, start:start + size] += both * there
-        held[i, start:start + size] += there
-    frames = (sums / held.clamp_min(1))[..., :n]
+    held = _over_time(exists[None], places, len(lengths), n).clamp_min(1)
+    frames = _over_time(cosines * exists, places, len(lengths), n) / held
     by_eyes, by_ears = frames.sum(-1) / lengths
     facts = dict(by_eyes=by_eyes, by_ears=by_ears)
     mask = torch.arange(n, device=lengths.device) < lengths[:, None]

@@ -54,9 +54,8 @@ class _Past(nn.Module):
         k, v = (torch.cat([null.expand(b, -1, -1), y], 1) for null, y in ((self.null_k, k), (self.null_v, v)))
         q, k, v = (y.unflatten(2, (self.heads, -1)).transpose(1, 2) for y in (q, k, v))
         before = torch.ones(n, n + 1, dtype=torch.bool, device=x.device).tril(1)
-        drop = self.dropout if self.training else 0.
-        found = F.scaled_dot_product_attention(q, k, v, before, drop, scale=size ** -.5)   # of all heads, as published
-        return self.to_out(found.transpose(1, 2).flatten(2))
+        how = dict(dropout_p=self.dropout if self.training else 0., scale=size ** -.5)   # of all heads, as published
+        return self.to_out(F.scaled_dot_product_attention(q, k, v, before, **how).transpose(1, 2).flatten(2))
 
 # %% ../../../nbs/models/baselines/37690_avad.ipynb #e67b3b7f
 class _Block(nn.Module):
@@ -93,7 +92,7 @@ class _Density(nn.Module):
 class AVADConfig(Settings):
     "Sizes of AVAD."
     preset: str = 'paper'
-    size: int = within(224, 32, 512)                             # pixels of a face, a multiple of 16
+    size: int = within(224, 32, 512)                             # pixels of a face
     widths: tuple = within((64, 128, 256, 512), 1, 4096)         # channels of the pictures' stages; the last: of a word
     sound_widths: tuple = within((64, 192, 384, 256, 256), 1, 4096)
     depth: int = within(3, 1, 64)                                # layers of the matching transformer
@@ -104,10 +103,6 @@ class AVADConfig(Settings):
     steps: int = within(49, 1, 3000)                             # that the decoder guesses, at most
     density: int = within(256, 1, 4096)                          # channels of the decoder
     density_heads: int = within(16, 1, 64)
-
-    def __post_init__(self):
-        super().__post_init__()
-        if self.size % 16: raise BadArgument(f'size={self.size}', 'it is no multiple of 16', 'Give e.g. 96 or 224.')
 
 
 _TINY = dict(size=96, widths=(8, 8, 12, 16), sound_widths=(8, 12, 16, 16, 16), depth=1, heads=2, head=8, dropout=0.,
@@ -156,7 +151,7 @@ class AVAD(Detector):
         word = c.widths[-1]
         self.vis_enc = SyncEyes(c.widths)
         self.aud_enc = SyncEars(c.sound_widths, word)
-        self.match = LagMatch(word, c.size // 16, c.depth, c.heads, c.head, c.dropout)
+        self.match = LagMatch(word, -(-c.size // 16), c.depth, heads=c.heads, head=c.head, dropout=c.dropout)
         self.density = _Density(2 * c.reach + 1, c.steps, c.density, c.density_heads, .1 if c.dropout else 0.)
 
     @property

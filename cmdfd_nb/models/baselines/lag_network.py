@@ -10,6 +10,7 @@ from functools import cache
 
 import torch
 import torch.nn.functional as F
+from fastcore.basics import patch
 from torch import nn
 from torchaudio import functional as AF
 
@@ -91,7 +92,7 @@ def sounds_around(
 _SOUND = (   # stride of a convolution of 3 x 3; kernel and stride of the pooling after it, or None
     ((2, 1), ((3, 1), (2, 1))), (1, (3, 2)), (1, None), (1, None), (1, ((2, 3), 2)))
 
-
+# %% ../../../nbs/models/baselines/37689_lag_network.ipynb #688c9fcc
 class SyncEars(nn.Module):
     "Convolutions over mel bands and time: (N, 1, 80, 20) to (N, E, 4)."
     def __init__(self,
@@ -130,9 +131,7 @@ class NormedAttention(nn.Module):
         self.out = nn.Linear(heads * head, size)
         self.drop = nn.Dropout(dropout)
 
-    def forward(self,
-        x,   # (N, W, size)
-    ):       # (N, W, size), to be added
+    def forward(self, x):   # (N, W, size) to the same
         q, k, v = self.qkv(self.norm(x)).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
         return self.drop(self.out(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)))
 
@@ -155,33 +154,38 @@ class _Layer(nn.Module):
 class LagMatch(nn.Module):
     "A transformer that gives sound and pictures of five frames a score."
     def __init__(self,
-        size: int,      # channels of a word
-        place: int,     # side of the eyes' last pictures
-        depth: int,     # layers
-        heads: int,
-        head: int,      # channels of a head
-        dropout: float,
+        size: int,    # channels of a word
+        place: int,   # side of the eyes' last pictures
+        depth: int,   # layers
+        **layer,      # heads, head, dropout: see `NormedAttention`
     ):
         super().__init__()
         def learned(*shape): return nn.Parameter(torch.randn(1, *shape) / size ** .5)
         self.pos_embedding = learned(size, 1, place, place)
-        self.visual_embedding = learned(size, 1)
-        self.audio_embedding = learned(size, 1)
-        self.temporal_visual_embedding = learned(size, SEEN_FRAMES)
-        self.temporal_audio_embedding = learned(size, 4)
+        for of, moments in dict(visual=SEEN_FRAMES, audio=4).items():
+            setattr(self, f'{of}_embedding', learned(size, 1))
+            setattr(self, f'temporal_{of}_embedding', learned(size, moments))
         self.cls_token = learned(1, size)
-        self.drop = nn.Dropout(dropout)
-        self.layers = nn.Sequential(*[_Layer(size, heads, head, dropout) for _ in range(depth)])
+        self.drop = nn.Dropout(layer['dropout'])
+        self.layers = nn.Sequential(*[_Layer(size, **layer) for _ in range(depth)])
         self.mlp_head = nn.Sequential(nn.LayerNorm(size), nn.Linear(size, 1))
 
-    def words(self, x, when, of):   # (N, E, W), (1, E, W), (1, E, 1) to (N, W, E)
-        return (x + when + of).reshape(len(x), -1, x.shape[1])   # folded, not turned, as published
+# %% ../../../nbs/models/baselines/37689_lag_network.ipynb #4fb27081
+@patch
+def words(self: LagMatch,
+    x,         # (N, E, W)
+    of: str,   # 'visual' or 'audio'
+):             # (N, W, E)
+    "Make words of vectors: add when and of which kind they are, and fold."
+    when, kind = getattr(self, f'temporal_{of}_embedding'), getattr(self, f'{of}_embedding')
+    return (x + when + kind).reshape(len(x), -1, x.shape[1])   # folded, not turned, as published
 
-    def forward(self,
-        seen,    # (N, E, 5): largest value over the picture, `pos_embedding` included
-        heard,   # (N, E, 4)
-    ):           # (N,) scores
-        sound = self.words(heard, self.temporal_audio_embedding, self.audio_embedding)
-        picture = self.words(seen, self.temporal_visual_embedding, self.visual_embedding)
-        x = self.drop(torch.cat([self.cls_token.expand(len(seen), -1, -1), sound, picture], 1))
-        return self.mlp_head(self.layers(x)[:, 0])[:, 0]
+
+@patch
+def forward(self: LagMatch,
+    seen,    # (N, E, 5): largest value over the picture, `pos_embedding` included
+    heard,   # (N, E, 4)
+):           # (N,)
+    "Score pairs of sound and pictures."
+    sentence = [self.cls_token.expand(len(seen), -1, -1), self.words(heard, 'audio'), self.words(seen, 'visual')]
+    return self.mlp_head(self.layers(self.drop(torch.cat(sentence, 1)))[:, 0])[:, 0]
