@@ -151,7 +151,9 @@ def _follow(copy, own, momentum):
 
 
 @patch
-def follow(self: _Side, momentum):
+def follow(self: _Side,
+    momentum: float,   # share of a target that stays
+):
     "Move the targets towards their originals."
     _follow(self.target_backbone, self.backbone, momentum)
     _follow(self.target_projector, self.projector, momentum)

@@ -107,9 +107,7 @@ class SyncEars(nn.Module):
         self.bn6 = nn.BatchNorm2d(size)
         self.conv7 = nn.Conv2d(size, size, 1)
 
-    def forward(self,
-        x,   # (N, 1, 80, 20) of `mel_rows`
-    ):       # (N, E, 4)
+    def forward(self, x):   # (N, 1, 80, 20), `mel_rows`
         for i, (_, pool) in enumerate(_SOUND, 1):
             x = getattr(self, f'bn{i}')(getattr(self, f'conv{i}')(x)).relu()
             if pool: x = F.max_pool2d(x, *pool)
@@ -177,8 +175,8 @@ def words(self: LagMatch,
     of: str,   # 'visual' or 'audio'
 ):             # (N, W, E)
     "Make words of vectors: add when and of which kind they are, and fold."
-    when, kind = getattr(self, f'temporal_{of}_embedding'), getattr(self, f'{of}_embedding')
-    return (x + when + kind).reshape(len(x), -1, x.shape[1])   # folded, not turned, as published
+    when = getattr(self, f'temporal_{of}_embedding')
+    return (x + when + getattr(self, f'{of}_embedding')).reshape(len(x), -1, x.shape[1])   # folded, not turned, as published
 
 
 @patch
