@@ -157,7 +157,7 @@ def test_xception_logits(loaded, golden):
 
 # All of them
 
-KINDS = ('lipforensics', 'syncnet', 'xception', 'realforensics', 'ftcn')
+KINDS = ('lipforensics', 'syncnet', 'xception', 'realforensics', 'ftcn', 'vqgan')
 
 
 @pytest.fixture(scope='module')

@@ -31,7 +31,7 @@ def _norm(width, halve=False):
     norm = nn.BatchNorm3d(width)
     return nn.Sequential(norm, nn.MaxPool3d((1, 2, 2))) if halve else norm
 
-
+# %% ../../../nbs/models/baselines/3767_ftcn.ipynb #acd62d9c
 class _Branch(nn.Module):
     "Three convolutions, of which the first looks at several frames."
     def __init__(self, ni, width, nf, frames, halve):
