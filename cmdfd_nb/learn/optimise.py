@@ -17,6 +17,7 @@ from ..core import FAKE, REAL, BadArgument, BadManifest, BadWeights, one_of, see
 from ..models.detectors import Detector, configure, detector_class
 from ..models.checkpoint import Weights, read_about
 from ..models.official import load_talknet
+from ..data.manifest import LABELS
 from ..data.clips import ClipTable
 from ..data.batches import ClipSet, epoch_batches, epoch_draws, frame_batches, loader
 from ..data.audit.shortcuts import auc
@@ -60,9 +61,9 @@ def clip_set(
     cont=None,            # file name of a clip to Cont (T,), from `kept_cont`
     **how,                # of `ClipSet`: fields, size, kinds, seed
 ) -> ClipSet:             # raises `BadArgument` if Cont does not belong to the clips
-    "Make items of clips, with label and Cont."
+    "Make items of clips, with their labels and Cont."
     curves = {} if cont is None else dict(cont=_cont_curves(clips, cont))
-    facts = dict(label=clips.rows.label.astype(int).tolist())
+    facts = {name: clips.rows[name].astype(int).tolist() for name in LABELS if name in clips.rows}
     return ClipSet(clips.paths(), clips.rows.frames, curves=curves, facts=facts, **how)
 
 # %% ../../nbs/learn/52_optimise.ipynb #c107776f

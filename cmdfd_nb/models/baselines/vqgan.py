@@ -60,31 +60,6 @@ class _Attention(nn.Module):
         found = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).unflatten(2, x.shape[2:])
         return x + self.proj_out(found)
 
-# %% ../../../nbs/models/baselines/3768_vqgan.ipynb #6d2fe137
-class _Level(nn.Module):
-    "Units of one resolution; at the coarsest each is followed by attention."
-    def __init__(self, ni, nf, depth, groups, attend):
-        super().__init__()
-        self.block = nn.ModuleList([_Residual(nf if i else ni, nf, groups) for i in range(depth)])
-        self.attn = nn.ModuleList([_Attention(nf, groups) for _ in range(depth if attend else 0)])
-
-    def forward(self, x):
-        for i, block in enumerate(self.block):
-            x = block(x)
-            if len(self.attn): x = self.attn[i](x)
-        return x
-
-# %% ../../../nbs/models/baselines/3768_vqgan.ipynb #926257e6
-class _Middle(nn.Module):
-    "The coarsest grid: a unit, attention, a unit."
-    def __init__(self, width, groups):
-        super().__init__()
-        self.block_1 = _Residual(width, width, groups)
-        self.attn_1 = _Attention(width, groups)
-        self.block_2 = _Residual(width, width, groups)
-
-    def forward(self, x): return self.block_2(self.attn_1(self.block_1(x)))
-
 # %% ../../../nbs/models/baselines/3768_vqgan.ipynb #a4315227
 class _Halve(nn.Module):
     "A convolution that takes every second pixel."
@@ -102,6 +77,34 @@ class _Double(nn.Module):
         self.conv = _look(width, width)
 
     def forward(self, x): return self.conv(F.interpolate(x, scale_factor=2., mode='nearest'))
+
+# %% ../../../nbs/models/baselines/3768_vqgan.ipynb #cbf29232
+class _Level(nn.Module):
+    "Units of one resolution, at the coarsest each with attention; then perhaps a step to the next."
+    def __init__(self, ni, nf, depth, groups, attend, step=''):
+        super().__init__()
+        self.block = nn.ModuleList([_Residual(nf if i else ni, nf, groups) for i in range(depth)])
+        self.attn = nn.ModuleList([_Attention(nf, groups) for _ in range(depth if attend else 0)])
+        self.downsample = _Halve(nf) if step == 'half' else None
+        self.upsample = _Double(nf) if step == 'double' else None
+
+    def forward(self, x):
+        for i, block in enumerate(self.block):
+            x = block(x)
+            if len(self.attn): x = self.attn[i](x)
+        if self.downsample: x = self.downsample(x)
+        return self.upsample(x) if self.upsample else x
+
+# %% ../../../nbs/models/baselines/3768_vqgan.ipynb #926257e6
+class _Middle(nn.Module):
+    "The coarsest grid: a unit, attention, a unit."
+    def __init__(self, width, groups):
+        super().__init__()
+        self.block_1 = _Residual(width, width, groups)
+        self.attn_1 = _Attention(width, groups)
+        self.block_2 = _Residual(width, width, groups)
+
+    def forward(self, x): return self.block_2(self.attn_1(self.block_1(x)))
 
 # %% ../../../nbs/models/baselines/3768_vqgan.ipynb #125555d9
 @dataclass(frozen=True)
@@ -134,19 +137,17 @@ class _Encoder(nn.Module):
         super().__init__()
         widths = c.widths
         last = len(widths) - 1
-        sizes = zip((c.width, *widths), widths)
         self.conv_in = _look(3, c.width)
-        self.down = nn.ModuleList([_Level(*size, c.units, c.groups, i == last) for i, size in enumerate(sizes)])
-        for level, width in zip(self.down[:-1], widths): level.downsample = _Halve(width)
+        self.down = nn.ModuleList([_Level(ni, nf, c.units, c.groups, i == last, 'half' if i < last else '')
+                                   for i, (ni, nf) in enumerate(zip((c.width, *widths), widths))])
         self.mid = _Middle(widths[-1], c.groups)
         self.norm_out = _norm(widths[-1], c.groups)
         self.conv_out = _look(widths[-1], c.entries)
 
     def forward(self, x):   # (N, 3, H, W) to (N, entries, H / 2^L, W / 2^L)
         x = self.conv_in(x)
-        for level in self.down[:-1]: x = level.downsample(level(x))
-        x = self.mid(self.down[-1](x))
-        return self.conv_out(F.silu(self.norm_out(x)))
+        for level in self.down: x = level(x)
+        return self.conv_out(F.silu(self.norm_out(self.mid(x))))
 
 # %% ../../../nbs/models/baselines/3768_vqgan.ipynb #35729ddf
 class _Decoder(nn.Module):
@@ -155,18 +156,18 @@ class _Decoder(nn.Module):
         super().__init__()
         widths = c.widths
         last = len(widths) - 1
-        sizes = zip((*widths[1:], widths[-1]), widths)   # what comes from the coarser level, and what this one makes
+        coarser = (*widths[1:], widths[-1])   # from where a level is fed
         self.conv_in = _look(c.entries, widths[-1])
         self.mid = _Middle(widths[-1], c.groups)
-        self.up = nn.ModuleList([_Level(*size, c.units + 1, c.groups, i == last) for i, size in enumerate(sizes)])
-        for level, width in zip(self.up[1:], widths[1:]): level.upsample = _Double(width)
+        self.up = nn.ModuleList([_Level(ni, nf, c.units + 1, c.groups, i == last, 'double' if i else '')
+                                 for i, (ni, nf) in enumerate(zip(coarser, widths))])
         self.norm_out = _norm(widths[0], c.groups)
         self.conv_out = _look(widths[0], 3)
 
     def forward(self, x):   # (N, entries, h, w) to (N, 3, h 2^L, w 2^L)
         x = self.mid(self.conv_in(x))
-        for level in reversed(self.up[1:]): x = level.upsample(level(x))
-        return self.conv_out(F.silu(self.norm_out(self.up[0](x))))
+        for level in reversed(self.up): x = level(x)
+        return self.conv_out(F.silu(self.norm_out(x)))
 
 # %% ../../../nbs/models/baselines/3768_vqgan.ipynb #72451dc0
 class _Codebook(nn.Module):
