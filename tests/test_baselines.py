@@ -232,7 +232,7 @@ def test_av_byol_listens_as_the_public_code():
 
 # All of them
 
-KINDS = ('lipforensics', 'syncnet', 'xception', 'realforensics', 'ftcn', 'avad', 'joint_av', 'av_byol')
+KINDS = ('lipforensics', 'syncnet', 'xception', 'realforensics', 'ftcn', 'vqgan', 'avad', 'joint_av', 'av_byol')
 
 
 @pytest.fixture(scope='module')
