@@ -5,13 +5,14 @@
 # %% auto #0
 __all__ = ['VIDEOS', 'cpu_seconds', 'cost_row', 'beside', 'lengthened', 'bare_decoding', 'preparation_costs', 'mouth_costs',
            'measured_bytes', 'storage_row', 'matrix_product', 'training_step', 'network_costs', 'process_peak',
-           'memory_growth', 'browser_times', 'viewer_costs']
+           'memory_growth', 'detector_costs', 'browser_times', 'viewer_costs']
 
 # %% ../nbs/bench.ipynb #7a4565b7
 import itertools
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -30,13 +31,15 @@ from .media.phones import hear_phones
 from .media.clip import PreprocessConfig, clips, mesh_of
 from .media.preprocess import bytes_per_frame, save_clip
 from .models.agreement import cont, posteriors
+from .models.detectors import detector_class
 from .models.checkpoint import Weights
+from .models.weights import find_weights
 from .models.run import batch_of
 from .judge.score import score_clip, score_video
 from .paper.dry import MEAN_FRAMES
-from .show.viewer import paint_times, view
+from .show.viewer import view
 from .show.report import write_report
-from .show.browser import in_browser
+from .show.browser import in_browser, paint_times
 
 # %% ../nbs/bench.ipynb #f8827cc3
 def cpu_seconds(
@@ -243,6 +246,35 @@ def memory_growth(
     "Measure how far memory rises while clips are cut in a process of their own."
     with ProcessPoolExecutor(1, get_context('spawn')) as pool:
         return pool.submit(_peaks, list(map(str, paths)), config).result()
+
+# %% ../nbs/bench.ipynb #beb8806b
+def _cost_of_detector(kind, preset, path, frames_at_most):
+    "Measure one detector in this process."
+    torch.set_num_threads(1)
+    weights = find_weights(f'seeded:{preset}:{kind}')
+    clip = next(clips(path, replace(weights.preprocess, faces='whole', max_frames=frames_at_most, views=weights.views)))
+    batch = _batch_for(clip, weights)
+    idle = process_peak()
+    row = beside(kind, torch.inference_mode()(partial(weights.detector, batch)), 'one matrix product', matrix_product,
+                 len(clip) / FPS, rounds=2)
+    millions = sum(p.numel() for p in weights.detector.parameters()) / 1e6
+    return row | {'preset': preset, 'million numbers': millions, 'MB more': process_peak() - idle}
+
+
+def detector_costs(
+    path,                # video
+    kinds: list,         # of detectors
+    preset: str,         # of those that have it; the first one of the others
+    seconds: float = 4,  # of video that are judged
+) -> list[dict]:         # rows: detector, ms per second of video, ratio, preset, millions of numbers, memory
+    "Measure detectors, each in a process of its own."
+    found = []
+    for kind in kinds:
+        presets = detector_class(kind).presets or dict(tiny={})
+        size = preset if preset in presets else next(iter(presets))
+        with ProcessPoolExecutor(1, get_context('spawn')) as pool:
+            found.append(pool.submit(_cost_of_detector, kind, size, str(path), round(seconds * FPS)).result())
+    return found
 
 # %% ../nbs/bench.ipynb #664f937a
 _BARE = """async positions => {

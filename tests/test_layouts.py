@@ -164,6 +164,52 @@ def test_probing_measures_what_is_there_and_reports_the_rest(tmp_path):
     assert [(p['file'], p['type']) for p in made.problems] == [('fake/cut.mp4', 'UnreadableMedia')]
 
 
+def test_downloads_that_stopped_are_one_problem_each(tmp_path, capsys):
+    "Half an MP4 with its index behind, or in front: the second opens, and its header promises what never came."
+    whole = sample('speaker.mp4').read_bytes()
+    index_at = whole.find(b'moov') - 4
+    size = int.from_bytes(whole[index_at:index_at + 4], 'big')
+    behind = whole[:index_at] + whole[index_at + size:]   # without its index, as if it were to come at the end
+    files = {'real/a.mp4': whole, 'fake/b.mp4': whole, 'fake/front.mp4': whole[:len(whole) // 2],
+             'fake/behind.mp4': behind[:len(whole) // 2], 'real/none.mp4': b'', 'real/c.mp4.part': whole[:999],
+             'real/Unconfirmed 1.crdownload': whole[:999], 'real/d.mp4.download/d.mp4': whole[:999],
+             'fake/e.mp4': whole[:999], 'fake/e.mp4.aria2': b'x'}
+    for name, data in files.items():
+        (tmp_path/'set'/name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path/'set'/name).write_bytes(data)
+    assert cmdfd_index('folder', str(tmp_path/'set'), str(tmp_path/'m.parquet'), probe=True, workers=0) == 1
+    found = read_manifest(tmp_path/'m.parquet')
+    assert found.rows.path.tolist() == ['fake/b.mp4', 'real/a.mp4'] and set(found.rows.frames) == {117}
+    names = ['fake/behind.mp4', 'fake/e.mp4', 'fake/front.mp4', 'real/Unconfirmed 1.crdownload', 'real/c.mp4.part',
+             'real/d.mp4.download', 'real/none.mp4']
+    assert sorted(p['file'] for p in found.problems) == names
+    assert {p['type'] for p in found.problems} == {'UnreadableMedia'}
+    said = {p['file']: p['message'] for p in found.problems}
+    assert 'breaks off (it ends at 2.' in said['fake/front.mp4'] and 'cannot read it' in said['fake/behind.mp4']
+    assert '0 bytes' in said['real/none.mp4'] and '7 problems' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize('name', ['interviews', 'B-roll', 'memes', 'real_wav2lip', 'class1', 'real/MakeItTalk'])
+def test_an_unknown_folder_beside_real_is_never_fake(tree, name):
+    made = index('folder', tree('real/a.mp4', f'{name}/b.mp4'))
+    assert made.rows.set_index('path').label.to_dict() == {'real/a.mp4': 0}
+    (problem,) = made.problems
+    assert problem['file'] == f'{name}/b.mp4' and 'do not say whether it is real or fake' in problem['message']
+
+
+def test_tables_of_spreadsheets(tree):
+    "A byte order mark, semicolons, CRLF, capitals, spaces, backslashes: what spreadsheets make of a table."
+    root = tree('test/a.MP4', 'train/dfdc_train_part_0/b.mp4')
+    (root/'test/labels.csv').write_bytes(b'\xef\xbb\xbfFileName; LABEL\r\na.mp4 ; 1.0\r\n')
+    (root/'train/dfdc_train_part_0/metadata.json').write_bytes(b'\xef\xbb\xbf{"b.mp4": {"label": "real"}}\r\n')
+    (root/'splits.csv').write_bytes(b'\xef\xbb\xbfPath;Split\r\nTest\\A.mp4; Test\r\n'
+                                     b'train/dfdc_train_part_0/b.mp4;TRAINING\r\n')
+    made = index('dfdc', root)
+    labels = made.rows.set_index('path').label.to_dict()
+    assert not made.problems and labels == {'train/dfdc_train_part_0/b.mp4': 0, 'test/a.MP4': 1}
+    assert made.rows.split.tolist() == ['train', 'test']
+
+
 def test_the_command_says_how_it_went(tmp_path, capsys):
     out = tmp_path/'m.parquet'
     assert cmdfd_index('fakeavceleb', str(sample('fakeavceleb')), str(out)) == 0

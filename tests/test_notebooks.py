@@ -250,7 +250,7 @@ def exported(path):
 def lines_of(source): return len(source.splitlines())
 
 
-LISTS = {'90_cli': 580}   # a list of commands, which share one parser of options: lines that it may have
+LISTS = {'90_cli': 600}   # a list of commands, which share one parser of options: lines that it may have
 
 
 @each(EXPORTING)

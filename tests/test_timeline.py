@@ -4,17 +4,23 @@ from fractions import Fraction
 
 import av
 import numpy as np
+import pandas as pd
 import pytest
 from av.bitstream import BitStreamFilterContext
 
 from cmdfd_nb.core import CmdfdError, TooShort, UnreadableMedia, sample
-from cmdfd_nb.judge.score import score_video
+from cmdfd_nb.judge import score
+from cmdfd_nb.judge.score import score_clip, score_video
 from cmdfd_nb.media.clip import PreprocessConfig, clips, cut_tracks, find_tracks
 from cmdfd_nb.media.lockstep import lockstep
 from cmdfd_nb.media.preprocess import load_clip, preprocess
 from cmdfd_nb.media.read import frames
 from cmdfd_nb.media.sound import read_audio
 from cmdfd_nb.models.weights import find_weights
+from cmdfd_nb.show.records import write_score_table
+from cmdfd_nb.show.report import page
+from cmdfd_nb.show.uncropped import footage_of
+from cmdfd_nb.show.viewer import shown_picture, view
 
 RATE = 48_000
 WHOLE = PreprocessConfig(faces='whole', views=('faces', 'audio'))
@@ -111,7 +117,10 @@ def test_two_recordings_in_one_file_stay_in_step(broken_clocks):
 def test_a_gap_ends_a_track_and_a_restart_is_followed(folder, broken_clocks):
     found = {name: list(clips(broken_clocks[name][0], WHOLE)) for name in ('restart', 'hours')}
     found['jump'] = [load_clip(path) for path in preprocess(broken_clocks['jump'][0], folder/'clips', WHOLE)]
-    for name in 'jump', 'hours': assert [(c.start, len(c)) for c in found[name]] == [(0, 65), (65, 65)]
+    for name, begin in dict(jump=40, hours=36_000).items():   # seconds of the file: the gap counts
+        first, second = found[name]
+        assert (first.start, len(first), len(second)) == (0, 65, 65)
+        assert second.start == 25 * begin - 2   # FFmpeg writes the first file two frames late
     clip, = found['restart']
     assert clip.start == 0 and abs(len(clip) - 130) <= 2
     assert 'A gap of 37.' in found['jump'][0].notes[0] and 'A gap of 35997' in found['hours'][0].notes[0]
@@ -319,6 +328,26 @@ def test_notes_become_warnings(broken_clocks):
     assert any('A gap of' in text for text in result.warnings) and len(result.tracks) == 2
 
 
+def test_times_after_a_gap_are_those_of_a_player(folder):
+    "Flash and beep of 1.0 s are cut out, those of 11.0 s are shown and heard at 11.0 s, and all pages tell it so."
+    path = appended(folder/'ten.ts', film(folder/'begin.ts', .9, shift=10.), film(folder/'end.ts', 2.6, shift=20.))
+    result = score_video(path, find_weights('seeded'), config=PreprocessConfig(faces='whole', min_frames=20))
+    assert [(t.start_s, t.end_s) for t in result.tracks] == [(0, 22 / 25), (10, 12.6)]
+    shown = view(result, span=(0, 12))
+    level = np.array([shown_picture(shown, k).mean() for k in range(shown['frames'])])
+    assert np.flatnonzero(level > 200).tolist() == [275] and not level[25:250].any()
+    heard = np.frombuffer(shown['sound'], '<i2').reshape(-1, 640)
+    assert abs(np.abs(heard).max(1).argmax() - 275) <= 1 and not heard[26:249].any()
+    assert [(face['start'], len(face['boxes'])) for face in shown['tracks']] == [(0, 22), (250, 50)]
+    late = view(result, span=(10.5, 60))
+    assert (late['first'], late['frames']) == (262, 53) and shown_picture(late, 13).mean() > 200
+    assert '10.00 to 12.60 s' in page(result)
+    write_score_table(folder/'ten.csv', [result.to_dict()])
+    assert pd.read_csv(folder/'ten.csv').start_s.tolist() == [0, 10]
+    footage = footage_of(path, PreprocessConfig(faces='whole', min_frames=20), face=1, span=(10.5, 12))
+    assert footage.start == 262 and footage.frames[13].mean() > 200
+
+
 # Windows
 
 def test_windows_do_not_show(folder):
@@ -331,6 +360,17 @@ def test_windows_do_not_show(folder):
     two, = score_video(path, weights, config=config).tracks
     assert one.score == two.score
     for name, curve in one.curves.items(): np.testing.assert_allclose(two.curves[name], curve, atol=1e-3)
+
+
+def test_a_face_of_hours_is_not_held_at_once(monkeypatch):
+    "With 60 frames in place of two hours, and an overlap of 10 in place of 250, a clip of 117 comes in parts."
+    lengths = []
+    def ask(clip, *args): return lengths.append(len(clip)) or score_clip(clip, *args)
+    for name, value in dict(score_clip=ask, _AT_ONCE=40, _OVERLAP=10, _LONGEST=60).items():
+        monkeypatch.setattr(score, name, value)
+    config = PreprocessConfig(faces='whole', max_frames=60)
+    track, = score_video(sample('speaker.mp4'), find_weights('seeded'), config=config).tracks
+    assert lengths == [46, 45, 46] and track.frames == 117 and np.isfinite(track.curves['sync']).all()
 
 
 # Cases from the field
@@ -351,7 +391,7 @@ def test_cases_with_an_error_or_a_note(cases):
     with pytest.raises(TooShort): next(frames(cases['no_picture_on_grid.mp4']))
     with pytest.raises(TooShort): list(clips(cases['sound_leads_4s.mkv'], WHOLE))   # they share .7 s
     notes = []
-    assert [(c.start, len(c)) for c in clips(cases['gap_both_1e4.ts'], WHOLE, notes=notes)] == [(0, 75), (75, 98)]
+    assert [(c.start, len(c)) for c in clips(cases['gap_both_1e4.ts'], WHOLE, notes=notes)] == [(1, 75), (250_077, 98)]
     assert 'A gap of 10000.0 s' in notes[0]
     assert len({digest(cases['damaged_packets.mp4']) for _ in range(3)}) == 1
     assert sum(1 for _ in lockstep(cases['cut_copy.mp4'])) == 77

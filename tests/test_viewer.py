@@ -7,7 +7,8 @@ import pytest
 from cmdfd_nb.core import BadArgument, sample
 from cmdfd_nb.media.lockstep import lockstep
 from cmdfd_nb.show.footage import fitted_size
-from cmdfd_nb.show.viewer import attended, compare, flagged, paint_times, scrub, shown_picture, still, view
+from cmdfd_nb.show.browser import paint_times
+from cmdfd_nb.show.viewer import attended, compare, flagged, scrub, shown_picture, still, view
 from cmdfd_nb.models.weights import seeded_weights
 from screen import AT, Opened, bare, film, made_up, number, position, settled, until
 
@@ -116,6 +117,30 @@ def test_one_face_of_two(browser, short, tmp_path):
         assert values.all_inner_texts() != first and page.locator('.clip .score').inner_text() != score
         assert values.all_inner_texts()[0] == f"{result.tracks[1].curves['sync'][3]:.2f}"
         settled(page, 25)
+
+
+def test_several_detectors_side_by_side(browser, short, tmp_path):
+    "Each with its own curves, answer and number; where one has not looked, its curve has a hole."
+    whole, late = made_up(short, 60), made_up(short, 20, start=30)
+    late.weights = dict(late.weights, detector='other')
+    late.warnings = ['Late.']
+    late.tracks[0].curves = dict(sync=late.tracks[0].curves['sync'] * 99)   # beyond its axis
+    with Opened(browser, bare(tmp_path/'page.html', [view(whole, beside=(late,))])) as page:
+        rows = page.locator('.witnesses tbody tr')
+        assert [row.split('\t')[0] for row in rows.all_inner_texts()] == ['correlation', 'other']
+        assert page.locator('.clip .score').inner_text() == '2 detectors'
+        names = page.locator('.values .row > span').all_inner_texts()
+        assert any(name.startswith('Sync (other)') for name in names) and 'other: Late.' in page.inner_text('.cmdfd')
+        shown = dict(zip(names, page.locator('.values b').all_inner_texts()))
+        assert {value for name, value in shown.items() if name.startswith('Sync (other)')} == {'–'}
+        for _ in range(2): page.get_by_role('slider').press('PageUp')
+        settled(page, 50)
+        texts = page.locator('.values .row > span').all_inner_texts()
+        assert 'Sync (other) –' in texts   # its face left after frame 49
+        page.get_by_role('slider').press('ArrowLeft')
+        settled(page, 49)
+        texts = page.locator('.values .row > span').all_inner_texts()
+        assert f"Sync (other) {late.tracks[0].curves['sync'][19]:.2f}" in texts
 
 
 @pytest.mark.parametrize('divergence, text',

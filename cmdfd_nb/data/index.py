@@ -14,7 +14,7 @@ from ..core import (BadArgument, BadManifest, CmdfdError, NoVideoStream, one_of,
 from ..store import sha256_of
 from ..pool import Budget, in_parallel
 from ..media.opening import _track, opened
-from ..media.read import probe
+from ..media.read import _EXACT, _check_whole, probe
 from .manifest import Manifest, media_of, problem, typed
 from .layouts.files import LAYOUTS  # noqa: F401, complete once this module is imported
 from .layouts.files import Disk, _split_of, _table, layout_of, outside_allowed, traces_of, unfollowed
@@ -91,15 +91,25 @@ def with_splits(
     return 'source' if rest.all() else 'published', []
 
 # %% ../../nbs/data/44_index.ipynb #8b55d7cb
+def _to_the_end(container, stream, path):
+    "Yield the packets of a track; raise `UnreadableMedia` if they end over a second before the header says."
+    end = None
+    for packet in container.demux(stream):
+        stamp = packet.dts if packet.pts is None else packet.pts
+        if stamp is not None: end = max(end or 0, stamp + (packet.duration or 0))
+        yield packet
+    if end is not None: _check_whole(stream, path, end, 0, 0, container.format.name in _EXACT)
+
+# %% ../../nbs/data/44_index.ipynb #c9fd4c6f
 _ALIKE_S = .15   # seconds by which header and packets may differ: a few blocks of a codec
 _ALIKE = .02     # share by which the stated rate may be off
 
-def _packets(container, stream):
-    "Return how many packets of a stream are shown, and for how many seconds in all."
+def _packets(container, stream, path):
+    "Return how many packets of a stream are shown, and for how many seconds in all; raise `UnreadableMedia`."
     n = ticks = unknown = 0
     first = 1 << 63
     last = -first
-    for packet in container.demux(stream):
+    for packet in _to_the_end(container, stream, path):
         if not packet.size or packet.is_discard: continue
         n += 1
         ticks += packet.duration or 0
@@ -111,13 +121,13 @@ def _packets(container, stream):
 
 
 
-# %% ../../nbs/data/44_index.ipynb #c9fd4c6f
+# %% ../../nbs/data/44_index.ipynb #7edf0e4b
 def _pictures(path, track):
     "Return the number of pictures that a track shows, and their rate."
     with opened(path) as container:
         stream = _track(container, path, 'video', track)
         claimed = float(stream.average_rate or stream.guessed_rate or 0)
-        n, seconds = _packets(container, stream)
+        n, seconds = _packets(container, stream, path)
     true = n / seconds if seconds else claimed
     return n, claimed if abs(claimed - true) <= _ALIKE * true else true
 
@@ -125,7 +135,7 @@ def _sound_s(path, track):
     "Return the seconds of sound in a track."
     with opened(path) as container:
         stream = _track(container, path, 'audio', track)
-        _, seconds = _packets(container, stream)
+        _, seconds = _packets(container, stream, path)
         claimed = float((stream.duration or 0) * stream.time_base)
     return claimed if abs(claimed - seconds) <= _ALIKE_S else seconds
 

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SPLITS', 'LABELS', 'VIDEO', 'Manifest', 'join_tables', 'typed', 'write_rows', 'write_manifest', 'read_parquet',
-           'frame_in', 'read_rows', 'read_manifest', 'media_of', 'tracks_of', 'problem']
+           'frame_in', 'csv_delimiter', 'read_rows', 'read_manifest', 'media_of', 'tracks_of', 'problem']
 
 # %% ../../nbs/data/40_manifest.ipynb #ab8c8515
 import json, os
@@ -288,21 +288,32 @@ def _from_text(column, kind):
     except ValueError: return column   # typed columns are refused by name when they are checked
 
 # %% ../../nbs/data/40_manifest.ipynb #75f05eb8
+def csv_delimiter(
+    header: str,   # first line of a table
+) -> str:          # a comma; or a semicolon or a tab, which spreadsheets of many countries write
+    "Return the sign between the columns of a table."
+    return max(',;\t', key=header.count)
+
+
 def _read_csv(path, kinds):
     "Read rows and facts of a CSV file; raises `ValueError`, `OSError`."
     import pandas as pd
-    text = pd.read_csv(path, dtype=str, keep_default_na=False, na_values=[''])
+    with open(path, encoding='utf-8-sig', newline='') as file: header = file.readline()
+    text = pd.read_csv(path, sep=csv_delimiter(header), dtype=str, keep_default_na=False, na_values=[''],
+                       encoding='utf-8-sig')
+    text.columns = [plain if (plain := name.strip().lower()) in kinds else name for name in text]
     about = {name: text.pop(name).iloc[0] for name in _IN_COLUMNS if name in text and name not in kinds and len(text)}
     told = text.pop('facts').dropna().tolist() if 'facts' in text and 'facts' not in kinds else []
     if told: about = json_object(told[0]) | about
     return text.apply(lambda column: _from_text(column, kinds.get(column.name, ''))), about
 
 
+
 # %% ../../nbs/data/40_manifest.ipynb #dbbf1a19
 def _read_json(path, kinds):
     "Read rows and facts of a JSON file; raises `ValueError`, `OSError`."
     import pandas as pd
-    data = json.loads(Path(path).read_text('utf-8'))
+    data = json.loads(Path(path).read_text('utf-8-sig'))
     about = dict(rows=data) if isinstance(data, list) else data
     rows = about.pop('rows', None) if isinstance(about, dict) else None
     if isinstance(rows, list) and all(isinstance(row, dict) for row in rows): return pd.DataFrame(rows), about

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from ..core import FAKE, FPS, REAL, CmdfdError, NotFinite
+from ..media.guard import MAX_HELD_S
 from ..media.views import find_view
 from ..media.digest import Digest
 from ..media.clip import Clip, PreprocessConfig, clips
@@ -106,6 +107,7 @@ class TrackScore:
     phones: list | None = None           # of [symbol, start_s, end_s], seconds of the video, if phones are heard
     lag_range_s: list | None = None      # lowest and highest lag that agree nearly as well, seconds
     upper_face: str | None = None        # a sentence if lids and brows hardly move
+    facts: dict = field(default_factory=dict)   # name: further number of a detector, e.g. SyncNet's lse_c and offset
 
     @property
     def verdict(self) -> str:   # the answer, or 'no verdict' with the reason
@@ -157,6 +159,13 @@ def _arrays_of(found, boxes, places, shares) -> dict[str, Any]:
     counts = [share.sum() for share in shares]
     return arrays | dict(embedding=_mean(found, 'embedding', counts), boxes=_joined(boxes, places, shares))
 
+
+def _facts_of(found, shares):
+    "Average the further numbers that a detector gives about a clip; arrays, e.g. a lag curve, are left out."
+    names = [name for name, value in found[0].get('facts', {}).items() if np.ndim(value) == 0]
+    weights = [share.sum() for share in shares]
+    return {name: float(np.average([f['facts'][name] for f in found], weights=weights)) for name in names}
+
 # %% ../../nbs/judge/60_score.ipynb #3bf6b704
 def _fake_fields(found, shares, weights, procedural) -> dict[str, Any]:
     "Return the fields of a `TrackScore` that answer whether a face is forged."
@@ -188,7 +197,7 @@ def join_parts(
     place: dict = dict(track=track, start_s=starts[0] / FPS, end_s=(starts[0] + n) / FPS, frames=n)
     verdict = _answered(found, shares, places, place, weights, procedural)
     return TrackScore(**place, detector=weights.kind, **verdict, curves=_curves(found, weights, places, shares),
-                      **_arrays_of(found, boxes, places, shares))
+                      facts=_facts_of(found, shares), **_arrays_of(found, boxes, places, shares))
 
 # %% ../../nbs/judge/60_score.ipynb #688f1ea1
 FOR_FIGURES = ('heard', 'seen', 'embedding')   # fields of a `TrackScore` that are not in the record
@@ -279,11 +288,11 @@ def _digest_for(weights, device):
 # %% ../../nbs/judge/60_score.ipynb #194193d5
 def _for_scores(config, digest):
     "Return the settings by which clips are cut to be scored: in pieces as long as possible."
-    most = _AT_ONCE if digest is None else _UNCUT
+    most = _AT_ONCE if digest is None else _LONGEST
     return config if config.long == 'first' else replace(config, max_frames=max(config.max_frames, most))
 
 
-_UNCUT = 10 ** 9   # frames: longer than any track
+_LONGEST = MAX_HELD_S * FPS   # frames of a piece
 
 # %% ../../nbs/judge/60_score.ipynb #c0ffa0ed
 def _scored_parts(path, weights, device, config, notes):

@@ -8,7 +8,7 @@ __all__ = ['STANDARD_VIEWS', 'PreprocessConfig', 'cut_config', 'cut_settings', '
 
 # %% ../../nbs/media/18_clip.ipynb #33753050
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from itertools import count, islice, pairwise
 from pathlib import Path
@@ -111,7 +111,7 @@ class Clip:
     "A face track, or a part of one, with its sound: T frames at 25 a second."
     views: dict            # name: array, see `media.views`
     boxes: np.ndarray      # (T, 4) float32 x0, y0, x1, y1 of the face without padding, pixels of the displayed video
-    start: int             # first frame, on the 25 fps grid of the video
+    start: int             # first frame, on the 25 fps grid of the video; it counts gaps, see `media.timeline`
     track: int             # number of the face track in the video
     part: int              # number of the part, where a long track was cut
     source: str            # file name of the video
@@ -199,7 +199,7 @@ def find_tracks(
     detector: Callable = None,   # from a frame to boxes with scores; by default the one that `config` names
     notes: list | None = None,   # that notes on the file are appended to, see `lockstep`
 ) -> list[Track]:                # smoothed; raises `TooShort`, `NoFace` and the errors of `lockstep`
-    "Find and follow the faces of a video (first pass)."
+    "Find and follow the faces of a video (first pass); frames are counted as `lockstep` yields them."
     how = config.audio_track, audio_path, config.retime, config.video_track, notes
     course = course_of(path, *how)
     if course.lead: told(notes, f'Its first {course.lead / FPS:.2f} s lack picture or sound: they are not scored.')
@@ -343,7 +343,9 @@ def clips(
     pairs = lockstep(path, config.audio_track, audio_path, config.retime, config.video_track, notes)
     kinds = sources(config.views, config) - {'sound'}
     store = digest and partial(digest.store, config=config)
+    number = course_of(path, config.audio_track, audio_path, config.retime, config.video_track).timeline.number
     for part, material in cut_out(parts, pairs, square_of(config), kinds, mesh, store):
+        part = replace(part, start=number(part.start))
         views = _views_of(part, material, config, said)
         vectors = material.get('vectors', {})
         del material    # while you work on the clip

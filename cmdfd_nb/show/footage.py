@@ -7,13 +7,13 @@ __all__ = ['fitted_size', 'shrink', 'jpeg', 'encoded', 'samples', 'packed', 'foo
 
 # %% ../../nbs/show/83_footage.ipynb #559d2a48
 from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
 
 import cv2
 import numpy as np
 
-from ..core import BadArgument
-from ..media.lockstep import lockstep
+from ..core import SAMPLES_PER_FRAME, BadArgument
+from ..media.lockstep import course_of, lockstep
+from ..media.timeline import spread
 
 # %% ../../nbs/show/83_footage.ipynb #e3fc8767
 _AREA = 640 * 360  # pixels of the largest picture
@@ -104,15 +104,19 @@ def packed(
 # %% ../../nbs/show/83_footage.ipynb #1996e540
 def _pictures(pairs, sizes, sounds):
     "Yield the pictures of a stretch; note the size in which each is shown, and the sound beside it."
-    for picture, sound in pairs:
-        sizes.add(fitted_size(*picture.shape[1::-1]))
+    for pair in pairs:
+        picture, sound = pair or _GAP
+        if pair: sizes.add(fitted_size(*picture.shape[1::-1]))
         sounds.append(samples(sound))
         yield picture
+
+
+_GAP = np.zeros((9, 16, 3), np.uint8), np.zeros(SAMPLES_PER_FRAME, np.float32)   # black, silent; drawn larger
 
 # %% ../../nbs/show/83_footage.ipynb #60f86a83
 def footage(
     path,                   # a video with sound
-    first: int,             # frame on the 25 fps grid
+    first: int,             # frame on the 25 fps grid of the file, gaps counted
     count: int,             # frames, at most
     limit: int,             # bytes of a picture
     audio_track: int | None = None,   # number of the sound track; None: by the rule of `media.streams`
@@ -122,8 +126,9 @@ def footage(
     "Cut a stretch of video into separate pictures and 16-bit samples."
     sizes = set()
     sounds = []
-    pairs = islice(lockstep(path, audio_track, None, retime, video_track), first, first + count)
+    how = audio_track, None, retime, video_track
+    pairs = spread(lockstep(path, *how), course_of(path, *how).timeline, first, count)
     reel = packed(encoded(_pictures(pairs, sizes, sounds), limit))
-    if not sounds: raise BadArgument(path, f'it has no frame {first}', 'Ask for an earlier stretch.')
+    if not sizes: raise BadArgument(path, f'it has no frame {first}', 'Ask for an earlier stretch.')
     (width, height), = sizes
     return dict(width=width, height=height, sound=b''.join(sounds), **reel)

@@ -83,28 +83,56 @@ def track_of(
     return TrackScore(**fields)
 
 # %% ../../nbs/show/815_records.ipynb #7bc24564
-def _lines(record, name, width):
-    "Yield a line per face of a record, and its error; the name takes a column of this width."
+def _detector_of(record):
+    "Return the name of the detector that a record is by; '' if it does not say."
+    return record.get('detector') or record.get('weights', {}).get('detector', '')
+
+
+def _number_of(found):
+    "Return the name of the number of some faces: one name that holds for all."
+    if found and all(map(is_fit, found)): return 'fit'
+    return described('p_fake', all(t.calibrated for t in found) and bool(found)).label
+
+# %% ../../nbs/show/815_records.ipynb #7c5ed174
+def _lines(record, name, asked):
+    "Yield a line per face of a record, and its error; `asked`: whether each number says what it is."
     for t in record.get('tracks', []):
         span = f'{t["start_s"]:7.2f}s{t["end_s"]:7.2f}s{t["frames"]:8}'
         track = track_of(t)
-        yield f'{name:{width}}{t["track"]:5}{span}{shown_number(track)[1]:8.3f}  {fit_text(track)}'
+        number, value = shown_number(track)
+        yield f'{name}{t["track"]:5}{span}{number if asked else "":>{8 * asked}}{value:8.3f}  {fit_text(track)}'
     if error := record.get('error'):
-        yield f'{name:{width}}  {error["type"]}: {printable(without_name(record["file"], error["message"]))}'
+        yield f'{name}  {error["type"]}: {printable(without_name(record["file"], error["message"]))}'
 
-# %% ../../nbs/show/815_records.ipynb #cab144e0
+# %% ../../nbs/show/815_records.ipynb #212578d2
+def _columns(rows):
+    "Return rows of texts as lines whose columns are two wider than what is in them; the first has at least 32."
+    widths = [max(map(len, column)) + 2 for column in zip(*rows)]
+    widths[0] = max(widths[0] - 1, 32)
+    return [''.join(text.ljust(width) for text, width in zip(row, widths)) for row in rows]
+
+# %% ../../nbs/show/815_records.ipynb #e339859d
+def _notes(records, asked):
+    "Return a line for each warning of some records, after the names of the detectors it is about if `asked`."
+    found = {}
+    for record in records:
+        for warning in record.get('warnings', []): found.setdefault(printable(warning), {})[_detector_of(record)] = True
+    named = {warning: f' ({", ".join(who)})' if asked else '' for warning, who in found.items()}
+    return sorted(f'Note{who}: {warning}' for warning, who in named.items())
+
+# %% ../../nbs/show/815_records.ipynb #8716b618
 def score_table(
     records: list,  # as `score_or_error` gives them
 ) -> str:           # a heading, a line per face or failure, then notes
     "Return the scores of many videos as a table for the terminal."
-    found = [track_of(t) for r in records for t in r.get('tracks', [])]
-    number = described('p_fake', all(t.calibrated for t in found) and bool(found)).label
-    if found and all(map(is_fit, found)): number = 'fit'
-    names = _shown_names([r['file'] for r in records])
-    width = max([32, *(len(name) + 1 for name in names)])
-    lines = [f'{"file":{width}}{"face":>5}{"from":>8}{"to":>8}{"frames":>8}{number:>8}  verdict']
-    for record, name in zip(records, names): lines += _lines(record, name, width)
-    return '\n'.join(lines + sorted({f'Note: {printable(w)}' for r in records for w in r.get('warnings', [])}))
+    number = _number_of([track_of(t) for r in records for t in r.get('tracks', [])])
+    asked = len({*map(_detector_of, records)} - {''}) > 1
+    rows = [('file', 'detector'), *zip(_shown_names([r['file'] for r in records]), map(_detector_of, records))]
+    head, *names = _columns(rows if asked else [row[:1] for row in rows])
+    if asked: number = f'{"number":>8}{"":8}'
+    lines = [f'{head}{"face":>5}{"from":>8}{"to":>8}{"frames":>8}{number:>8}  verdict']
+    for record, name in zip(records, names): lines += _lines(record, name, asked)
+    return '\n'.join(lines + _notes(records, asked))
 
 # %% ../../nbs/show/815_records.ipynb #e29c5df3
 def _pictures(out, name):
@@ -210,7 +238,8 @@ def _table_rows(record):
         means = {f'mean_{name}': float(np.mean(values)) for name, values in face['curves'].items() if name != 'p_fake'}
         about = {f'weights_{name}': record['weights'][name] for name in ('name', 'sha256')}
         about['sha256'] = record['sha256']
-        yield file | {name: face.get(name) for name in _FACE_COLUMNS} | means | about
+        facts = {f'fact_{name}': value for name, value in face.get('facts', {}).items()}
+        yield file | {name: face.get(name) for name in _FACE_COLUMNS} | means | facts | about
 
 # %% ../../nbs/show/815_records.ipynb #7f1f4aa6
 def write_score_table(

@@ -17,7 +17,7 @@ from fastcore.basics import patch
 from ..core import FPS, SAMPLES_PER_FRAME, BadArgument, TooShort
 from ..store import sha256_of
 from ..media.read import probe
-from ..media.lockstep import lockstep
+from ..media.lockstep import course_of, lockstep
 from ..media.views import cut_views, sources
 from ..media.clip import Clip, Part, PreprocessConfig, cut_out, find_tracks, mesh_of, square_of
 from ..models.checkpoint import Weights
@@ -88,6 +88,12 @@ def _pairs(path, config):
     "Yield picture and sound of a video as the settings have it."
     return lockstep(path, config.audio_track, None, config.retime, config.video_track)
 
+
+def _in_file(track, path, config):
+    "Return a track with its first frame as a frame of the file, which counts gaps."
+    course = course_of(path, config.audio_track, None, config.retime, config.video_track)
+    return replace(track, start=course.timeline.number(track.start))
+
 # %% ../../nbs/show/858_uncropped.ipynb #41e58068
 def footage_of(
     path,              # video with sound
@@ -100,14 +106,15 @@ def footage_of(
     if face not in range(len(tracks)):
         cause = f'{Path(path).name} has {len(tracks)} face tracks'
         raise BadArgument(f'face={face}', cause, f'Give 0 to {len(tracks) - 1}.')
-    track = tracks[face]
+    track = _in_file(tracks[face], path, config)
     first, stop = _stretch_of(path, track, config, span)
-    pictures, sounds = zip(*islice(_pairs(path, config), first, stop))
-    boxes = track.boxes[first - track.start:stop - track.start]
+    inside = slice(first - track.start, stop - track.start)
+    begin = tracks[face].start
+    pictures, sounds = zip(*islice(_pairs(path, config), begin + inside.start, begin + inside.stop))
     sha256 = sha256_of(path)
     about: dict[str, Any] = dict(source=Path(path).name, source_sha256=sha256, settings=config)
     about['procedural'] = is_procedural(path, sha256)
-    return Footage(np.stack(pictures), np.concatenate(sounds), boxes, first, face, **about)
+    return Footage(np.stack(pictures), np.concatenate(sounds), track.boxes[inside], first, face, **about)
 
 # %% ../../nbs/show/858_uncropped.ipynb #8a6bef08
 def clip_of(

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['PRINTED', 'DIVERGENCE_UNITS', 'STATIC', 'flagged', 'face_view', 'plot_of', 'about_view', 'view', 'shown_picture',
-           'still', 'still_jpeg', 'attended', 'scrubber', 'scored', 'scrub', 'compare', 'paint_times']
+           'still', 'still_jpeg', 'attended', 'scrubber', 'scored', 'scrub', 'compare']
 
 # %% ../../nbs/show/84_viewer.ipynb #8f64a44c
 import sys
@@ -32,6 +32,7 @@ from .style import COLOURS, bands, described, limits, literal, looks, tidy, verd
 from .fit import FIT_SAYS, fit_text, is_fit, shown_number, worst_moments
 from .mouths import MOUTHS, draw_mouth, mouth_numbers
 from .footage import footage
+from .witnesses import draw_witnesses, join_faces, join_plots, witness_names
 
 # %% ../../nbs/show/84_viewer.ipynb #4373801d
 def flagged(
@@ -183,11 +184,22 @@ def _truth(known):
 _SCREEN_BYTES = 16_000   # of a picture, in a notebook
 
 
+def _beside(results, on_screen):
+    "Return the fields of a view in which several detectors are side by side; none for one detector."
+    if len(results) < 2: return {}
+    names = witness_names(results)
+    found = {name: on_screen(result) for name, result in zip(names, results)}
+    notes = [f'{name}: {note}' for name, result in zip(names, results) for note in result.warnings]
+    plots = {name: plot_of(faces) for name, faces in found.items()}
+    return dict(tracks=join_faces(found), threshold=None, notes=notes, **join_plots(plots))
+
+
 def view(
     result: Result,               # from `score_video`
     span=None,                    # (from, to) in seconds; two minutes by default
     limit: int = _SCREEN_BYTES,   # bytes of a picture
     periods=None,                 # where it is known to be forged, as `periods_for` takes it
+    beside: tuple = (),           # results of other detectors on the same file
 ) -> dict:                        # numbers, text and bytes for viewer.js; raises `BadArgument` if the file has changed
     "Collect the data that the browser needs to show a result."
     path = Path(result.file)
@@ -198,11 +210,11 @@ def view(
     how: dict = dict(retime='by-stamp') | result.settings
     how = {name: how.get(name) for name in ('audio_track', 'retime', 'video_track')}
     reel = footage(path, first, count, limit, **how)
-    faces = _on_screen(result, first, reel['frames'], reel['width'] / info.width, span)
+    def on_screen(one): return _on_screen(one, first, reel['frames'], reel['width'] / info.width, span)
     known = periods_for(path, periods)
     notes = _notes(result, first, reel['frames'], info.duration_s)
-    fields = about_view(result.weights, faces) | _truth(known)
-    return dict(name=printable(path.name), first=first, notes=notes, **fields, **reel)
+    fields = about_view(result.weights, on_screen(result)) | _truth(known) | _beside([result, *beside], on_screen)
+    return dict(name=printable(path.name), first=first) | dict(notes=notes) | fields | reel
 
 # %% ../../nbs/show/84_viewer.ipynb #7a23307f
 def shown_picture(
@@ -223,7 +235,7 @@ def _still_picture(ax, view, face, k):
     ax.imshow(shown_picture(view, face['start'] + k - view['first']))
     ax.plot([x0, x1, x1, x0, x0], [y0, y0, y1, y1, y0], color='white', lw=1.2)
     ax.set(xticks=[], yticks=[])
-    said = f'{fill(face["verdict"], 36)}\n{face["number"]} {face["p_fake"]:.2f}'
+    said = fill(face['verdict'], 36) + ('' if face['p_fake'] is None else f'\n{face["number"]} {face["p_fake"]:.2f}')
     ax.set_title(said, fontsize=9, color=verdict_colour(face['label'], face.get('answer')))
     for place, name in enumerate(MOUTHS if 'answer' in face else ()):
         below = ax.inset_axes((.05 + .5 * place, -.34, .4, .3))
@@ -262,7 +274,9 @@ def _still_row(axes, view, frame):
     last = len(face['boxes']) - 1
     k = (last + 1) // 2 if frame is None else min(max(frame - face['start'], 0), last)
     _still_picture(axes[0], view, face, k)
-    _still_curves(axes[1], view, face, k)
+    title = f'{literal(view["name"])} at {(face["start"] + k) / FPS:.2f} s'
+    if 'witnesses' in face: draw_witnesses(axes[1], face, k, title)
+    else: _still_curves(axes[1], view, face, k)
 
 # %% ../../nbs/show/84_viewer.ipynb #8bd5a08f
 def still(
@@ -271,8 +285,9 @@ def still(
 ):                  # matplotlib figure
     "Draw the viewer as a figure: a picture with its face, and the curves with the playhead."
     import matplotlib.pyplot as plt
-    size: dict[str, Any] = dict(figsize=(9, 2.6 * len(views)), width_ratios=(1, 2.6), layout='constrained')
-    fig, rows = plt.subplots(len(views), 2, squeeze=False, **size)
+    heights = [max(2.6, 1.1 * len(one['tracks'][0].get('witnesses', []))) for one in views]
+    size: dict[str, Any] = dict(figsize=(9, sum(heights)), height_ratios=heights, width_ratios=(1, 2.6))
+    fig, rows = plt.subplots(len(views), 2, squeeze=False, layout='constrained', **size)
     for axes, one in zip(rows, views): _still_row(axes, one, frame)
     notes = dict.fromkeys(note for v in views for note in (v.get('known'), *v['notes']) if note)
     fig.supxlabel(fill(' '.join(notes), 140), fontsize=8, color='#777777')
@@ -334,16 +349,24 @@ def scored(
     "Return the result of a source; score a path first."
     return source if isinstance(source, Result) else score_chosen(source, weights, detector)
 
+
+def _all_scored(source, weights, detector):
+    "Return the results of a source: those of a list, or one for each detector."
+    if isinstance(source, (list, tuple)): return [scored(one, weights) for one in source]
+    detectors = detector if isinstance(detector, (list, tuple)) else [detector]
+    return [scored(source, weights, name) for name in detectors]
+
 # %% ../../nbs/show/84_viewer.ipynb #b4ad2a75
 def scrub(
-    source,        # a `Result`, or the path of a video with sound
+    source,        # a `Result`, or the path of a video with sound; or a list of results of one video
     weights=None,  # `Weights`, a weights file or 'seeded'; for a path
     span=None,     # (from, to) in seconds; two minutes by default
-    detector=None,   # name in the registry, for a path; by default what suits the file
+    detector=None,   # name in the registry, or a list of some, for a path; by default what suits the file
     periods=None,    # where it is known to be forged: [start, end] in seconds, or a manifest; None: by its truth
 ):                 # a `Scrubber`: a widget with the traits `views` and `frame`
-    "Show a video to drag through, above the curves of the detector."
-    shown = view(scored(source, weights, detector), span, periods=periods)
+    "Show a video to drag through, above the curves of the detector, or of several detectors side by side."
+    first, *others = _all_scored(source, weights, detector)
+    shown = view(first, span, periods=periods, beside=tuple(others))
     return scrubber()(views=[shown], frame=shown['first'])
 
 # %% ../../nbs/show/84_viewer.ipynb #bbc971eb
@@ -356,28 +379,3 @@ def compare(
     "Show two clips with linked playheads and their curves in one plot."
     views = [view(scored(source, weights), span) for source in (a, b)]
     return scrubber()(views=views, frame=views[0]['first'])
-
-# %% ../../nbs/show/84_viewer.ipynb #91287a59
-_PAINT = """async positions => {
-  const root = document.querySelector('.cmdfd'), range = root.querySelector('input[type=range]'), times = [];
-  const pixel = new OffscreenCanvas(1, 1).getContext('2d', { willReadFrequently: true });
-  for (const position of positions) {
-    const painted = new Promise(done => root.addEventListener('painted', done, { once: true }));
-    const start = performance.now();
-    range.value = Number(range.min) + position;
-    range.dispatchEvent(new Event('input'));
-    await painted;
-    pixel.drawImage(root.querySelector('.picture'), 0, 0);
-    pixel.getImageData(0, 0, 1, 1);
-    times.push(performance.now() - start);
-  }
-  return times;
-}"""
-
-# %% ../../nbs/show/84_viewer.ipynb #ec72c411
-def paint_times(
-    page,             # of Playwright, with one viewer in it
-    positions,        # (n,) frames counted from the first one shown, no two neighbours equal
-) -> np.ndarray:      # milliseconds, one per position
-    "Measure how long the viewer takes to show frames."
-    return np.array(page.evaluate(_PAINT, [int(p) for p in positions]))

@@ -187,7 +187,7 @@ class Clip {
 
   describe() {
     const { track, view } = this;
-    this.score.textContent = `${track.verdict}, ${track.number} ${digits(track.p_fake)}`;
+    this.score.textContent = track.witnesses ? track.verdict : `${track.verdict}, ${track.number} ${digits(track.p_fake)}`;
     this.canvas.ariaLabel = `Picture of ${view.name} with the face that was scored`;
   }
 }
@@ -291,19 +291,25 @@ class Plot {
     if (band.between) this.fill(pen, band, ...band.curves);
     if (band.area) this.fill(pen, band, band.curves[0]);
     if (band.threshold != null) this.rule(pen, band.y(band.threshold), ink.muted, [2, 3]);
+    pen.save();
+    pen.beginPath();
+    pen.rect(LEFT, band.top - 2, this.width - LEFT, band.height + 4);
+    pen.clip();                                            // a value beyond the range of its axis stays out of other bands
     for (const { dash, ink: name, ...curve } of band.curves) {
       trace(pen, this.points(band, curve));
       Object.assign(pen, { strokeStyle: ink[name], lineWidth: 1.6, lineJoin: 'round' });
       pen.setLineDash(dash);
       pen.stroke();
     }
+    pen.restore();
   }
 
   /** The name of a band, what its axis counts, and its limits. */
   frame(pen, { title, top, height, wave, spoken, truth, y, low, high }) {
     const { ink } = this;
     Object.assign(pen, { fillStyle: ink.ink, textBaseline: 'middle', textAlign: 'left' });
-    pen.fillText(title, 0, top + height / 2);
+    const lines = title.split('\n');
+    lines.forEach((line, k) => { pen.fillText(line, 0, top + height / 2 + 15 * (k - (lines.length - 1) / 2), LEFT - 4); });
     if (spoken || truth) return;
     this.rule(pen, wave ? top + height / 2 : y(low), ink.line);
     if (wave) return;
@@ -322,7 +328,7 @@ class Plot {
   points(band, { clip, name }) {
     return Array.from({ length: clip.view.frames }, (_, i) => {
       const value = clip.value(name, i);
-      return value === undefined ? undefined : [this.x(i), band.y(value)];
+      return value == null ? undefined : [this.x(i), band.y(value)];
     });
   }
 
@@ -429,7 +435,7 @@ class Plot {
     for (const band of this.bands) if (band.spoken) this.drawPhone(pen, x, band, position);
     for (const band of this.bands) for (const { clip, name, ink } of band.curves) {
       const value = clip.value(name, position);
-      if (value !== undefined) this.dot(pen, x, band.y(value), this.ink[ink]);
+      if (value != null) this.dot(pen, x, band.y(clamp(value, band.low, band.high)), this.ink[ink]);
     }
   }
 
@@ -552,6 +558,22 @@ class Mouths {
   }
 }
 
+/** What several detectors answer about the chosen face, each with its number. */
+class Witnesses {
+  constructor() {
+    this.rows = element('tbody');
+    const head = element('tr', {}, ...['detector', 'answer', 'number'].map(name => element('th', { scope: 'col' }, name)));
+    this.node = element('figure', { className: 'witnesses' }, element('figcaption', {}, 'Each for itself: these numbers have no common scale'),
+      element('table', {}, element('thead', {}, head), this.rows));
+  }
+
+  list({ track }) {
+    const row = ({ detector, verdict, number, p_fake }) => element('tr', {}, element('th', { scope: 'row' }, detector),
+      element('td', {}, verdict), element('td', {}, `${number} ${digits(p_fake)}`));
+    this.rows.replaceChildren(...(track.witnesses ?? []).map(row));
+  }
+}
+
 /** The three likeliest characters in words, for those who do not see the bars. */
 function likeliest(p, { symbols }) {
   const order = p.map((_, k) => k).sort((a, b) => p[b] - p[a]).slice(0, 3);
@@ -572,7 +594,7 @@ function sample(ink, dashed, area) {
 class Viewer {
   constructor(host, views, settled) {
     this.clips = views.map((view, k) => new Clip(view, views.length > 1 ? 'AB'[k] : ''));
-    Object.assign(this, { settled, leading: this.clips[0], plot: new Plot(this.clips), characters: new Characters(), curves: curvesOf(this.clips),
+    Object.assign(this, { settled, leading: this.clips[0], plot: new Plot(this.clips), characters: new Characters(), witnesses: new Witnesses(), curves: curvesOf(this.clips),
       mouths: new Mouths(position => { this.pause(); this.seek(position); this.range.focus({ preventScroll: true }); }) });
     this.build();
     host.append(this.root);
@@ -590,10 +612,11 @@ class Viewer {
     this.probe = element('i', { hidden: true });
     this.characters.node.hidden = !this.clips.some(clip => clip.track.heard);
     this.mouths.node.hidden = !this.clips.some(clip => clip.track.phones);
+    this.witnesses.node.hidden = !this.clips.some(clip => clip.track.witnesses);
     const fit = isFit(this.clips), values = this.values();
     if (fit) this.mouths.node.append(values);              // there is room below the mouths
     this.root = element('section', { className: `cmdfd${this.clips.length > 1 ? ' pair' : ''}${fit ? ' fit' : ''}`, role: 'group', ariaLabel: `Viewer of ${names}` },
-      element('div', { className: 'top' }, ...this.clips.map(clip => this.figure(clip)), this.characters.node, this.mouths.node),
+      element('div', { className: 'top' }, ...this.clips.map(clip => this.figure(clip)), this.characters.node, this.mouths.node, this.witnesses.node),
       fit ? '' : values, this.plot.node,
       element('div', { className: 'controls' }, this.button, this.range),
       ...this.notes().map(note => element('p', { className: 'note' }, note)), this.probe);
@@ -737,6 +760,7 @@ class Viewer {
     this.ink = Object.fromEntries(INKS.map(name => [name, colour(name)]));
     this.plot.draw(this.ink);
     if (!this.mouths.node.hidden) this.mouths.list(this.leading);
+    if (!this.witnesses.node.hidden) this.witnesses.list(this.leading);
     for (const clip of this.clips) {
       clip.describe();
       if (clip.button) clip.button.ariaPressed = String(clip === this.leading);

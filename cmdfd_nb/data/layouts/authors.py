@@ -77,7 +77,8 @@ _OPENED = ('FAV_train.csv', 'FAV_test.csv', 'My_test.csv')  # lists that the pub
 def _lines(path):
     "Yield the rows of a list, and errors; raises `BadManifest`."
     header, *lines = _table(path, 'Fetch the list again.') or [[]]
-    header = [name.strip() for name in header]
+    theirs = {name.lower(): name for name in _LIST_COLUMNS}
+    header = [theirs.get(name.lower(), name) for name in header]
     if not set(_LIST_COLUMNS) <= set(header):
         raise BadManifest(path, 'its columns are not those of a published list', 'Give lists only.')
     def row_of(line): return official_row(dict(zip(header, line)), path.name)

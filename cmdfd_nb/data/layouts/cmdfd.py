@@ -20,14 +20,14 @@ def _voices(wavs):
     "Sort the wav files of real clips by the person heard."
     voices = {}
     for wav in wavs:
-        if wav.lower().startswith('origin/'): voices.setdefault(Path(wav).stem.split('_')[0], []).append(wav)
+        if wav.lower().startswith('origin/'): voices.setdefault(Path(wav).stem.split('_')[0].lower(), []).append(wav)
     return voices
 
 def _mute(path, cause): return NoAudioStream(path, cause, 'It is kept as a video without sound.')
 
 def _cmdfd_real(path, wavs):
     "Make the row of a real clip."
-    return video_row(path, 'real', Path(path).stem.split('_')[0], audio_path=wavs.sound_beside(path))
+    return video_row(path, 'real', Path(path).stem.split('_')[0].lower(), audio_path=wavs.sound_beside(path))
 
 # %% ../../../nbs/data/layouts/422_cmdfd.ipynb #48aec664
 def _sound_of(path, heard, wavs, voices):
@@ -42,7 +42,7 @@ def _sound_of(path, heard, wavs, voices):
 def _cmdfd_fake(path, wavs, voices):
     "Yield the row of a forged clip, after the errors about it."
     generator, own = _name_parts(r'(\w+?)(_self)?', Path(path).parts[0].lower(), path)
-    seen, heard = _name_parts(r'(id\d+)-(id\d+)', Path(path).stem, path)
+    seen, heard = _name_parts(r'(id\d+)-(id\d+)', Path(path).stem.lower(), path)
     sound, errors = _sound_of(path, heard, wavs, voices)
     yield from errors
     if (seen == heard) != bool(own):

@@ -14,6 +14,7 @@ from typing import Any
 
 from ...core import BadManifest
 from ..manifest import SPLITS
+from .cmdfd import CMDFD
 from .files import (Disk, Layout, _missing, _split_of, _unlisted, each_entry, files_under,
                                          register_layout, video_row)
 
@@ -57,7 +58,10 @@ TIMIT = (r'(?:.*/)?(?P<category>(?:higher|lower)_quality)/(?P<identity>\w+)/\w+-
 _WORDS = dict(real={'real', 'reals', 'original', 'originals', 'genuine', 'pristine', 'authentic', 'bonafide'},
               fake={'fake', 'fakes', 'forged', 'forgery', 'forgeries', 'manipulated', 'deepfake', 'deepfakes'},
               none={'not', 'non', 'no', 'un', 'or', 'vs', 'and'})   # with one of the last, a name says nothing
-_VAGUE = {'unknown', 'unlabeled', 'unlabelled', 'misc', 'other', 'others'}   # never a type of forgery
+_METHODS = (*(name.lower() for name in CMDFD), 'videoretalking', 'sadtalker', 'iplap', 'talklip', 'diff2lip', 'dinet',
+            'latentsync', 'liveportrait', 'aniportrait', 'echomimic', 'fsgan', 'faceswap', 'faceshifter', 'face2face',
+            'neuraltextures', 'simswap', 'inswapper', 'sv2tts', 'lipsync', 'talkinghead', 'puppet', 'voiceclon',
+            'reenact', 'generated', 'synthe')   # how names of generators and kinds of forgeries begin, without signs
 
 
 def _tokens(folder):
@@ -69,7 +73,18 @@ def _says(folder):
     "Return what a folder says of its videos: 'real', 'fake', 'both' or ''."
     words = set(_tokens(folder))
     said = [kind for kind in ('real', 'fake') if words & _WORDS[kind]]
+    if said == ['real'] and any(name in _plainly(folder) for name in _METHODS): return 'both'
     return 'both' if len(said) == 2 or (said and words & _WORDS['none']) else ''.join(said)
+
+
+def _plainly(folder):
+    "Return the letters and digits of a name in lower case."
+    return re.sub(r'[\W_]', '', folder.lower())
+
+
+def _is_method(folder):
+    "Tell whether the name of a folder is that of a generator or of a kind of forgery."
+    return _plainly(folder).startswith(_METHODS)
 
 # %% ../../../nbs/data/layouts/424_faces.ipynb #5b07f98a
 def _folders(path, around=()):
@@ -80,12 +95,15 @@ def _folders(path, around=()):
 
 
 def _around_both(paths):
-    "List the folders, as tuples of names, that say real or fake themselves and have one that says the contrary below."
+    "List the folders, as tuples of names, that say real or fake while one below, and none beside, says the contrary."
+    all_folders = {Path(path).parts[:i] for path in paths for i in range(1, len(Path(path).parts))}
+    beside = {(names[:-1], _says(names[-1])) for names in all_folders}
     found = set()
-    for folders in {Path(path).parts[:-1] for path in paths}:
-        said = [_says(name) for name in folders]
-        for i, word in enumerate(said):
-            if {'real': 'fake', 'fake': 'real'}.get(word) in said[i + 1:]: found.add(folders[:i + 1])
+    for names in all_folders:
+        *above, said = [_says(name) for name in names]
+        for i, word in enumerate(above):
+            contrary = {'real': 'fake', 'fake': 'real'}.get(word)
+            if contrary == said and (names[:i], contrary) not in beside: found.add(names[:i + 1])
     return found
 
 # %% ../../../nbs/data/layouts/424_faces.ipynb #a2351623
@@ -98,18 +116,18 @@ def _category(folders, beside):
     "Return the category that folders name; None if they name none. `beside`: whether others are types of forgeries."
     said = [_says(name) for name in folders]
     if 'both' in said or {'real', 'fake'} <= set(said): return None
-    if 'real' in said: return 'real'
+    if 'real' in said: return None if any(map(_is_method, folders)) else 'real'
     if 'fake' in said:
         at = said.index('fake')
         if not _is_plain(folders[at]): return folders[at]
         return folders[at + 1] if len(folders) > at + 1 else 'fake'
-    return folders[0] if folders and beside and folders[0].lower() not in _VAGUE else None
+    return next(filter(_is_method, folders), None) if beside else None
 
 # %% ../../../nbs/data/layouts/424_faces.ipynb #a5e13481
 def _unsaid(path):
     "Make the error for a file whose folders do not say what it is."
     cause = 'its folders do not say whether it is real or fake'
-    return BadManifest(path, cause, 'It is left out; sort videos into real/ and fake/.')
+    return BadManifest(path, cause, 'It is left out; sort videos into real/ and fake/, or fake/<type of forgery>/.')
 
 # %% ../../../nbs/data/layouts/424_faces.ipynb #179bd694
 def _doubts(root, said, taken):
@@ -121,7 +139,7 @@ def _doubts(root, said, taken):
 
 # %% ../../../nbs/data/layouts/424_faces.ipynb #961a813e
 def folder_rows(
-    root,   # folder with real/..., and fake/... or a folder for each type of forgery; below splits or above them
+    root,   # folder with real/..., and fake/... or a folder for each generator; below splits or above them
 ):          # iterator of rows and errors
     "Read your own folders."
     wavs = Disk(files_under(root, ('.wav',)))
@@ -141,14 +159,14 @@ def folder_rows(
 # %% ../../../nbs/data/layouts/424_faces.ipynb #dacac189
 def _json(path):
     "Read a JSON file; raises `BadManifest`."
-    try: return json.loads(Path(path).read_text('utf-8'))
+    try: return json.loads(Path(path).read_text('utf-8-sig'))
     except (OSError, ValueError, RecursionError) as e:
         raise BadManifest(path, f'it cannot be read ({e})', 'Fetch it again.') from e
 
 def _words(path):
     "Read the lines of a text file as lists of words; none if there is no such file; raises `BadManifest`."
     if not Path(path).exists(): return []
-    try: return [line.split() for line in Path(path).read_text('utf-8').splitlines() if line.strip()]
+    try: return [line.split() for line in Path(path).read_text('utf-8-sig').splitlines() if line.strip()]
     except (OSError, ValueError) as e: raise BadManifest(path, f'it cannot be read ({e})', 'Fetch it again.') from e
 
 def _pairs(path):
@@ -221,5 +239,5 @@ for layout in (
     Layout('deepfaketimit', 'DeepfakeTIMIT', partial(by_name, patterns=TIMIT),
            '{higher,lower}_quality/<id>/*.avi, VidTIMIT/<id>/*',
            'Korshunov and Marcel, arXiv 1812.08685', has_audio=False),
-    Layout('folder', 'folder', folder_rows, 'real/..., fake/[<type of forgery>/]... or <type of forgery>/...'),
+    Layout('folder', 'folder', folder_rows, 'real/..., fake/[<type of forgery>/]... or <generator>/...'),
 ): register_layout(layout)

@@ -7,7 +7,7 @@ __all__ = ['SUFFIXES', 'LAYOUTS', 'outside_allowed', 'files_under', 'unfollowed'
            'yes_or_no', 'Disk', 'try_reader', 'domain_of', 'traces_of', 'Layout', 'register_layout', 'layout_of']
 
 # %% ../../../nbs/data/layouts/420_files.ipynb #27dc9ffa
-import contextlib, csv, json, os, re
+import contextlib, csv, json, os, re, unicodedata
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from fastcore.basics import patch
 
 from ...core import BadManifest, CmdfdError, UnreadableMedia, one_of
 from ...world.plan import World
-from ..manifest import VIDEO
+from ..manifest import VIDEO, csv_delimiter
 
 # %% ../../../nbs/data/layouts/420_files.ipynb #38a68d70
 SUFFIXES = ('.mp4', '.m4v', '.mov', '.qt', '.avi', '.divx', '.mkv', '.webm', '.ogv', '.mpg', '.mpeg', '.mpe', '.m2v',
@@ -54,6 +54,21 @@ def _entries(folder, root):
         return [BadManifest(os.path.relpath(folder, root), cause, 'Open it, or do without.')]
 
 # %% ../../../nbs/data/layouts/420_files.ipynb #0d2ff04c
+_PARTIAL = ('.part', '.partial', '.crdownload', '.opdownload', '.download', '.filepart', '.aria2', '.!qb', '.!ut')
+_NAMELESS = ('.crdownload', '.opdownload')   # those whose names may not tell what will come
+
+
+def _unfinished(entry, names, root):
+    "Return the error for a download that goes on, by the names in its folder; None for anything else."
+    name, suffix = os.path.splitext(entry.name)
+    if suffix.lower() in SUFFIXES: going_on = any(entry.name + end in names for end in _PARTIAL)
+    elif suffix.lower() not in _PARTIAL or name in names: return None   # the file without the suffix is told
+    else: going_on = name.lower().endswith(SUFFIXES) or suffix.lower() in _NAMELESS
+    if not going_on: return None
+    cause = 'this is a download that is not finished'
+    return UnreadableMedia(os.path.relpath(entry.path, root), cause, 'It is left out; let it finish, or delete it.')
+
+# %% ../../../nbs/data/layouts/420_files.ipynb #e8f9c825
 def _walk(root):
     "Yield an entry per file below a folder, and errors; every folder once, links to folders last."
     waiting = [str(root)]
@@ -63,9 +78,11 @@ def _walk(root):
         folder = waiting.pop() if waiting else links.pop(0)
         if (real := os.path.realpath(folder)) in seen: continue
         seen.add(real)
-        for entry in _entries(folder, root):
+        entries = _entries(folder, root)
+        names = {entry.name for entry in entries if not isinstance(entry, CmdfdError)}
+        for entry in entries:
             if isinstance(entry, CmdfdError): yield entry
-            elif error := _why_not(entry, root): yield error
+            elif error := _why_not(entry, root) or _unfinished(entry, names, root): yield error
             elif entry.is_dir(): (links if entry.is_symlink() else waiting).append(entry.path)
             else: yield entry
 
@@ -79,23 +96,11 @@ def files_under(
     return sorted(Path(os.path.relpath(path, root)).as_posix() for path in found if path.lower().endswith(suffixes))
 
 # %% ../../../nbs/data/layouts/420_files.ipynb #b554edf2
-_PARTIAL = ('.part', '.partial', '.crdownload', '.download', '.filepart', '.aria2')   # of downloads that go on
-
-
-def _unfinished(path, root):
-    "Return the error for a video whose download is not finished; None for anything else."
-    name, suffix = os.path.splitext(path.lower())
-    if suffix not in _PARTIAL or not name.endswith(SUFFIXES): return None
-    cause = 'this is a download that is not finished'
-    return UnreadableMedia(os.path.relpath(path, root), cause, 'It is left out; let it finish, or delete it.')
-
-
 def unfollowed(
     root,        # folder of a data set
 ) -> list:       # of errors
     "List what a walk below a folder passes over: links outside or to nothing, closed folders, unfinished downloads."
-    found = (entry if isinstance(entry, CmdfdError) else _unfinished(entry.path, root) for entry in _walk(root))
-    return [error for error in found if error]
+    return [entry for entry in _walk(root) if isinstance(entry, CmdfdError)]
 
 # %% ../../../nbs/data/layouts/420_files.ipynb #0b75afb8
 def toy_tree(
@@ -182,7 +187,13 @@ class Disk:
         self.loose = {}
         for path in paths:
             self.exact.setdefault(spelled(path), path)
-            self.loose.setdefault(spelled(path).casefold(), []).append(path)
+            self.loose.setdefault(_loosely(spelled(path)), []).append(path)
+
+
+def _loosely(path):
+    "Return a path in the one spelling that all its spellings in tables share."
+    slashes = unicodedata.normalize('NFC', path.strip()).replace('\\', '/')
+    return slashes.removeprefix('./').casefold()
 
 # %% ../../../nbs/data/layouts/420_files.ipynb #d0ddb0d8
 @patch
@@ -208,8 +219,11 @@ def _missing(path): return UnreadableMedia(path, 'it is listed, but not there', 
 def _unlisted(path): return BadManifest(path, 'it is there, but nothing says what it is', 'It is left out.')
 
 def _table(path, remedy):
-    "Read the lines of a CSV file; raises `BadManifest`."
-    try: return [line for line in csv.reader(Path(path).read_text('utf-8-sig').splitlines()) if line]
+    "Read the lines of a CSV file, without spaces around what stands in a cell; raises `BadManifest`."
+    try:
+        text = Path(path).read_text('utf-8-sig').splitlines()
+        lines = csv.reader(text, delimiter=csv_delimiter(text[0] if text else ''))
+        return [[cell.strip() for cell in line] for line in lines if line]
     except (OSError, UnicodeDecodeError, csv.Error) as e:
         raise BadManifest(path, f'it cannot be read ({getattr(e, "strerror", e)})', remedy) from e
 
