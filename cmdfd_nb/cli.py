@@ -18,8 +18,8 @@ from fastcore.script import Param, store_true
 from .core import BadArgument, BadWeights, printable
 from .store import alone_in, atomic_path
 from .pool import Crew, start_server
-from .command import DETECTOR, DEVICE, FACES, JSON, MAX_MEMORY, MAX_SECONDS, OUTSIDE, TABLES, WEIGHTS, WORKERS
-from .command import budget_of, command, json_text, out_file, out_folder, out_option, setting
+from .command import DETECTOR, WITNESSES, DEVICE, FACES, JSON, MAX_MEMORY, MAX_SECONDS, OUTSIDE, TABLES, WEIGHTS
+from .command import WORKERS, budget_of, command, json_text, out_file, out_folder, out_option, setting
 from .command import settings_from, worker_count
 
 # %% ../nbs/90_cli.ipynb #781066ad
@@ -90,12 +90,12 @@ def _gated(weights, gate, device):
     raise BadArgument('--speaking', cause, 'Use it with --detector articulation.')
 
 # %% ../nbs/90_cli.ipynb #a8bb350e
-def _get_ready(*how):
-    "Load the weights and check where results go, before the first video."
+def _get_ready(hows):
+    "Load the weights of each way to score and check where results go, before the first video."
     from cmdfd_nb.show.records import score_places
-    *judge, places = how
-    _judge(*judge)
-    score_places(places)
+    for *judge, places in hows:
+        _judge(*judge)
+        score_places(places)
 
 
 def _noted(record, judge):
@@ -142,32 +142,58 @@ def _run(job):
     return job()
 
 
-def _teller(paths):
-    "Return a function that tells which video a worker begins with."
+def _witness(how):
+    "Return the name of a way to score: the detector asked for, else the weights."
+    return how[5] or (how[0] and Path(how[0]).stem)
+
+
+def _teller(paths, several=False):
+    "Return a function that tells which video a worker begins with, and by which detector if there are several."
     number = {path: i for i, path in enumerate(paths, 1)}
     def tell(job):
-        path = job.args[-1]
         if job.func is not _score_file: return
-        print(f'[{number[path]}/{len(paths)}] {printable(path)}', file=sys.stderr, flush=True)
+        how, _, path = job.args
+        by = f' by {printable(_witness(how))}' if several else ''
+        print(f'[{number[path]}/{len(paths)}] {printable(path)}{by}', file=sys.stderr, flush=True)
     return tell
 
 # %% ../nbs/90_cli.ipynb #a4c0de08
-def _scored(crew, how, again, paths):
-    "Yield (path, record, problems) of videos as they are done."
+def _scored(crew, hows, again, paths):
+    "Yield ((path, weights, detector), record, problems) of videos as they are done, each scored in every way."
     failures = []
-    for job, (good, found) in crew.outcomes([partial(_score_file, how, again, path) for path in paths]):
-        if good: yield _told(job.args[-1], *found)
-        else: failures.append(dict(file=job.args[-1], error=found.of(job.args[-1]).record()))
-    for record in failures: yield _told(record['file'], *crew.one(partial(_save_failure, how, record)))
+    for job, (good, found) in crew.outcomes([partial(_score_file, how, again, path) for path in paths for how in hows]):
+        how, _, path = job.args
+        if good: yield _told(how, path, *found)
+        else: failures.append((how, dict(file=path, error=found.of(path).record())))
+    for how, record in failures: yield _told(how, record['file'], *crew.one(partial(_save_failure, how, record)))
 
 
-def _told(path, record, reused, unsaved):
-    "Print what is special about a record; return the path, the record and its problems."
+def _told(how, path, record, reused, unsaved):
+    "Print what is special about a record; return what was asked for, the record and its problems."
     if reused: print(f'{printable(path)}: its result is reused', file=sys.stderr)
     if unsaved: print(unsaved, file=sys.stderr)
-    return path, record, [error for error in (record.get('error'), unsaved and unsaved.record()) if error]
+    if 'weights' not in record and (witness := _witness(how)): record = dict(record, detector=witness)
+    problems = [error for error in (record.get('error'), unsaved and unsaved.record()) if error]
+    return (path, how[0], how[5]), record, problems
 
 # %% ../nbs/90_cli.ipynb #a9f39a57
+def _names_in(text):
+    "Return the names in a list with commas, each once; (None,) if there is none."
+    if text and Path(text).is_file(): return text,   # whatever its name
+    return tuple(dict.fromkeys(filter(None, (name.strip() for name in (text or '').split(','))))) or (None,)
+
+
+def _witnesses(weights, detector):
+    "Pair the weights and the detectors that are named, of which one may stand for all."
+    sources = _names_in(weights)
+    kinds = _names_in(detector)
+    if len(sources) == 1: return [(sources[0], kind) for kind in kinds]
+    if len(kinds) == 1: kinds *= len(sources)
+    if len(kinds) == len(sources): return [*zip(sources, kinds)]
+    cause = f'there are {len(sources)} weights and {len(kinds)} detectors'
+    raise BadArgument(f'--weights {weights}', cause, 'Name one for all, as many as detectors, or leave --detector out.')
+
+# %% ../nbs/90_cli.ipynb #db41ac05
 _KEPT = 'The results of finished videos are kept, if they went to a folder; the same call goes on with the others.'
 
 
@@ -175,7 +201,7 @@ _KEPT = 'The results of finished videos are kept, if they went to a folder; the 
 def cmdfd_score(
     videos: Param('Video files with sound', str, nargs='+'),
     weights: WEIGHTS = None,
-    detector: DETECTOR = None,
+    detector: WITNESSES = None,
     device: DEVICE = 'auto',
     json: JSON = False,
     out: out_option('Folder for a record and pictures per file (without --json: cmdfd_scores), or one table: *.csv, '
@@ -192,18 +218,19 @@ def cmdfd_score(
     max_memory: MAX_MEMORY = None,
 ) -> list:  # errors of files that could not be scored or saved
     "Score videos: whether the sound belongs to each face, or how likely it is fake, with its Sync and Cont curves."
-    _check_weights(weights)
+    pairs = _witnesses(weights, detector)
+    for source, _ in pairs: _check_weights(source)
     places = out or (None if json else 'cmdfd_scores')
     paths = list(dict.fromkeys(map(str, videos)))
     files = _own_files(landmarks, phones, paths)
-    detector = detector or ('articulation' if files and not weights else None)   # which reads them
-    how = weights, device, faces, video_track, audio_track, detector, files, places
+    if files and pairs == [(None, None)]: pairs = [(None, 'articulation')]   # which reads them
+    hows = [(source, device, faces, video_track, audio_track, kind, files, places) for source, kind in pairs]
     again = again or bool(files)   # another content under the same name is another result
-    say = _teller(paths)
+    say = _teller(paths, len(hows) > 1)
     if workers: start_server('cmdfd_nb.judge.score')
-    with Crew(_run, worker_count(workers), budget_of(max_seconds, max_memory), partial(_get_ready, *how), say) as crew:
-        found = {path: (record, wrong) for path, record, wrong in _scored(crew, how, again, paths)}
-        records = [found[str(path)][0] for path in videos]
+    with Crew(_run, worker_count(workers), budget_of(max_seconds, max_memory), partial(_get_ready, hows), say) as crew:
+        found = {asked: (record, wrong) for asked, record, wrong in _scored(crew, hows, again, paths)}
+        records = [found[(str(path), *pair)][0] for path in videos for pair in pairs]
         table, folder = crew.one(partial(_lay_out, places, records))
     print(json_text(records) if json else table)
     if folder: print(f'Records and pictures are in {printable(folder)}', file=sys.stderr)
