@@ -308,6 +308,7 @@ def cmdfd_weights(
     checkpoint: Param('Your copy of it (*.model, *.pth, *.pt)', str),
     out: out_option('File to write, *.safetensors (default: named as the kind, in the current folder)') = None,
     lips: Param('official: the lip-reading front end (visual_frontend.pt); needed for Cont', str) = None,
+    decoder: Param('avad: its second file (dist_regressive_model.pth)', str) = None,
     score_by: Param('official: what clips are ranked by; fake_logit: as in the published evaluation', str,
                     choices=('softmax', 'fake_logit')) = None,
     encoder: Param('avh-align: weights file with the encoder that it rates (from cmdfd_weights av-hubert)', str) = None,
@@ -316,10 +317,10 @@ def cmdfd_weights(
     max_memory: MAX_MEMORY = None,
 ) -> None:
     "Convert a published checkpoint to a weights file of this kit."
-    for path in (checkpoint, lips, encoder): _check_there(path, 'a checkpoint')
+    for path in (checkpoint, lips, decoder, encoder): _check_there(path, 'a checkpoint')
     out = out_file(out or f'{kind}.safetensors', ('.safetensors',))
     crew = Crew(_run, workers, budget_of(max_seconds, max_memory))
-    options = dict(lips_path=lips, score_by=score_by, encoder=encoder)
+    options = dict(lips_path=lips, decoder=decoder, score_by=score_by, encoder=encoder)
     crew.one(partial(_convert, kind, checkpoint, out, options))
     print(f'Wrote {printable(out)}')
 

@@ -20,6 +20,7 @@ from ..models.checkpoint import Weights, read_about
 from ..models.official import load_talknet
 from ..models.pairs import PairDetector, on_encoder
 from ..models.weights import PRETRAINED, find_weights
+from ..data.manifest import LABELS
 from ..data.clips import ClipTable
 from ..data.batches import ClipSet, epoch_batches, epoch_draws, frame_batches, loader
 from ..data.audit.shortcuts import auc
@@ -63,9 +64,9 @@ def clip_set(
     cont=None,            # file name of a clip to Cont (T,), from `kept_cont`
     **how,                # of `ClipSet`: fields, size, kinds, seed
 ) -> ClipSet:             # raises `BadArgument` if Cont does not belong to the clips
-    "Make items of clips, with label and Cont."
+    "Make items of clips, with their labels and Cont."
     curves = {} if cont is None else dict(cont=_cont_curves(clips, cont))
-    facts = dict(label=clips.rows.label.astype(int).tolist())
+    facts = {name: clips.rows[name].astype(int).tolist() for name in LABELS if name in clips.rows}
     return ClipSet(clips.paths(), clips.rows.frames, curves=curves, facts=facts, **how)
 
 # %% ../../nbs/learn/52_optimise.ipynb #c107776f

@@ -133,7 +133,7 @@ def naming_of(
     kind: str,    # of a detector
 ) -> Callable:    # from a name of ours (detector.*, asr.*, ...) to theirs
     "Return the function that translates the names of a detector's tensors."
-    theirs = [file for file in all_foreign().values() if file.kind == kind and file.load is None]
+    theirs = [file for file in all_foreign().values() if file.kind == kind and (file.names or not file.load)]
     return theirs[0].their_name if theirs else official_name
 
 
