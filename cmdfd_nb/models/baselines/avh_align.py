@@ -144,5 +144,5 @@ def load_avh_align(
 
 # %% ../../../nbs/models/baselines/37696_avh_align.ipynb #bdc3700d
 register_foreign(ForeignFile(
-    'avh-align', AVHAlign.kind, 'AVH-Align_AV1M.pt', _URL, 'CC BY-NC-SA 4.0', 'names and shapes', _avh_align_name,
+    'avh-align', AVHAlign.kind, 'AVH-Align_AV1M.pt', _URL, 'CC BY-NC-SA 4.0', 'names and shapes',
     entry='state_dict', load=load_avh_align, options=('encoder',)))
