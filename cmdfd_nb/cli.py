@@ -42,7 +42,7 @@ _LANDMARKS = Param('face_landmark.tflite of your own (default: the one that cmdf
 _PHONES = Param('TextGrid or CTM file: phones of your own, for one video (default: as the recogniser hears them)', str)
 
 
-_SPEAKING = Param('Weights of Light-ASD or LR-ASD (cmdfd_weights): a face that is not speaking gets no answer', str)
+_SPEAKING = Param('Weights of Light-ASD, LR-ASD or TalkNet: a face that is not speaking gets no answer', str)
 
 # %% ../nbs/90_cli.ipynb #e6dc73c8
 def _own_files(landmarks, phones, videos=(), speaking=None):
@@ -311,15 +311,16 @@ def cmdfd_weights(
     decoder: Param('avad: its second file (dist_regressive_model.pth)', str) = None,
     score_by: Param('official: what clips are ranked by; fake_logit: as in the published evaluation', str,
                     choices=('softmax', 'fake_logit')) = None,
+    encoder: Param('avh-align: weights file with the encoder that it rates (from cmdfd_weights av-hubert)', str) = None,
     workers: Param('0: in this process, and without limits', int, choices=(0, 1)) = 1,
     max_seconds: MAX_SECONDS = None,
     max_memory: MAX_MEMORY = None,
 ) -> None:
     "Convert a published checkpoint to a weights file of this kit."
-    for path in (checkpoint, lips, decoder): _check_there(path, 'a checkpoint')
+    for path in (checkpoint, lips, decoder, encoder): _check_there(path, 'a checkpoint')
     out = out_file(out or f'{kind}.safetensors', ('.safetensors',))
     crew = Crew(_run, workers, budget_of(max_seconds, max_memory))
-    options = dict(lips_path=lips, decoder=decoder, score_by=score_by)
+    options = dict(lips_path=lips, decoder=decoder, score_by=score_by, encoder=encoder)
     crew.one(partial(_convert, kind, checkpoint, out, options))
     print(f'Wrote {printable(out)}')
 
