@@ -101,7 +101,8 @@ def test_avh_align_is_converted_with_its_encoder(small, tmp_path, capsys):
 
 
 def test_rules_score_on_the_kit_s_own_encoder(capsys):
-    assert not cmdfd_score([sample('speaker.mp4')], detector='factor,speech_forensics', json=True, device='cpu', workers=0)
+    rules = 'factor,speech_forensics'
+    assert not cmdfd_score([sample('speaker.mp4')], detector=rules, json=True, device='cpu', workers=0)
     assert capsys.readouterr().out.count('"answer": "cannot tell"') == 2   # they rank, and have no threshold
 
 
