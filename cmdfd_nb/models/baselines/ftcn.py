@@ -113,14 +113,17 @@ class _Layer(nn.Module):
         self.net = nn.Sequential(nn.Linear(width, 2 * width), nn.GELU(), nn.Dropout(dropout),
                                  nn.Linear(2 * width, width), nn.Dropout(dropout))
 
-    def attend(self, x):
-        q, k, v = self.to_qkv(x).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        seen = F.scaled_dot_product_attention(q, k, v)
-        return self.drop(self.to_out(seen.transpose(1, 2).flatten(2)))
-
     def forward(self, x):
         x = x + self.attend(self.norm1(x))
         return x + self.net(self.norm2(x))
+
+# %% ../../../nbs/models/baselines/3767_ftcn.ipynb #72cb845d
+@patch
+def attend(self: _Layer, x):   # (N, n, E)
+    "Let each vector look at all others."
+    q, k, v = self.to_qkv(x).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+    seen = F.scaled_dot_product_attention(q, k, v)
+    return self.drop(self.to_out(seen.transpose(1, 2).flatten(2)))
 
 # %% ../../../nbs/models/baselines/3767_ftcn.ipynb #fb76eed9
 class _Reader(nn.Module):

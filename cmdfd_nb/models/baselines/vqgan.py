@@ -127,8 +127,11 @@ class VqganConfig(Settings):
         if not self.size % step: return
         raise BadArgument(f'size={self.size}', f'it is no multiple of {step}', 'Give e.g. 64 or 256.')
 
-    @property
-    def widths(self): return [self.width * by for by in self.growth]
+# %% ../../../nbs/models/baselines/3768_vqgan.ipynb #2d28d358
+@patch(as_prop=True)
+def widths(self: VqganConfig) -> list:   # of channels
+    "Return the channels of each level, the finest first."
+    return [self.width * by for by in self.growth]
 
 # %% ../../../nbs/models/baselines/3768_vqgan.ipynb #ec812a45
 class _Encoder(nn.Module):
