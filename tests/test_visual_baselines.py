@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from test_baselines import pictures, published
-from test_parity import PARITY
+from test_parity import PARITY, rule
 
 from cmdfd_nb.media.aligned_faces import EIGHT, aligned_face, face_map, steady
 from cmdfd_nb.models.detectors import configure, detector_class
@@ -48,3 +48,25 @@ def test_faces_are_aligned_as_published(real_faces):
     for theirs, k in zip(real_faces['crops'], (0, 7, 19)):
         off = aligned_face(frames[k], points[k])[::5, ::5].astype(int) - theirs
         assert abs(off).max() <= 1 and (off == 0).mean() > .99
+
+
+# VQ-GAN
+
+def test_vqgan_numbers():
+    "The codes are the same, what comes back as well, and so is the term of the loss that binds vectors and words."
+    theirs = np.load(PARITY/'vqgan_seed0.npz')
+    detector = detector_class('vqgan')(configure('vqgan', width=32, codes=256, entries=64)).eval()
+    detector.load_state_dict({k: torch.from_numpy(rule(k, v.shape)) for k, v in detector.state_dict().items()})
+    faces = torch.from_numpy(pictures(13, 2, 64, 3))
+    found, rebuild = [], detector.rebuild
+    def kept(x):
+        found.append(rebuild(x))
+        return found[-1]
+    detector.rebuild = kept
+    with torch.no_grad(): error, apart = detector.errors(faces)
+    (rebuilt, vectors, words, codes), = found
+    np.testing.assert_allclose(vectors[:, ::4], theirs['before'], atol=1e-4)
+    np.testing.assert_array_equal(codes.flatten(), theirs['codes'])
+    np.testing.assert_allclose(rebuilt[:, :, ::4, ::4], theirs['rebuilt'], atol=1e-4)
+    np.testing.assert_allclose(apart.mean(), theirs['loss'], rtol=1e-4)
+    np.testing.assert_allclose(error, theirs['error'], atol=1e-4)

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from ..core import one_of
 from ..models.detectors import all_detectors, detector_class
+from ..models.pairs import PairDetector
 from ..judge.resampling import cell
 from .page import PaperTable
 from .jobs import method_of, methods_behind, methods_in
@@ -34,13 +35,22 @@ def asked_rows(
 _REALS_ONLY = ('VQ-GAN', 'AV-BYOL', 'AVAD')   # published rows, as far as their papers tell
 
 
+_ON_ENCODER = 'reals, on an encoder that met forgeries'   # the kit's own, where no other is named
+
+
+def _learned_from(method):
+    "Tell from which clips a method learns."
+    if method.pseudo == 'only': return 'reals'
+    cls = detector_class(method.kind)
+    return _ON_ENCODER if issubclass(cls, PairDetector) else cls.learns_from
+
+
 def learns_from(
     name: str,   # of a row of ours
 ) -> str:        # 'pairs', 'reals', or both
     "Tell from which clips the methods of a row learn."
-    methods = [method_of(part) for part in methods_in(name)]
-    kinds = ['reals' if method.pseudo == 'only' else detector_class(method.kind).learns_from for method in methods]
-    return ' and '.join(sorted(set(kinds)))
+    kinds = {_learned_from(method_of(part)) for part in methods_in(name)}
+    return ' and '.join(sorted(kinds))
 
 
 def with_learns_from(

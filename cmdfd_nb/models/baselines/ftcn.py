@@ -31,7 +31,7 @@ def _norm(width, halve=False):
     norm = nn.BatchNorm3d(width)
     return nn.Sequential(norm, nn.MaxPool3d((1, 2, 2))) if halve else norm
 
-
+# %% ../../../nbs/models/baselines/3767_ftcn.ipynb #acd62d9c
 class _Branch(nn.Module):
     "Three convolutions, of which the first looks at several frames."
     def __init__(self, ni, width, nf, frames, halve):
@@ -185,7 +185,7 @@ class FTCN(Detector):
         lengths = torch.as_tensor(batch.get('lengths', [longest] * len(faces))).tolist()
         found = [self.windows(clip[:n]) for clip, n in zip(faces, lengths)]
         clip_logits = torch.stack([mean_probability(logits_of(logits)) for logits, _ in found])
-        frames = torch.stack([_frame_logits(*one, self.config.clip, longest) for one in found])
+        frames = torch.stack([_frame_logits(logits, starts, self.config.clip, longest) for logits, starts in found])
         mask = torch.arange(longest, device=faces.device) < torch.tensor(lengths, device=faces.device)[:, None]
         return Verdict(clip_logits, mask, frame_logits=frames)
 

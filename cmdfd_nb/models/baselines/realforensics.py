@@ -70,7 +70,7 @@ class RealForensics(Detector):
         lengths = torch.as_tensor(batch.get('lengths', [longest] * len(faces))).tolist()
         found = [self.windows(clip[:n]) for clip, n in zip(faces, lengths)]
         score = torch.stack([logits.mean() for logits, _ in found])
-        frames = torch.stack([over_frames(*one, self.config.clip, longest) for one in found])
+        frames = torch.stack([over_frames(logits, starts, self.config.clip, longest) for logits, starts in found])
         mask = torch.arange(longest, device=faces.device) < torch.tensor(lengths, device=faces.device)[:, None]
         return Verdict(logits_of(score), mask, frame_logits=logits_of(frames))
 
