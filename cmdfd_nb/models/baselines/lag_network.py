@@ -176,7 +176,8 @@ def words(self: LagMatch,
 ):             # (N, W, E)
     "Make words of vectors: add when and of which kind they are, and fold."
     when = getattr(self, f'temporal_{of}_embedding')
-    return (x + when + getattr(self, f'{of}_embedding')).reshape(len(x), -1, x.shape[1])   # folded, not turned, as published
+    placed = x + when + getattr(self, f'{of}_embedding')
+    return placed.reshape(len(x), -1, x.shape[1])   # folded, not turned, as published
 
 
 @patch
