@@ -118,6 +118,7 @@ def load_foreign(
     "Convert a published weights file."
     file = foreign_file(name)
     options = {key: value for key, value in options.items() if value is not None}
+    if options and not file.options: raise BadArgument(', '.join(options), f'{name} takes no options', 'Leave it out.')
     for key in options: one_of(f'option of {name}', key, file.options)
     if file.terms: print(file.terms, file=sys.stderr)
     if file.load: return file.load(path, **options)
