@@ -42,7 +42,7 @@ _LANDMARKS = Param('face_landmark.tflite of your own (default: the one that cmdf
 _PHONES = Param('TextGrid or CTM file: phones of your own, for one video (default: as the recogniser hears them)', str)
 
 
-_SPEAKING = Param('Weights of Light-ASD or LR-ASD (cmdfd_weights): a face that is not speaking gets no answer', str)
+_SPEAKING = Param('Weights of Light-ASD, LR-ASD or TalkNet: a face that is not speaking gets no answer', str)
 
 # %% ../nbs/90_cli.ipynb #e6dc73c8
 def _own_files(landmarks, phones, videos=(), speaking=None):
@@ -227,7 +227,7 @@ def _check_threshold(threshold):
     raise BadArgument(f'--threshold {threshold:g}', 'this is no p_fake', 'Give a number between 0 and 1.')
 
 
-_KEPT = 'The results of finished videos are kept, if they went to a folder; the same call goes on with the others.'
+_KEPT = 'The results of finished videos are kept, if they went to a folder; run the same command to go on.'
 
 
 @command(kept=_KEPT)
@@ -348,17 +348,20 @@ def cmdfd_weights(
     checkpoint: Param('Your copy of it (*.model, *.pth, *.pt)', str),
     out: out_option('File to write, *.safetensors (default: named as the kind, in the current folder)') = None,
     lips: Param('official: the lip-reading front end (visual_frontend.pt); needed for Cont', str) = None,
+    decoder: Param('avad: its second file (dist_regressive_model.pth)', str) = None,
     score_by: Param('official: what clips are ranked by; fake_logit: as in the published evaluation', str,
                     choices=('softmax', 'fake_logit')) = None,
+    encoder: Param('avh-align: weights file with the encoder that it rates (from cmdfd_weights av-hubert)', str) = None,
     workers: Param('0: in this process, and without limits', int, choices=(0, 1)) = 1,
     max_seconds: MAX_SECONDS = None,
     max_memory: MAX_MEMORY = None,
 ) -> None:
     "Convert a published checkpoint to a weights file of this kit."
-    for path in (checkpoint, lips): _check_there(path, 'a checkpoint')
+    for path in (checkpoint, lips, decoder, encoder): _check_there(path, 'a checkpoint')
     out = out_file(out or f'{kind}.safetensors', ('.safetensors',))
     crew = Crew(_run, workers, budget_of(max_seconds, max_memory))
-    crew.one(partial(_convert, kind, checkpoint, out, dict(lips_path=lips, score_by=score_by)))
+    options = dict(lips_path=lips, decoder=decoder, score_by=score_by, encoder=encoder)
+    crew.one(partial(_convert, kind, checkpoint, out, options))
     print(f'Wrote {printable(out)}')
 
 # %% ../nbs/90_cli.ipynb #46439f22
@@ -443,7 +446,8 @@ def cmdfd_detectors(
     print(json_text(known) if json else '\n'.join([*map(detector_lines, known), '', *view_lines()]))
 
 # %% ../nbs/90_cli.ipynb #aa6ac2b2
-@command(then='Next: cmdfd_models NAME fetches one, and cmdfd_score VIDEO uses what is there.')
+@command(kept='Models that were fetched are kept; run the same command to go on.',
+         then='Next: cmdfd_models NAME fetches one, and cmdfd_score VIDEO uses what is there.')
 def cmdfd_models(
     models: Param('Models to fetch, e.g. landmarks (default: list them)', str, nargs='*', opt=False) = None,
     json: JSON = False,
@@ -494,7 +498,7 @@ def cmdfd_index(
 _CUT = 'media.clip:PreprocessConfig'
 
 
-@command(kept='Finished clips are kept; the same call goes on with the others.',
+@command(kept='Finished clips are kept; run the same command to go on.',
          then='Next: cmdfd_train {out} --detector NAME, or cmdfd_evaluate {out} --weights FILE.')
 def cmdfd_preprocess(
     manifest: Param('Manifest of cmdfd_index', str),
@@ -599,7 +603,7 @@ def _print_splits(record):
     for split in record.keys() & {'val', 'test'}: print(split, json_text(record[split], None))
 
 # %% ../nbs/90_cli.ipynb #6dce1788
-@command(kept='No weights were written; the same call begins anew.',
+@command(kept='No weights were written; run the same command to begin anew.',
          then='Wrote {out} and its record. Next: cmdfd_train {clips} --teachers {out}.')
 def cmdfd_teach(
     clips: Param('Folder of preprocessed clips with transcripts, with clips.parquet', str),
@@ -646,7 +650,7 @@ def _cont_of(out, clips, teachers, config, device):
     return kept_cont(out, learned.paths(), teachers, str(pick_device(device)), **rule)
 
 # %% ../nbs/90_cli.ipynb #894621ff
-@command(kept='The run is kept as of its last checkpoint; the same call goes on.',
+@command(kept='The run is kept as of its last checkpoint; run the same command to go on.',
          then='Wrote {out}. Next: cmdfd_evaluate {clips} --weights {out}/best.safetensors.')
 def cmdfd_train(
     clips: Param('Folder of preprocessed clips, with clips.parquet', str),
@@ -681,7 +685,7 @@ def cmdfd_train(
     if int(os.environ.get('RANK', 0)) == 0: print(best)   # one process of several speaks
 
 # %% ../nbs/90_cli.ipynb #005ab48d
-@command(kept='The scores of finished clips are kept in --out; the same call goes on with the others.',
+@command(kept='The scores of finished clips are kept in --out; run the same command to go on.',
          then='Next: cmdfd_score VIDEO --weights FILE; --out FILE keeps the scores of every clip.')
 def cmdfd_evaluate(
     clips: Param('Folder of preprocessed clips (with clips.parquet), or a file of scores that this command wrote', str),
@@ -715,7 +719,7 @@ def cmdfd_evaluate(
 _WORLD = 'world.plan:World'
 
 
-@command(kept='Finished clips are kept; the same call goes on with the others.',
+@command(kept='Finished clips are kept; run the same command to go on.',
          then='The data set is in {out}. Next: cmdfd_index KIND {out}.')
 def cmdfd_synth(
     out: Param('Folder of the data set, new or begun', str),
@@ -738,7 +742,7 @@ def cmdfd_synth(
     return [error.record() for error in failed.values()]
 
 # %% ../nbs/90_cli.ipynb #ee300e3c
-@command(kept='Finished steps are kept; the same call goes on.',
+@command(kept='Finished steps are kept; run the same command to go on.',
          then='Worlds, runs and weights are in {work}. Next: --install puts the weights into the kit.')
 def cmdfd_chain(
     work: Param('Folder for worlds, clips, runs and scores, new or begun', str),
