@@ -62,8 +62,10 @@ ROOMS = dict(re.findall(r'^\| `(\w+)` +\| (\d) +\|', (ROOT/'CONTRIBUTING.md').re
 
 @pytest.fixture(scope='module')
 def copy(tmp_path_factory):
-    "The notebooks alone, elsewhere."
+    "The notebooks elsewhere, and the front door of the package, of which `nbdev_export` writes the version alone."
     copy = tmp_path_factory.mktemp('copy')
+    (copy/'cmdfd_nb').mkdir()
+    shutil.copy(LIB/'__init__.py', copy/'cmdfd_nb')
     shutil.copytree(NBS, copy/'nbs', ignore=shutil.ignore_patterns('.*'))
     shutil.copy(ROOT/'settings.ini', copy)
     return copy

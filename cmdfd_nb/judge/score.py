@@ -100,12 +100,12 @@ class TrackScore:
     threshold: float | None  # p_fake from which frames are marked; None without a verdict
     calibrated: bool         # whether the weights are calibrated, and for media like this
     curves: dict = field(repr=False)   # name: (frames,), described in `models.detectors.CURVES`
-    heard: np.ndarray | None = field(default=None, repr=False)   # (frames, 40) posteriors of the ASR teacher; not in the record
-    seen: np.ndarray | None = field(default=None, repr=False)    # (frames, 40) posteriors of the VSR teacher; not in the record
+    heard: np.ndarray | None = field(default=None, repr=False)   # (frames, 40) of the ASR teacher; not in the record
+    seen: np.ndarray | None = field(default=None, repr=False)    # (frames, 40) of the VSR teacher; not in the record
     embedding: np.ndarray | None = field(default=None, repr=False)   # (E,) mean of the features; not in the record
     lag_s: float | None = None           # by how much the sound is late, seconds; None: not measured
     why: str | None = None               # the reason for 'cannot tell', for detectors that give one
-    phones: list | None = field(default=None, repr=False)   # of [symbol, start_s, end_s], seconds of the video, if phones are heard
+    phones: list | None = field(default=None, repr=False)   # of [symbol, start_s, end_s], seconds, if phones are heard
     lag_range_s: list | None = None      # lowest and highest lag that agree nearly as well, seconds
     upper_face: str | None = None        # a sentence if lids and brows hardly move
     facts: dict = field(default_factory=dict)   # name: further number of a detector, e.g. SyncNet's lse_c and offset
