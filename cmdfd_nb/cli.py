@@ -268,8 +268,8 @@ def cmdfd_score(
     say = _teller(paths, len(hows) > 1)
     if workers: start_server('cmdfd_nb.judge.score')
     with Crew(_run, worker_count(workers), budget_of(max_seconds, max_memory), partial(_get_ready, hows), say) as crew:
-        found: dict[Any, tuple] = {asked: (record, wrong) for asked, record, wrong in _scored(crew, hows, again, paths)}
-        records = [found[(path, *pair)][0] for path in videos for pair in pairs]
+        found = {asked: (record, wrong) for asked, record, wrong in _scored(crew, hows, again, paths)}
+        records = [found[(path, source, kind)][0] for path in videos for source, kind in pairs]
         table, folder = crew.one(partial(_lay_out, places, records, csv))
     print(json_text(records) if json else table)
     kept = f'Records and pictures are in {printable(folder)}' if folder else 'Nothing was written (--out keeps records)'
