@@ -9,6 +9,7 @@ __all__ = ['WORDS', 'FOR_FIGURES', 'NOTES', 'score_clip', 'check_scored', 'why_n
 # %% ../../nbs/judge/60_score.ipynb #3f22ae01
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -230,7 +231,8 @@ class Result:
     def __repr__(self):
         said = [f'face {track.track}: {track.verdict}' for track in self.tracks[:3]]
         more = [f'{len(self.tracks) - 3} more'] if len(self.tracks) > 3 else []
-        return f'<Result of {self.file} by {self.weights.get("name", "?")}; {"; ".join(said + more) or "no face"}>'
+        name = Path(self.file).name
+        return f'<Result of {name} by {self.weights.get("name", "?")}; {"; ".join(said + more) or "no face"}>'
 
 # %% ../../nbs/judge/60_score.ipynb #e53bc845
 _FACTS = ('name', 'domain', 'sha256', *CALIBRATION)
