@@ -6,6 +6,8 @@
 __all__ = ['command_list']
 
 # %% ../nbs/91___main__.ipynb #f31a0ecf
+import os, sys
+
 from . import __version__, cli
 
 # %% ../nbs/91___main__.ipynb #93b745af
@@ -17,4 +19,6 @@ def command_list() -> str:   # a line per command, with a heading
     return '\n'.join([f'cmdfd_nb {__version__}. Each command has --help.', '', *lines])
 
 
-if __name__ == '__main__': print(command_list())
+if __name__ == '__main__':
+    try: print(command_list(), flush=True)
+    except BrokenPipeError: os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())   # of `| head`
