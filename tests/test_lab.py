@@ -5,7 +5,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from screen import film, position, settled
+from screen import film, position, settled, until
 
 CELLS = ["""import sys
 sys.path.insert(0, {tests!r})
@@ -110,6 +110,34 @@ def scrub_about(page):
     page.keyboard.press(' ')
     page.get_by_role('button', name='Pause').wait_for()
     page.keyboard.press(' ')
+    keys_stay_or_pass(page)
+
+
+def keys_stay_or_pass(page):
+    "With the viewer in focus, keys alone are its own; with Ctrl or Shift they are JupyterLab's."
+    cells, slider = page.locator('.jp-Cell'), page.get_by_role('slider', name='Frame')
+    sources = [cells.nth(k).locator('.jp-InputArea-editor').inner_text() for k in range(len(CELLS))]
+    slider.focus()
+    for key in ('d', 'd', 'x', 'a', 'b', 'm', 'j', 'k', 'z', 'y', 'c', 'v', 'r', 'o', '1', 'Enter', 'Escape'):
+        page.keyboard.press(key)
+        assert page.evaluate('document.activeElement.type') == 'range', key
+    page.wait_for_timeout(300)
+    assert [cells.nth(k).locator('.jp-InputArea-editor').inner_text() for k in range(len(CELLS))] == sources
+    assert page.locator('.jp-MarkdownCell, .jp-RawCell').count() == 0
+    page.keyboard.press('Control+b')                                           # the side bar
+    bar = page.locator('#jp-left-stack')
+    shown = bar.is_visible()
+    slider.focus()
+    page.keyboard.press('Control+b')
+    until(page, f'(document.querySelector("#jp-left-stack").offsetParent !== null) !== {str(shown).lower()}')
+    slider.focus()
+    with page.expect_response(lambda answer: answer.request.method == 'PUT' and 'show.ipynb' in answer.url):
+        page.keyboard.press('Control+s')
+    cells.nth(1).locator('.jp-InputPrompt').click()
+    page.locator('.cmdfd .curves').click()
+    page.keyboard.press('Shift+Enter')                                         # runs the viewer's cell, selects the next
+    page.locator('.jp-Cell.jp-mod-selected').nth(0).wait_for()
+    until(page, 'document.querySelectorAll(".jp-Cell")[1].classList.contains("jp-mod-selected")')
 
 
 def test_a_click_on_the_map_opens_that_clip(lab_page, films):

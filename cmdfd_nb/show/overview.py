@@ -15,7 +15,7 @@ from ..core import FPS
 from ..models.weights import find_weights
 from .maps import INK, explore_embedding, live, plot_embedding
 from .viewer import attended, view
-from .widgets import Panel, put_widget, reported, working
+from .widgets import Panel, display_live, put_widget, reported, working
 from .survey import Overview, clip_name, from_folder, from_results, from_scores
 from .distributions import distribution_figure, plot_distributions
 from .sparklines import batch_table, orders
@@ -141,8 +141,9 @@ def stills(self: Overview):   # list of matplotlib figures
 def _ipython_display_(self: Overview):
     import matplotlib.pyplot as plt
     from IPython.display import HTML, display
-    if attended(): return display(OverviewPanel(self).box)
-    for figure in self.stills():
+    stills = self.stills()
+    if attended(): return display_live(OverviewPanel(self).box, stills, f'Map and distributions of {len(self.table)} clips')
+    for figure in stills:
         display(figure)
         plt.close(figure)
     display(HTML(batch_table(self)))
