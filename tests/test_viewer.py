@@ -384,6 +384,56 @@ def test_contrast(theme):
     assert {name: round(value, 2) for name, value in found.items() if value < least[name]} == {}
 
 
+def test_new_views_keep_the_clip_that_leads_and_the_window(browser, short, other, tmp_path):
+    "As the bench sends them at each move of a slider; the streams of pictures that came are used again."
+    path = bare(tmp_path/'page.html', [view(made_up(short, 60)), view(made_up(other, 60))])
+    path.write_text(path.read_text().replace('export default { render };', 'window.render = render;'))
+    with Opened(browser, path) as page:
+        page.evaluate(MODEL)
+        place = page.locator('body > div').last
+        place.get_by_role('button', name='B').click()
+        place.get_by_role('button', name='Zoom in').click()
+        root = page.evaluate_handle('place.firstChild')
+        page.evaluate('model.set("views", [...model.get("views")].reverse())')
+        assert not root.evaluate('root => root.isConnected')                    # it was made anew
+        assert place.get_by_role('button', name='B').get_attribute('aria-pressed') == 'true'
+        assert place.locator('.name').all_inner_texts() == ['other.mp4', 'short.mp4']
+
+
+PIECES = """async () => {
+  const model = { listeners: [], sent: [], get: name => ({ views: [light], frame: 0 })[name], off: () => {},
+    set: () => {}, save_changes: () => {},
+    on: (name, f) => { if (name === 'msg:custom') model.listeners.push(f); },
+    send: message => model.sent.push(message) };
+  const whole = JSON.parse(document.getElementById('views').textContent, unpacked)[0], { jpegs, sound, ...light } = whole;
+  light.pieces = { key: 'k', jpegs: jpegs.byteLength, sound: sound.byteLength };
+  window.place = document.body.appendChild(document.createElement('div'));
+  render({ model, el: place });
+  const part = (data, begin, end) => new DataView(data.buffer, begin, end - begin);
+  const give = (name, data, begin, end) =>
+    model.listeners.forEach(f => f({ key: 'k', part: name, begin }, [part(data, begin, end)]));
+  const asked = [JSON.stringify(model.sent[0])], half = jpegs.byteLength >> 1;
+  give('sound', sound, 0, sound.byteLength);
+  give('jpegs', jpegs, half, jpegs.byteLength);           // too early: the first half is missing
+  give('jpegs', jpegs, 0, half);
+  await new Promise(done => setTimeout(done, 1000));      // nothing comes, so the rest is asked for
+  asked.push(JSON.stringify(model.sent.at(-1)));
+  give('jpegs', jpegs, half, jpegs.byteLength);
+  return [asked, half];
+}"""
+
+
+def test_pictures_come_in_pieces(browser, short, tmp_path):
+    path = bare(tmp_path/'page.html', [view(made_up(short, 60))])
+    offered = 'window.render = render; window.unpacked = unpacked;'
+    path.write_text(path.read_text().replace('export default { render };', offered))
+    with Opened(browser, path) as page:
+        (first, later), half = page.evaluate(PIECES)
+        assert first == '{"missing":[["k","sound",0],["k","jpegs",0]]}' and later == f'{{"missing":[["k","jpegs",{half}]]}}'
+        page.locator('input[type=range]').nth(1).press('End')
+        settled(page, 59, 1)
+
+
 MODEL = """() => {
   const views = JSON.parse(document.getElementById('views').textContent,
     (_, v) => v?.base64 === undefined ? v : new DataView(Uint8Array.from(atob(v.base64), c => c.charCodeAt(0)).buffer));

@@ -407,7 +407,8 @@ def _display_with_still(widget):
     close_earlier(widget)
     frame = widget.frame or None
     display(HTML(picture_html(still_jpeg(widget.views, frame), still_text(widget.views, frame))))
-    display(widget._repr_mimebundle_(), raw=True)
+    data, about = widget._repr_mimebundle_()
+    display(data, metadata=about, raw=True)
 
 
 def _still_bundle(widget):

@@ -124,10 +124,14 @@ def play(self: Panel,
 
 # %% ../../nbs/show/865_widgets.ipynb #5588dddd
 _CURTAIN = """export default { render({ el }) {
-  const place = el.closest('.jp-OutputArea, .cell-output, .output, .cell_container');
-  const stills = [...place?.querySelectorAll('img.cmdfd-still:not([hidden])') ?? []];
-  for (const still of stills) still.hidden = true;
-  return () => { for (const still of stills) still.hidden = false; };
+  let stills = [];
+  const watch = new ResizeObserver(() => {
+    const place = el.closest('.jp-OutputArea, .cell-output, .output, .cell_container');
+    stills = [...place?.querySelectorAll('img.cmdfd-still') ?? []];
+    for (const still of stills) still.style.display = 'none';
+  });
+  watch.observe(el);
+  return () => { watch.disconnect(); for (const still of stills) still.style.display = ''; };
 } };"""
 
 

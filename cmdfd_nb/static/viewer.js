@@ -1125,16 +1125,23 @@ class Post {
   }
 }
 
-/** The still that stands in the output beside a live viewer: it is for readers of the saved notebook. */
-function stillOf(el) {
-  const place = el.closest('.jp-OutputArea, .cell-output, .output, .cell_container');
-  return place?.querySelector('img.cmdfd-still:not([hidden])');
+/** Hide the still that stands in the output beside a live viewer: it is for readers of the saved notebook. Returns what shows it again. */
+function veil(el) {
+  const show = (node, shown) => { node.hidden = !shown; node.style.display = shown ? '' : 'none'; };   // JupyterLab's style outweighs `hidden`
+  let still;
+  const watch = new ResizeObserver(() => {                 // a notebook puts the element in its place after it was rendered
+    const place = el.closest('.jp-OutputArea, .cell-output, .output, .cell_container');
+    still ??= place?.querySelector('img.cmdfd-still:not([hidden])');
+    if (still) show(still, false);
+  });
+  watch.observe(el);
+  return () => { watch.disconnect(); if (still) show(still, true); };
 }
 
 /** What anywidget calls for each place where the widget is displayed. */
 function render({ model, el }) {
   const tell = frame => { model.set('frame', frame); model.save_changes(); };
-  const post = Post.of(model), still = stillOf(el);
+  const post = Post.of(model), unveil = veil(el);
   let viewer;
   const follow = () => viewer.seek(model.get('frame') - viewer.range.min);
   const renew = () => {
@@ -1145,7 +1152,6 @@ function render({ model, el }) {
     follow();
   };
   renew();
-  if (still) still.hidden = true;
   model.on('change:views', renew);
   model.on('change:frame', follow);
   return () => {
@@ -1153,7 +1159,7 @@ function render({ model, el }) {
     model.off('change:views', renew);
     post.close();
     viewer.close();
-    if (still) still.hidden = false;
+    unveil();
   };
 }
 
