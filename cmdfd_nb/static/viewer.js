@@ -610,7 +610,7 @@ class Characters {
     this.title.textContent = `Characters heard and seen${clip.letter && ` in ${clip.letter}`}`;
     this.result.textContent = cont === undefined ? 'no face here' : `${view.divergence.replace('{}', digits(1 - cont))}, Cont ${digits(cont)}`;
     this.canvas.ariaLabel = heard ? `heard ${likeliest(heard, view)}; seen ${likeliest(seen, view)}` : 'no face here';
-    const left = 40, middle = pen.boxHeight / 2, slot = (pen.boxWidth - left) / view.symbols.length;
+    const left = 40, middle = pen.boxHeight / 2, slot = (pen.boxWidth - left - 4) / view.symbols.length;
     const size = clamp(slot * 1.15, 10, 12), raised = slot < 9 ? size / 2 : 0, half = 8 + raised, reach = middle - half - 2;   // narrow slots: letters in two rows
     const bar = (k, p, way, alpha) => {
       const height = Math.sqrt(p) * reach, box = [left + k * slot + 1, way > 0 ? middle - half - height : middle + half, slot - 2, height];
