@@ -42,7 +42,7 @@ _LANDMARKS = Param('face_landmark.tflite of your own (default: the one that cmdf
 _PHONES = Param('TextGrid or CTM file: phones of your own, for one video (default: as the recogniser hears them)', str)
 
 
-_SPEAKING = Param('Weights of Light-ASD or LR-ASD (cmdfd_weights): a face that is not speaking gets no answer', str)
+_SPEAKING = Param('Weights of Light-ASD, LR-ASD or TalkNet: a face that is not speaking gets no answer', str)
 
 # %% ../nbs/90_cli.ipynb #e6dc73c8
 def _own_files(landmarks, phones, videos=(), speaking=None):
@@ -194,7 +194,7 @@ def _witnesses(weights, detector):
     raise BadArgument(f'--weights {weights}', cause, 'Name one for all, as many as detectors, or leave --detector out.')
 
 # %% ../nbs/90_cli.ipynb #db41ac05
-_KEPT = 'The results of finished videos are kept, if they went to a folder; the same call goes on with the others.'
+_KEPT = 'The results of finished videos are kept, if they went to a folder; run the same command to go on.'
 
 
 @command(kept=_KEPT)
@@ -308,17 +308,20 @@ def cmdfd_weights(
     checkpoint: Param('Your copy of it (*.model, *.pth, *.pt)', str),
     out: out_option('File to write, *.safetensors (default: named as the kind, in the current folder)') = None,
     lips: Param('official: the lip-reading front end (visual_frontend.pt); needed for Cont', str) = None,
+    decoder: Param('avad: its second file (dist_regressive_model.pth)', str) = None,
     score_by: Param('official: what clips are ranked by; fake_logit: as in the published evaluation', str,
                     choices=('softmax', 'fake_logit')) = None,
+    encoder: Param('avh-align: weights file with the encoder that it rates (from cmdfd_weights av-hubert)', str) = None,
     workers: Param('0: in this process, and without limits', int, choices=(0, 1)) = 1,
     max_seconds: MAX_SECONDS = None,
     max_memory: MAX_MEMORY = None,
 ) -> None:
     "Convert a published checkpoint to a weights file of this kit."
-    for path in (checkpoint, lips): _check_there(path, 'a checkpoint')
+    for path in (checkpoint, lips, decoder, encoder): _check_there(path, 'a checkpoint')
     out = out_file(out or f'{kind}.safetensors', ('.safetensors',))
     crew = Crew(_run, workers, budget_of(max_seconds, max_memory))
-    crew.one(partial(_convert, kind, checkpoint, out, dict(lips_path=lips, score_by=score_by)))
+    options = dict(lips_path=lips, decoder=decoder, score_by=score_by, encoder=encoder)
+    crew.one(partial(_convert, kind, checkpoint, out, options))
     print(f'Wrote {printable(out)}')
 
 # %% ../nbs/90_cli.ipynb #46439f22
@@ -400,7 +403,7 @@ def cmdfd_detectors(
     print(json_text(known) if json else '\n'.join([*map(detector_lines, known), '', *view_lines()]))
 
 # %% ../nbs/90_cli.ipynb #aa6ac2b2
-@command
+@command(kept='Models that were fetched are kept; run the same command to go on.')
 def cmdfd_models(
     models: Param('Models to fetch, e.g. landmarks (default: list them)', str, nargs='*', opt=False) = None,
     json: JSON = False,
@@ -451,7 +454,7 @@ def cmdfd_index(
 _CUT = 'media.clip:PreprocessConfig'
 
 
-@command(kept='Finished clips are kept; the same call goes on with the others.')
+@command(kept='Finished clips are kept; run the same command to go on.')
 def cmdfd_preprocess(
     manifest: Param('Manifest of cmdfd_index', str),
     out: Param('Folder for the clips and clips.parquet, new or begun', str),
@@ -553,7 +556,7 @@ def _print_splits(record):
     for split in record.keys() & {'val', 'test'}: print(split, json_text(record[split], None))
 
 # %% ../nbs/90_cli.ipynb #6dce1788
-@command(kept='No weights were written; the same call begins anew.')
+@command(kept='No weights were written; run the same command to begin anew.')
 def cmdfd_teach(
     clips: Param('Folder of preprocessed clips with transcripts, with clips.parquet', str),
     out: out_option('Weights file to write; the record goes beside it as .json') = 'teachers.safetensors',
@@ -599,7 +602,7 @@ def _cont_of(out, clips, teachers, config, device):
     return kept_cont(out, learned.paths(), teachers, str(pick_device(device)), **rule)
 
 # %% ../nbs/90_cli.ipynb #894621ff
-@command(kept='The run is kept as of its last checkpoint; the same call goes on.')
+@command(kept='The run is kept as of its last checkpoint; run the same command to go on.')
 def cmdfd_train(
     clips: Param('Folder of preprocessed clips, with clips.parquet', str),
     config: Param('JSON file with settings', str) = None,
@@ -633,7 +636,7 @@ def cmdfd_train(
     if int(os.environ.get('RANK', 0)) == 0: print(best)   # one process of several speaks
 
 # %% ../nbs/90_cli.ipynb #005ab48d
-@command(kept='The scores of finished clips are kept in --out; the same call goes on with the others.')
+@command(kept='The scores of finished clips are kept in --out; run the same command to go on.')
 def cmdfd_evaluate(
     clips: Param('Folder of preprocessed clips (with clips.parquet), or a file of scores that this command wrote', str),
     weights: Param('Weights file, or seeded[:tiny|paper|official]; not needed for a file of scores', str) = None,
@@ -665,7 +668,7 @@ def cmdfd_evaluate(
 _WORLD = 'world.plan:World'
 
 
-@command(kept='Finished clips are kept; the same call goes on with the others.')
+@command(kept='Finished clips are kept; run the same command to go on.')
 def cmdfd_synth(
     out: Param('Folder of the data set, new or begun', str),
     clips: Param('Clips of every type of forgery', int) = 20,
@@ -687,7 +690,7 @@ def cmdfd_synth(
     return [error.record() for error in failed.values()]
 
 # %% ../nbs/90_cli.ipynb #ee300e3c
-@command(kept='Finished steps are kept; the same call goes on.')
+@command(kept='Finished steps are kept; run the same command to go on.')
 def cmdfd_chain(
     work: Param('Folder for worlds, clips, runs and scores, new or begun', str),
     size: Param('How much of everything', str, choices=('default', 'smoke')) = 'default',

@@ -18,6 +18,7 @@ from typing import Any
 from fastcore.script import Param, call_parse, store_true
 
 from .core import BadArgument, CmdfdError, printable
+from .store import sweep
 from .budget import Budget, note_bug
 
 # %% ../nbs/03_command.ipynb #61a1714b
@@ -103,7 +104,7 @@ class _Printer:
 # %% ../nbs/03_command.ipynb #0bbed337
 def command(
     body=None,    # function with `Param` annotations; returns what `exit_code` takes
-    kept: str = 'Nothing was written.',   # said after Ctrl-C: what is left, and how to go on
+    kept: str = 'Nothing was written; run the same command to begin anew.',   # said after Ctrl-C: what is left
 ):                # function that returns an exit code, and parses the command line when it is run as a script
     "Turn a function into a console command."
     if body is None: return partial(command, kept=kept)
@@ -281,6 +282,7 @@ def _try_to_write(folder, named, option='--out'):
     try:
         Path(folder).mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as part: part.write(bytes(4096))
+        sweep(folder)
     except OSError as e:
         cause = f'nothing can be written there ({e.strerror})'
         raise BadArgument(named, cause, f'Name another place with {option}.') from e

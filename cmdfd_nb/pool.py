@@ -23,9 +23,10 @@ def start_server(
 ):                   # the context of `multiprocessing` that starts workers
     "Start the process that workers are copied from, unless it is there."
     if 'forkserver' not in multiprocessing.get_all_start_methods(): return multiprocessing.get_context('spawn')
-    from multiprocessing import forkserver
+    from multiprocessing import forkserver, resource_tracker
     context = multiprocessing.get_context('forkserver')
     context.set_forkserver_preload(['cmdfd_nb.pool', *modules])
+    resource_tracker.ensure_running()
     heard = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try: forkserver.ensure_running()
     except ChildProcessError:   # this process is a copy of one with a server

@@ -23,11 +23,13 @@ from cmdfd_nb.media.lockstep import lockstep
 from cmdfd_nb.media.mouth_crops import maps_of, mouth_crop
 from cmdfd_nb.media.preprocess import save_clip
 from cmdfd_nb.media.write import write_video
+from cmdfd_nb.models.baselines.av_byol import AVBYOL, AVBYOLConfig, mel_decibels
+from cmdfd_nb.models.baselines.lag_network import mel_rows, sounds_around
 from cmdfd_nb.models.checkpoint import load_weights, mismatch
 from cmdfd_nb.models.detectors import configure, detector_class
 from cmdfd_nb.models.foreign import all_foreign, foreign_file, load_foreign, tensors_of
 
-LISTED = sorted(name for name, file in all_foreign().items() if file.load is None)
+LISTED = sorted(name for name, file in all_foreign().items() if file.names or not file.load)
 
 
 def typed(name): return torch.int64 if name.endswith('num_batches_tracked') else torch.float32
@@ -58,8 +60,8 @@ def loaded(tmp_path_factory):
 
 
 def pictures(seed, n, size, *channels):
-    "Blocks of eight pixels (mouths: four) of random levels."
-    side = 4 if size == 96 else 8
+    "Blocks of eight pixels (mouths: four; aligned faces: ten) of random levels."
+    side = {96: 4, 140: 10}.get(size, 8)
     drawn = np.random.RandomState(seed).randint(0, 256, (n, size // side, size // side, *channels)).astype(np.uint8)
     return drawn.repeat(side, 1).repeat(side, 2)
 
@@ -69,7 +71,7 @@ def pictures(seed, n, size, *channels):
 @pytest.mark.parametrize('name', LISTED)
 def test_published_names_and_shapes(name):
     file = foreign_file(name)
-    detector = detector_class(file.kind)(configure(file.kind, file.preset))
+    with torch.device('meta'): detector = detector_class(file.kind)(configure(file.kind, file.preset))
     ours = {file.their_name(f'detector.{k}'): v for k, v in detector.state_dict().items()}
     used = {k: shape for k, shape in tensors_of(name).items() if not re.match(file.unused, k)}
     assert not mismatch(used, ours)
@@ -155,9 +157,82 @@ def test_xception_logits(loaded, golden):
     np.testing.assert_allclose(verdict.logits.softmax(1)[0, 1], golden['xception_mean'], atol=1e-4)
 
 
+# AVAD
+
+@pytest.fixture(scope='module')
+def anomalies(tmp_path_factory):
+    "AVAD from its two files, given the wrong way round: sync_model.pth as the decoder."
+    folder = tmp_path_factory.mktemp('avad')
+    tensors = published('avad')
+    guesses = {k: v for k, v in tensors.items() if re.match('decoder|lin|pos_embedding', k)}
+    torch.save({k: v for k, v in tensors.items() if k not in guesses}, folder/'sync_model.pth')
+    torch.save(guesses, folder/'dist_regressive_model.pth')
+    return load_foreign('avad', folder/'dist_regressive_model.pth', decoder=folder/'sync_model.pth').detector
+
+
+@pytest.fixture(scope='module')
+def unusual(): return dict(np.load(PARITY/'avad_seed0.npz'))
+
+
+def test_avad_from_pictures_and_samples_to_the_score(anomalies, unusual):
+    t = np.arange(640 * 7) / 16000
+    tone = np.sin(2 * np.pi * 220 * t * (1 + .5 * np.sin(2 * np.pi * 1.3 * t)))
+    wave = .3 * tone + .05 * np.random.RandomState(12).standard_normal(len(t))
+    audio = torch.from_numpy(np.round(wave * 32768).clip(-32768, 32767).astype(np.float32) / 32768)[None]
+    faces = torch.from_numpy(pictures(11, 7, 224, 3))[None]
+    sounds = sounds_around(audio, 15)[0, [13, 16]]   # of the second window: three frames early, and in step
+    np.testing.assert_allclose(mel_rows(sounds).transpose(1, 2), unusual['avad_mel'], atol=1e-4)
+    lengths, exists = torch.tensor([7]), torch.ones(1, 3, dtype=torch.bool)
+    with torch.no_grad():
+        heard = anomalies.hear(audio, lengths, exists)[1, ..., [12, 15]].movedim(2, 0)
+        verdict = anomalies(dict(rgb_224=faces, audio=audio))
+    np.testing.assert_allclose(heard, unusual['avad_sound'], atol=1e-4 * abs(unusual['avad_sound']).max())
+    np.testing.assert_allclose(verdict.scores[0], unusual['avad_scores'], atol=1e-4)
+    np.testing.assert_allclose(verdict.surprises[0], unusual['avad_steps'], atol=1e-4)
+    np.testing.assert_allclose(verdict.score, unusual['avad_score'], atol=1e-4)
+
+
+@pytest.mark.parametrize('n, key', ((50, 'avad_drawn_steps'), (20, 'avad_drawn_short')))
+def test_avad_guesses(anomalies, unusual, n, key):
+    "A clip of the full length, and one that the public code fills up."
+    scores = torch.from_numpy(np.random.RandomState(13).standard_normal((50, 31)).astype(np.float32)[None, :n] * 3)
+    exists, frames = torch.ones(1, n, dtype=torch.bool), n + 4
+    with torch.no_grad(): verdict = anomalies.judge(scores, exists, torch.tensor([frames]), frames)
+    np.testing.assert_allclose(verdict.surprises[0], unusual[key], rtol=1e-4)
+
+
+# AV-BYOL
+
+LISTENS = (('backbone', 'backbone.model'), ('enter', 'projection_layer'),
+           ('attend.norm', 'transformer.layers.0.0.norm'),
+           ('attend.qkv', 'transformer.layers.0.0.fn.to_qkv'), ('attend.out', 'transformer.layers.0.0.fn.to_out.0'),
+           ('predictor.norm', 'predictor.transformer.layers.0.1.norm.1'),
+           ('wide', 'transformer.layers.0.1.fn.net.0'),
+           ('narrow', 'transformer.layers.0.1.fn.net.3'), ('last_norm', 'mlp_head.1'), ('leave', 'mlp_head.3'))
+
+
+def test_av_byol_listens_as_the_public_code():
+    golden = np.load(PARITY/'av_byol_seed0.npz')
+    ears = AVBYOL(AVBYOLConfig(stem=4, depths=(1,))).sound.eval()
+    for name, value in ears.state_dict().items():
+        theirs = f'model2.{name}'
+        for ours, other in LISTENS: theirs = theirs.replace(f'.{ours}.', f'.{other}.')
+        with torch.no_grad(): value.copy_(torch.from_numpy(np.asarray(rule(theirs, tuple(value.shape)))))
+    t = np.arange(16000) / 16000
+    tone = np.sin(2 * np.pi * 220 * t * (1 + .5 * np.sin(2 * np.pi * 1.3 * t)))
+    wave = .3 * tone + .05 * np.random.RandomState(14).standard_normal(len(t))
+    heard = mel_decibels(torch.from_numpy(wave.astype(np.float32))[None])
+    np.testing.assert_allclose(heard[0, ::7], golden['mel'], atol=1e-4)
+    with torch.no_grad():
+        projected = ears.projector(ears.vectors(ears.backbone, heard[:, None]))
+        predicted = ears.predict(heard[:, None])
+    np.testing.assert_allclose(projected[0, ::4], golden['projected'], atol=1e-4)
+    np.testing.assert_allclose(predicted[0, ::4], golden['predicted'], atol=1e-4)
+
+
 # All of them
 
-KINDS = ('lipforensics', 'syncnet', 'xception')
+KINDS = ('lipforensics', 'syncnet', 'xception', 'realforensics', 'ftcn', 'vqgan', 'avad', 'joint_av', 'av_byol')
 
 
 @pytest.fixture(scope='module')
@@ -165,8 +240,8 @@ def folder(tmp_path_factory):
     "Six clips, half of them fake, of three people, one of whom validates."
     folder = tmp_path_factory.mktemp('clips')
     splits = ['val'] * 2 + ['train'] * 4
-    rows = [dict(clip=f'{i}.safetensors', frames=25, label=i % 2, identity=str(i // 2), split=split)
-            for i, split in enumerate(splits)]
+    rows = [dict(clip=f'{i}.safetensors', frames=25, label=i % 2, audio_label=i % 2, visual_label=0,
+                 identity=str(i // 2), split=split) for i, split in enumerate(splits)]
     views = [name for kind in KINDS for name in detector_class(kind)(configure(kind, 'tiny')).needs]
     for i, row in enumerate(rows): save_clip(make_clip(25, i, views), folder/row['clip'])
     return ClipTable(pd.DataFrame(rows), folder, domain='synthetic')
@@ -177,6 +252,7 @@ def test_a_tiny_one_trains(kind, folder, tmp_path):
     "By the loop of the paper's detector; what it writes can be read."
     record = train(folder, tmp_path, train_config('tiny', kind=kind, epochs=1), device='cpu', workers=0)
     assert np.isfinite(record['history'][0]['total']) and record['best']['epoch'] == 1
+    assert {*detector_class(kind).terms} <= {*record['history'][0]}
     weights = load_weights(tmp_path/'best.safetensors')
     assert (weights.kind, weights.detector.config.preset) == (kind, 'tiny')
 

@@ -22,7 +22,7 @@ from cmdfd_nb.models.baselines.lr_asd import LRASD
 from cmdfd_nb.models.foreign import load_foreign
 from cmdfd_nb.models.speaking import SpeakingConfig, _in_pieces, normalised
 
-KINDS = ('light-asd', 'lr-asd')
+KINDS = ('light-asd', 'lr-asd', 'talknet')
 
 
 @pytest.fixture(scope='module', params=KINDS)
@@ -44,13 +44,20 @@ def converted(kind, published, tmp_path_factory):
     return load_weights(path)
 
 
+def stages(detector, lips, rows):
+    "What a network says of a clip: its vectors of sound and picture, and its logits."
+    if detector.kind == 'talknet':
+        audio, visual = (found[0] for found in detector.network.embed(lips[None], rows[None], None, None))
+        return audio, visual, detector.frame_logits(lips, rows)
+    audio, visual = detector.sound(rows.T[None, None]), _in_pieces(detector.picture, normalised(lips))
+    return audio, visual, detector.classify(detector.joined(audio, visual))
+
+
 def test_numbers_are_those_of_the_published_code(kind, converted):
     inputs, golden = np.load(PARITY/'golden_seed0.npz'), np.load(PARITY/f'{kind.replace("-", "_")}_seed0.npz')
     detector, i = converted.detector, 1
     lips, rows = torch.from_numpy(inputs['faces'][i]), torch.from_numpy(inputs['mfcc'][i]).float()
-    with torch.no_grad():
-        audio, visual = detector.sound(rows.T[None, None]), _in_pieces(detector.picture, normalised(lips))
-        logits = detector.classify(detector.joined(audio, visual))
+    with torch.no_grad(): audio, visual, logits = stages(detector, lips, rows)
     for name, value in dict(audio=audio, visual=visual, logits=logits).items():
         np.testing.assert_allclose(value, golden[name][i], atol=1e-5, rtol=1e-5)
     assert np.abs(golden['logits'][0] - golden['logits'][1]).max() > .001   # the numbers depend on the clip
@@ -73,11 +80,13 @@ def test_sound_is_read_as_published(kind, converted):
 
 def test_a_wrong_file_names_its_tensors(kind, published, tmp_path):
     state = torch.load(published, weights_only=True)
-    state['lossAV.FC.weight'] = torch.zeros(3, 128)
+    width = state['lossAV.FC.weight'].shape[1]
+    state['lossAV.FC.weight'] = torch.zeros(3, width)
     state['surprise'] = state.pop('lossAV.FC.bias')
     torch.save(state, tmp_path/'wrong.model')
     with pytest.raises(BadWeights) as error: load_foreign(kind, tmp_path/'wrong.model')
-    for part in ('missing lossAV.FC.bias', 'extra surprise', 'misshapen lossAV.FC.weight (3, 128), expected (2, 128)'):
+    misshapen = f'misshapen lossAV.FC.weight (3, {width}), expected (2, {width})'
+    for part in ('missing lossAV.FC.bias', 'extra surprise', misshapen):
         assert part in str(error.value)
 
 

@@ -220,6 +220,25 @@ def test_a_stop_is_one_line_and_leaves_no_process(tmp_path, number):
     assert gone([int(pid)]) == []
 
 
+EARLY = '''
+from multiprocessing.forkserver import _forkserver
+from cmdfd_nb.pool import start_server
+start_server()
+print(_forkserver._forkserver_pid, flush=True)
+input()
+'''
+
+
+@linux
+def test_ctrl_c_is_not_heard_by_the_server_of_workers(tmp_path):
+    "Not even in the seconds in which it imports what they need."
+    run = started(program(tmp_path, EARLY), stdin=subprocess.PIPE)
+    server = int(run.stdout.readline())
+    blocked = int(re.search(r'SigBlk:\s*(\w+)', Path(f'/proc/{server}/status').read_text())[1], 16)
+    run.communicate('\n')
+    assert blocked >> signal.SIGINT - 1 & 1
+
+
 COMMAND = '''
 import sys
 from cmdfd_nb.command import command

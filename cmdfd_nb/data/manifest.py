@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SPLITS', 'LABELS', 'VIDEO', 'Manifest', 'join_tables', 'typed', 'write_rows', 'write_manifest', 'read_parquet',
-           'frame_in', 'csv_delimiter', 'read_rows', 'read_manifest', 'media_of', 'tracks_of', 'problem']
+           'frame_in', 'read_rows', 'read_manifest', 'media_of', 'tracks_of', 'problem']
 
 # %% ../../nbs/data/40_manifest.ipynb #ab8c8515
 import json, os
@@ -19,7 +19,7 @@ from fastcore.basics import patch
 from ..core import BadArgument, BadManifest, CmdfdError
 from ..store import atomic_path, json_object
 from ..command import TABLES, json_text
-from .periods import PERIODS, for_csv, json_or_text, periods_of
+from .periods import PERIODS, csv_text, for_csv, json_or_text, periods_of
 
 # %% ../../nbs/data/40_manifest.ipynb #50e6e87e
 _VERSION = 1
@@ -288,20 +288,9 @@ def _from_text(column, kind):
     except ValueError: return column   # typed columns are refused by name when they are checked
 
 # %% ../../nbs/data/40_manifest.ipynb #75f05eb8
-def csv_delimiter(
-    header: str,   # first line of a table
-) -> str:          # a comma; or a semicolon or a tab, which spreadsheets of many countries write
-    "Return the sign between the columns of a table."
-    return max(',;\t', key=header.count)
-
-
 def _read_csv(path, kinds):
     "Read rows and facts of a CSV file; raises `ValueError`, `OSError`."
-    import pandas as pd
-    with open(path, encoding='utf-8-sig', newline='') as file: header = file.readline()
-    text = pd.read_csv(path, sep=csv_delimiter(header), dtype=str, keep_default_na=False, na_values=[''],
-                       encoding='utf-8-sig')
-    text.columns = [plain if (plain := name.strip().lower()) in kinds else name for name in text]
+    text = csv_text(path, kinds)
     about = {name: text.pop(name).iloc[0] for name in _IN_COLUMNS if name in text and name not in kinds and len(text)}
     told = text.pop('facts').dropna().tolist() if 'facts' in text and 'facts' not in kinds else []
     if told: about = json_object(told[0]) | about

@@ -7,13 +7,16 @@ __all__ = ['FIT_DETECTOR', 'missing_for_fit', 'choose', 'noted', 'score_chosen']
 
 # %% ../../nbs/judge/603_choose.ipynb #09ca5595
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from ..core import BadArgument, BadWeights, one_of
 from ..media.wheels import model_path
 from ..media.clip import PreprocessConfig
-from ..models.detectors import all_detectors
-from ..models.weights import find_weights, weights_of_kind
+from ..models.checkpoint import Weights, read_about
+from ..models.detectors import all_detectors, detector_class
+from ..models.pairs import PairDetector, lends_encoder
+from ..models.weights import find_weights, rule_weights, weights_of_kind
 from ..data.origin import is_procedural
 from .score import Result, score_video
 
@@ -53,13 +56,27 @@ def _seeded_for(weights, detector):
     one_of('detector', detector, sorted(all_detectors()))
     return f'seeded:{rest[0] if rest else "tiny"}:{detector}'
 
+# %% ../../nbs/judge/603_choose.ipynb #2d5670cf
+def _kind_of(weights):
+    "Return of which kind weights are; the header of a file tells."
+    if isinstance(weights, Weights) or not Path(weights).is_file(): return find_weights(weights).kind
+    return read_about(weights).get('kind') or 'correlation'
 
+
+def _takes_encoder(detector, kind):
+    "Tell whether a detector is a rule that can take its encoder from weights of this kind."
+    cls = detector_class(detector)
+    return cls.by_rule and issubclass(cls, PairDetector) and kind != '' and lends_encoder(kind)
+
+# %% ../../nbs/judge/603_choose.ipynb #d16c512c
 def _checked(weights, detector):
-    "Return weights that were named, unless a detector was named that they are not of."
+    "Return weights that were named, unless a detector was named that they are not of and cannot take an encoder from."
     if detector is None: return weights   # a file is not read only to name it
     if found := _seeded_for(weights, detector): return found
-    kind = find_weights(weights).kind
+    kind = _kind_of(weights)
     if detector == kind: return weights
+    if _takes_encoder(detector, kind):
+        return rule_weights(detector, weights) if isinstance(weights, Weights) else f'{detector}:{weights}'
     remedy = 'Name the weights or the detector, not both.'
     raise BadArgument(f'detector={detector}', f'these weights are of {kind}', remedy)
 

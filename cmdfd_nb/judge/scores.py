@@ -122,12 +122,14 @@ def write_scores(
     path,             # file, .parquet, .csv or .json
     scores: Scores,   # with the columns of `SCORE_COLUMNS`, and more if wanted
 ):                    # raises `BadManifest`
-    "Write scores, whole or not at all."
+    "Write scores, whole or not at all; the same scores give the same bytes, computed or read back from a file."
+    import pandas as pd
     import pyarrow as pa
     _check_columns(path, scores.rows, scores.curves)
     csv = Path(path).suffix.lower() == '.csv'
     lists = ['embedding', *_lists_in(scores.rows)]
     rows = scores.rows.drop(columns=lists, errors='ignore') if csv else scores.rows
+    rows = rows.astype({name: object for name, kind in rows.dtypes.items() if isinstance(kind, pd.StringDtype)})
     about = {name: getattr(scores, name) for name in ('curves', 'problems', 'warnings')}
     write_rows(path, pa.Table.from_pandas(rows, preserve_index=False), about)
 

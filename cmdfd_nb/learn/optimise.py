@@ -9,6 +9,7 @@ __all__ = ['parts_of', 'clip_set', 'batches_of', 'first_detector', 'start_domain
 # %% ../../nbs/learn/52_optimise.ipynb #d46831dd
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -17,6 +18,9 @@ from ..core import FAKE, REAL, BadArgument, BadManifest, BadWeights, one_of, see
 from ..models.detectors import Detector, configure, detector_class
 from ..models.checkpoint import Weights, read_about
 from ..models.official import load_talknet
+from ..models.pairs import PairDetector, on_encoder
+from ..models.weights import PRETRAINED, find_weights
+from ..data.manifest import LABELS
 from ..data.clips import ClipTable
 from ..data.batches import ClipSet, epoch_batches, epoch_draws, frame_batches, loader
 from ..data.audit.shortcuts import auc
@@ -60,9 +64,9 @@ def clip_set(
     cont=None,            # file name of a clip to Cont (T,), from `kept_cont`
     **how,                # of `ClipSet`: fields, size, kinds, seed
 ) -> ClipSet:             # raises `BadArgument` if Cont does not belong to the clips
-    "Make items of clips, with label and Cont."
+    "Make items of clips, with their labels and Cont."
     curves = {} if cont is None else dict(cont=_cont_curves(clips, cont))
-    facts = dict(label=clips.rows.label.astype(int).tolist())
+    facts = {name: clips.rows[name].astype(int).tolist() for name in LABELS if name in clips.rows}
     return ClipSet(clips.paths(), clips.rows.frames, curves=curves, facts=facts, **how)
 
 # %% ../../nbs/learn/52_optimise.ipynb #c107776f
@@ -95,12 +99,17 @@ def _lend_lips(teachers, detector):
     raise BadArgument(given, cause, 'Give both the same (detector=dict(visual_widths=..., highpass=0.)).')
 
 # %% ../../nbs/learn/52_optimise.ipynb #289574f0
+def _on_encoder(kind): return issubclass(detector_class(kind), PairDetector)
+
+
 def first_detector(
     config: TrainConfig,        # `kind`, `preset`, `detector`, `start` and `seed` are read
     teachers: Weights = None,   # whose lip front end start='teacher' takes
 ) -> Detector:                  # raises `BadArgument` or `BadWeights`
     "Make the detector as it is before its first step."
     seed_everything(config.seed)
+    if _on_encoder(config.kind):
+        return on_encoder(config.kind, find_weights(config.start or None), config.preset, **config.detector)
     chosen = configure(config.kind, config.preset, **config.detector)
     if config.start and config.kind != 'correlation':
         cause = f'only the correlation detector can start from other weights, not {config.kind}'
@@ -111,11 +120,18 @@ def first_detector(
     return detector
 
 # %% ../../nbs/learn/52_optimise.ipynb #0cebb08f
+def _encoder_domain(source):
+    "Return the domain of the weights that lend an encoder; the header of a file tells."
+    return read_about(source)['domain'] if Path(source).is_file() else find_weights(source).domain
+
+
 def start_domain(
     start: str,                 # field of `TrainConfig`
     teachers: Weights = None,   # whose lip front end start='teacher' takes
+    kind: str = 'correlation',  # of the detector
 ):                              # one of `DOMAINS`; None for fresh weights
     "Return the domain of the weights that a run starts from."
+    if _on_encoder(kind): return _encoder_domain(start or PRETRAINED)
     if not start: return None
     if start == 'teacher': return teachers.domain if teachers else None
     try: return read_about(start)['domain']

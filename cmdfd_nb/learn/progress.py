@@ -188,7 +188,7 @@ def weights_of(
     origin = dict(identity, epoch=about['epoch'], validation=validation, versions=versions())
     calibration: dict = {name: about[name] for name in CALIBRATION} | dict(bands=tuple(about['bands']))
     preprocess = load_clip(clips.paths()[0]).settings
-    start = start_domain(identity['config']['start'], teachers)
+    start = start_domain(identity['config']['start'], teachers, identity['config']['kind'])
     domain = worst_domain(clips.domain, teachers.domain if teachers else None, start)
     return Weights(_name_of(identity, about['epoch']), domain, detector, **parts, **calibration,
                    preprocess=preprocess, provenance=origin)

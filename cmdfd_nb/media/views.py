@@ -19,6 +19,7 @@ from ..core import FACE_SIZE, ROWS_PER_FRAME, SAMPLES_PER_FRAME, BadArgument
 from .phones import hear_phones, phone_rows
 from .features import mel_bank, mfcc, stft
 from .mouth_crops import mouth_crops
+from .aligned_faces import aligned_faces
 
 # %% ../../nbs/media/175_views.ipynb #d1dd4625
 @dataclass(frozen=True)
@@ -119,6 +120,9 @@ def _presence(rows, settings): return np.ascontiguousarray(rows['presence'])
 def _mouths(both, settings): return mouth_crops(*both)
 
 
+def _aligned(both, settings): return aligned_faces(*both)
+
+
 def _phones(audio, settings): return phone_rows(hear_phones(audio), len(audio) // SAMPLES_PER_FRAME)
 
 
@@ -126,6 +130,8 @@ register_view(View('mesh', _mesh, 'mesh', (468, 3), says='468 points of the face
 register_view(View('presence', _presence, 'mesh', (), says='Probability that the points are those of a face.'))
 _MOUTHS = 'Gray mouths of 96 pixels, aligned to a mean face by five landmarks.'
 register_view(View('mouths', _mouths, 'rgb+mesh', (96, 96), dtype='uint8', says=_MOUTHS))
+_ALIGNED = 'Colour faces of 140 pixels, aligned to a mean face by eight landmarks.'
+register_view(View('aligned_faces', _aligned, 'rgb+mesh', (140, 140, 3), dtype='uint8', says=_ALIGNED))
 register_view(View('phones', _phones, 'sound', (), ROWS_PER_FRAME, 'uint8', 'Phones of US English every 10 ms.'))
 
 # %% ../../nbs/media/175_views.ipynb #d621e259

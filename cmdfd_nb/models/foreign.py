@@ -9,6 +9,7 @@ __all__ = ['FOREIGN', 'TENSORS', 'ForeignFile', 'register_foreign', 'all_foreign
 # %% ../../nbs/models/375_foreign.ipynb #4e44f28c
 import csv
 import re
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.resources import files
@@ -37,6 +38,8 @@ class ForeignFile:
     preset: str = 'paper'   # of the detector
     load: Callable | None = None   # from (path, **options) to `Weights`, for a file of more than one detector
     options: tuple = ()     # names of the options that `load` takes
+    tidy: Callable | None = None   # from the tensors of the file to those that count, under the list's names
+    terms: str = ''         # of a licence that forbids uses; printed before the file is opened
 
     def their_name(self,
         name: str,   # of a tensor in our file: detector.*
@@ -115,10 +118,13 @@ def load_foreign(
     "Convert a published weights file."
     file = foreign_file(name)
     options = {key: value for key, value in options.items() if value is not None}
+    if options and not file.options: raise BadArgument(', '.join(options), f'{name} takes no options', 'Leave it out.')
     for key in options: one_of(f'option of {name}', key, file.options)
+    if file.terms: print(file.terms, file=sys.stderr)
     if file.load: return file.load(path, **options)
+    tensors = read_foreign(path, file.entry)   # first, so that a file that is none costs no network
     detector = detector_class(file.kind)(configure(file.kind, file.preset))
-    fill_foreign(detector, file, read_foreign(path, file.entry), path)
+    fill_foreign(detector, file, file.tidy(tensors) if file.tidy else tensors, path)
     provenance = dict(source=file.url, files=[Path(path).name], licence=file.licence)
     return Weights(Path(path).name, 'real', detector, preprocess=cut_config('paper', long='parts'),
                    provenance=provenance, sha256=sha256_of(path))
@@ -128,7 +134,7 @@ def naming_of(
     kind: str,    # of a detector
 ) -> Callable:    # from a name of ours (detector.*, asr.*, ...) to theirs
     "Return the function that translates the names of a detector's tensors."
-    theirs = [file for file in all_foreign().values() if file.kind == kind and file.load is None]
+    theirs = [file for file in all_foreign().values() if file.kind == kind and (file.names or not file.load)]
     return theirs[0].their_name if theirs else official_name
 
 

@@ -117,7 +117,8 @@ def check_magic(
 _HARMLESS = {('collections', 'OrderedDict'), ('torch._utils', '_rebuild_parameter'),
              ('torch._utils', '_rebuild_tensor'),
              ('torch._utils', '_rebuild_tensor_v2'), ('torch.serialization', '_get_layout'), ('torch', 'Size'),
-             ('torch', 'device')}   # what a pickle of tensors may name, beside types of storage and of numbers
+             ('torch', 'device'),   # what a pickle of tensors may name, beside types of storage and of numbers
+             ('argparse', 'Namespace')}   # and a plain record: many scripts save their options beside the tensors
 
 # %% ../../nbs/models/37_official.ipynb #06cf3663
 class _NotHarmless(pickle.UnpicklingError): "A pickle that names something that could run code."

@@ -146,5 +146,5 @@ def check_gate(
 ):                   # raises `BadArgument`
     "Refuse weights that answer another question than who is speaking."
     if gate.detector is not None and gate.detector.question == 'speaking': return
-    remedy = 'Convert Light-ASD or LR-ASD: cmdfd_weights lr-asd FILE -o OUT.'
+    remedy = 'Convert Light-ASD, LR-ASD or TalkNet: cmdfd_weights lr-asd FILE -o OUT.'
     raise BadArgument(f'speaking={gate.name}', 'these weights do not tell who is speaking', remedy)

@@ -18,6 +18,7 @@ from .detectors import all_detectors, configure, detector_class
 from .teachers import ASR, VSR, lip_frontend, teacher_config
 from .checkpoint import Weights, load_weights, read_about
 from .foreign import files_of, naming_of
+from .pairs import PairDetector, lent_encoder, on_encoder
 
 # %% ../../nbs/models/38_weights.ipynb #d53b9a1e
 def seeded_tensor(
@@ -44,8 +45,9 @@ def _fill(module, part, seed, their_name):
 
 # %% ../../nbs/models/38_weights.ipynb #04a4f50e
 def _teachers(kind, preset):
-    "Return untrained teachers by part, for a detector of this kit; none for one with published weights of its own."
+    "Return untrained teachers by part; none for a detector on an encoder, or with published weights of its own."
     if any(file['name'] != 'official' for file in files_of(kind)): return {}
+    if issubclass(detector_class(kind), PairDetector): return {}
     config = teacher_config(preset)
     return dict(asr=ASR(config), vsr=VSR(config), lips=lip_frontend(config))
 
@@ -68,10 +70,23 @@ def rules() -> list:   # of names of detectors
     return sorted(kind for kind, cls in all_detectors().items() if cls.by_rule)
 
 
+_UNDECIDED = (0., 0., 1., 1.)   # bands of a rule that only ranks: every answer is 'cannot tell'
+
+
+def _rule_on(kind, base):
+    "Return the record of a rule on the encoder of some weights."
+    preset = 'paper' if lent_encoder(base)[0]['encoder'] == 'av_hubert' else 'tiny'
+    provenance = dict(rule=detector_class(kind).source, encoder=base.name, encoder_from=base.provenance)
+    return Weights(f'{kind} on {base.name}', base.domain, on_encoder(kind, base, preset), preprocess=base.preprocess,
+                   bands=_UNDECIDED, provenance=provenance, sha256=base.sha256)
+
+# %% ../../nbs/models/38_weights.ipynb #2958d0a0
 def rule_weights(
     kind: str,     # one of `rules`
-) -> Weights:      # domain `real`: its numbers were measured on real people
+    encoder=None,  # as `find_weights` takes it, for a rule on an encoder; None: the kit's own weights
+) -> Weights:      # domain `real`: its numbers were measured on real people; on an encoder: the encoder's
     "Return the record of a detector that has nothing to learn."
+    if issubclass(detector_class(kind), PairDetector): return _rule_on(kind, find_weights(encoder))
     provenance = dict(rule=detector_class(kind).source)
     detector = detector_class(kind)(configure(kind))
     return Weights(kind, 'real', detector, preprocess=cut_config(long='parts'), provenance=provenance)
@@ -81,13 +96,13 @@ PRETRAINED = files('cmdfd_nb')/'pretrained'/'tiny.safetensors'
 
 
 def find_weights(
-    source=None,  # `Weights`, a file, a detector by rule, or seeded[:PRESET[:DETECTOR]]; None: the kit's own
+    source=None,  # `Weights`, a file, RULE[:WEIGHTS of its encoder], seeded[:PRESET[:DETECTOR]]; None: the kit's own
 ) -> Weights:     # raises `BadWeights` when there is nothing to load
     "Load the weights that a command or a call was asked to use."
     if isinstance(source, Weights): return source
     if source is None: return load_weights(PRETRAINED)
-    if str(source) in rules(): return rule_weights(str(source))
     rule, *rest = str(source).split(':')
+    if rule in rules(): return rule_weights(rule, ':'.join(rest) or None)
     if rule != 'seeded': return load_weights(source)
     preset, kind = [*rest, *['tiny', 'correlation'][len(rest):]]
     return seeded_weights(preset, kind=kind)

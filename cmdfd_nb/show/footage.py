@@ -13,7 +13,7 @@ import numpy as np
 
 from ..core import SAMPLES_PER_FRAME, BadArgument
 from ..media.lockstep import course_of, lockstep
-from ..media.timeline import spread
+from ..media.timeline import on_file_grid
 
 # %% ../../nbs/show/83_footage.ipynb #e3fc8767
 _AREA = 640 * 360  # pixels of the largest picture
@@ -127,7 +127,7 @@ def footage(
     sizes = set()
     sounds = []
     how = audio_track, None, retime, video_track
-    pairs = spread(lockstep(path, *how), course_of(path, *how).timeline, first, count)
+    pairs = on_file_grid(lockstep(path, *how), course_of(path, *how).timeline, first, count)
     reel = packed(encoded(_pictures(pairs, sizes, sounds), limit))
     if not sizes: raise BadArgument(path, f'it has no frame {first}', 'Ask for an earlier stretch.')
     (width, height), = sizes

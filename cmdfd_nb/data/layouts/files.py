@@ -18,7 +18,8 @@ from fastcore.basics import patch
 
 from ...core import BadManifest, CmdfdError, UnreadableMedia, one_of
 from ...world.plan import World
-from ..manifest import VIDEO, csv_delimiter
+from ..periods import csv_delimiter
+from ..manifest import VIDEO
 
 # %% ../../../nbs/data/layouts/420_files.ipynb #38a68d70
 SUFFIXES = ('.mp4', '.m4v', '.mov', '.qt', '.avi', '.divx', '.mkv', '.webm', '.ogv', '.mpg', '.mpeg', '.mpe', '.m2v',
