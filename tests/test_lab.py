@@ -152,20 +152,21 @@ def keys_stay_or_pass(page):
         page.keyboard.press('Control+s')
     cells.nth(1).locator('.jp-InputPrompt').click()
     page.locator('.cmdfd .curves').click()
-    page.keyboard.press('Shift+Enter')                                         # runs the viewer's cell, selects the next
+    page.keyboard.press('Shift+Enter')                                         # runs the cell, selects the next
     page.locator('.jp-Cell.jp-mod-selected').nth(0).wait_for()
     until(page, 'document.querySelectorAll(".jp-Cell")[1].classList.contains("jp-mod-selected")')
 
 
-def test_a_large_viewer_survives_a_reload_and_is_closed_when_its_cell_runs_again(lab_page, films):
+def test_a_large_viewer_survives_a_reload_and_is_closed_on_rerun(lab_page, films):
     "45 MB of pictures, and anywidget's two seconds are not stretched."
     with all_cells_run(lab_page, films.at('large.ipynb'), len(LARGE), patient=False) as page:
         page.locator('.cmdfd').wait_for()
         settled(page, 70)
         still = page.locator('img.cmdfd-still')
-        assert not still.is_visible() and 'A frame at 2.80 s and the curves over time. film.mp4' in still.get_attribute('alt')
+        assert not still.is_visible()
+        assert 'A frame at 2.80 s and the curves over time. film.mp4' in still.get_attribute('alt')
         page.keyboard.press('Control+s')
-        page.reload()                                                          # the kernel goes on, the page begins anew
+        page.reload()                                                          # of the page: the kernel goes on
         page.locator('.cmdfd').wait_for()
         settled(page, 70)
         page.get_by_role('slider', name='Frame').press('End')

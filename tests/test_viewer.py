@@ -307,7 +307,7 @@ def test_the_window_on_time(browser, short, tmp_path):
         page.wait_for_timeout(200)                                      # events of a wheel come late
         page.keyboard.up('Control')
         left, right = edges(page)
-        assert 10 < left < 28 < 31 < right < 50 and abs(left + right - 59) < 3   # what was below the pointer stays there
+        assert 10 < left < 28 < 31 < right < 50 and abs(left + right - 59) < 3   # around the pointer
         slider.press('End')
         settled(page, 59)
         left, right = edges(page)
@@ -326,7 +326,8 @@ def test_a_peak_of_one_frame_is_seen_among_many(browser, long, tmp_path):
     result.tracks[0].curves['sync'][401] = 1
     with Opened(browser, bare(tmp_path/'page.html', [view(result)]), viewport=dict(width=500, height=900)) as page:
         assert page.evaluate("""() => {
-          const c = document.querySelector('.curves canvas'), pen = new OffscreenCanvas(c.width, c.height).getContext('2d');
+          const c = document.querySelector('.curves canvas');
+          const pen = new OffscreenCanvas(c.width, c.height).getContext('2d');
           pen.drawImage(c, 0, 0);
           const x = 92 + Math.round(401 / 749 * (c.width - 104)), { data } = pen.getImageData(x - 3, 0, 7, 40);
           return data.some((v, i) => i % 4 === 2 && v > 150 && data[i - 2] < 80 && data[i + 1] > 200); }""")
@@ -347,7 +348,8 @@ def test_on_paper_inks_are_light_on_any_screen(browser, short, tmp_path):
                 viewport=dict(width=1900, height=900)) as page:
         assert not page.evaluate(DARK_INK)
         page.evaluate("""() => addEventListener('beforeprint', () => { window.printed =
-          [document.querySelector('.curves canvas').width, getComputedStyle(document.querySelector('.cmdfd')).color]; })""")
+          [document.querySelector('.curves canvas').width,
+           getComputedStyle(document.querySelector('.cmdfd')).color]; })""")
         assert page.pdf()[:4] == b'%PDF'
         width, ink = page.evaluate('printed')
         assert width < 660 and ink == 'rgb(34, 38, 42)'
@@ -405,7 +407,8 @@ PIECES = """async () => {
     set: () => {}, save_changes: () => {},
     on: (name, f) => { if (name === 'msg:custom') model.listeners.push(f); },
     send: message => model.sent.push(message) };
-  const whole = JSON.parse(document.getElementById('views').textContent, unpacked)[0], { jpegs, sound, ...light } = whole;
+  const [whole] = JSON.parse(document.getElementById('views').textContent, unpacked);
+  const { jpegs, sound, ...light } = whole;
   light.pieces = { key: 'k', jpegs: jpegs.byteLength, sound: sound.byteLength };
   window.place = document.body.appendChild(document.createElement('div'));
   render({ model, el: place });
@@ -429,7 +432,8 @@ def test_pictures_come_in_pieces(browser, short, tmp_path):
     path.write_text(path.read_text().replace('export default { render };', offered))
     with Opened(browser, path) as page:
         (first, later), half = page.evaluate(PIECES)
-        assert first == '{"missing":[["k","sound",0],["k","jpegs",0]]}' and later == f'{{"missing":[["k","jpegs",{half}]]}}'
+        assert first == '{"missing":[["k","sound",0],["k","jpegs",0]]}'
+        assert later == f'{{"missing":[["k","jpegs",{half}]]}}'
         page.locator('input[type=range]').nth(1).press('End')
         settled(page, 59, 1)
 

@@ -136,8 +136,8 @@ def _live_figure():
     return LiveFigure
 
 
-_CONFIG = dict(showSendToCloud=False, displaylogo=False,          # "Share chart..." would upload the clips' names and scores
-               modeBarButtonsToRemove=['select2d', 'lasso2d'])    # nothing listens to a selection
+# "Share chart..." would upload names and scores of clips, and nothing listens to a selection
+_CONFIG = dict(showSendToCloud=False, displaylogo=False, modeBarButtonsToRemove=['select2d', 'lasso2d'])
 
 
 def live(

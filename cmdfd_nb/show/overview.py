@@ -142,7 +142,8 @@ def _ipython_display_(self: Overview):
     import matplotlib.pyplot as plt
     from IPython.display import HTML, display
     stills = self.stills()
-    if attended(): return display_live(OverviewPanel(self).box, stills, f'Map and distributions of {len(self.table)} clips')
+    says = f'Map and distributions of {len(self.table)} clips'
+    if attended(): return display_live(OverviewPanel(self).box, stills, says)
     for figure in stills:
         display(figure)
         plt.close(figure)

@@ -4,20 +4,16 @@
 
 # %% auto #0
 __all__ = ['PRINTED', 'DIVERGENCE_UNITS', 'STATIC', 'flagged', 'face_view', 'plot_of', 'about_view', 'view', 'shown_picture',
-           'still', 'figure_jpeg', 'still_jpeg', 'attended', 'still_text', 'picture_html', 'close_earlier', 'scrubber',
-           'scored', 'scrub', 'compare']
+           'still', 'still_jpeg', 'attended', 'scrubber', 'scored', 'scrub', 'compare']
 
 # %% ../../nbs/show/84_viewer.ipynb #8f64a44c
-import html
 import sys
 from base64 import b64encode
 from dataclasses import asdict
 from functools import cache
-from io import BytesIO
 from textwrap import fill
 from pathlib import Path
 from typing import Any
-from zlib import crc32
 
 import cv2
 import numpy as np
@@ -35,6 +31,7 @@ from .style import COLOURS, bands, described, limits, literal, looks, tidy, verd
 from .fit import FIT_SAYS, fit_text, is_fit, shown_number, worst_moments
 from .mouths import MOUTHS, draw_mouth, mouth_numbers
 from .footage import footage
+from .pieces import close_earlier, figure_jpeg, light_views, picture_html, send_missing, still_text
 from .witnesses import draw_witnesses, join_faces, join_plots, witness_names
 
 # %% ../../nbs/show/84_viewer.ipynb #4373801d
@@ -297,24 +294,12 @@ def still(
     return fig
 
 # %% ../../nbs/show/84_viewer.ipynb #0c710634
-def figure_jpeg(
-    fig,        # matplotlib figure
-) -> bytes:
-    "Return a figure as a JPEG."
-    page = BytesIO()
-    fig.savefig(page, format='jpg', dpi=72, pil_kwargs=dict(quality=70))
-    return page.getvalue()
-
-
 def still_jpeg(
     views: list,  # one view, or two to compare
     frame=None,   # on the 25 fps grid; the middle of the face by default
 ) -> bytes:       # under 60 kB
     "Draw the still as a JPEG."
-    import matplotlib.pyplot as plt
-    fig = still(views, frame)
-    try: return figure_jpeg(fig)
-    finally: plt.close(fig)
+    return figure_jpeg(still(views, frame))
 
 # %% ../../nbs/show/84_viewer.ipynb #3e14bc78
 def attended() -> bool:   # False under papermill and nbconvert
@@ -322,100 +307,24 @@ def attended() -> bool:   # False under papermill and nbconvert
     from IPython import get_ipython
     return 'google.colab' in sys.modules or getattr(getattr(get_ipython(), 'kernel', None), '_allow_stdin', False)
 
-# %% ../../nbs/show/84_viewer.ipynb #91fcb6ce
-def still_text(
-    views: list,    # one view, or two to compare
-    frame=None,     # on the 25 fps grid; the middle of the face by default
-) -> str:           # one sentence for each clip
-    "Describe the still in words."
-    faces = [(one['name'], one['tracks'][0]) for one in views]
-    said = [f'{name}: {face["verdict"]}' + ('' if face['p_fake'] is None else f', {face["number"]} {face["p_fake"]:.2f}')
-            for name, face in faces]
-    when = '' if frame is None else f' at {frame / FPS:.2f} s'
-    return f'A frame{when} and the curves over time. {"; ".join(said)}.'
-
-
-def picture_html(
-    jpeg: bytes,   # the picture
-    text: str,     # what it shows, in words; it is escaped
-) -> str:          # HTML that a live viewer in the same output hides
-    "Write a picture with its text into HTML."
-    data = b64encode(jpeg).decode()
-    return f'<img class="cmdfd-still" alt="{html.escape(text)}" src="data:image/jpeg;base64,{data}" style="max-width: 100%">'
-
-# %% ../../nbs/show/84_viewer.ipynb #1902352c
-_PIECE = 500_000   # bytes
-
-
-def _light(views, _widget=None):
-    "Return views without sound and pictures, but with their sizes and a key of their bytes."
-    def sizes(view): return dict(key=_key(view), sound=len(view['sound']), jpegs=len(view['jpegs']))
-    heavy = 'sound', 'jpegs'
-    return [{name: value for name, value in view.items() if name not in heavy} | dict(pieces=sizes(view)) for view in views]
-
-
-def _key(view):
-    "Return a short name of the bytes of a view."
-    return f'{crc32(view["jpegs"]):x}-{crc32(view["sound"]):x}'
-
-
-def _pieces(views, missing):
-    "Yield what is missing, as a message and the bytes of a piece; `missing` has key, part and number of bytes that came."
-    by_key = {_key(view): view for view in views}
-    for key, part, begin in missing:
-        data = by_key[key][part] if key in by_key else b''
-        for k in range(begin, len(data), _PIECE): yield dict(key=key, part=part, begin=k), data[k:k + _PIECE]
-
-# %% ../../nbs/show/84_viewer.ipynb #f0260eae
-_DISPLAYED: dict = {}   # identity of a cell: identity of its run, widgets
-
-
-def _run_of_cell():
-    "Return the identities of the cell that runs and of its run, None where no front end tells."
-    from IPython import get_ipython
-    parent = getattr(getattr(get_ipython(), 'kernel', None), 'get_parent', dict)() or {}
-    about = parent.get('metadata', {})
-    return about.get('cellId') or about.get('cell_id'), parent.get('header', {}).get('msg_id')
-
-
-def close_earlier(
-    widget,         # about to be displayed
-    run=None,       # (identity of the cell, identity of its run); by default those of the kernel
-):
-    "Close the widgets that an earlier run of this cell displayed, but for this one and those that other cells display."
-    cell, now = run or _run_of_cell()
-    if cell is None: return
-    before, last = _DISPLAYED.get(cell, (now, []))
-    kept = last if before == now else []
-    _DISPLAYED[cell] = now, [*kept, widget]
-    still_shown = {id(one) for _, shown in _DISPLAYED.values() for one in shown}
-    for one in last:
-        if id(one) not in still_shown: one.close()
-
 # %% ../../nbs/show/84_viewer.ipynb #f6718a57
 STATIC = Path(cmdfd_nb.__file__).parent/'static'   # viewer.js, viewer.css and the parts of a report
 
 # %% ../../nbs/show/84_viewer.ipynb #d9b74ecf
-def _answer(widget, asked, buffers):
-    "Send the pieces that the browser asks for."
-    for message, piece in _pieces(widget.views, asked.get('missing', [])): widget.send(message, [piece])
-
-
 def _display_with_still(widget):
     "Display a viewer below its still, which it hides."
     from IPython.display import HTML, display
     close_earlier(widget)
-    frame = widget.frame or None
-    display(HTML(picture_html(still_jpeg(widget.views, frame), still_text(widget.views, frame))))
-    data, about = widget._repr_mimebundle_()
-    display(data, metadata=about, raw=True)
+    shown = widget.views, widget.frame or None
+    display(HTML(picture_html(still_jpeg(*shown), still_text(*shown))))
+    display(widget._repr_mimebundle_()[0], raw=True)
 
 
 def _still_bundle(widget):
     "Return the still of a viewer and its text as IPython displays them."
-    frame = widget.frame or None
-    data = {'text/plain': repr(widget), 'image/jpeg': b64encode(still_jpeg(widget.views, frame)).decode()}
-    return data, {'image/jpeg': dict(alt=still_text(widget.views, frame))}
+    shown = widget.views, widget.frame or None
+    data = {'text/plain': repr(widget), 'image/jpeg': b64encode(still_jpeg(*shown)).decode()}
+    return data, {'image/jpeg': dict(alt=still_text(*shown))}
 
 # %% ../../nbs/show/84_viewer.ipynb #d3690776
 @cache
@@ -427,12 +336,12 @@ def scrubber():  # the class `Scrubber`
         "A viewer of one clip or two, with the traits `views` and `frame`."
         _esm = STATIC/'viewer.js'
         _css = STATIC/'viewer.css'
-        views = traitlets.List().tag(sync=True, to_json=_light)
+        views = traitlets.List().tag(sync=True, to_json=light_views)
         frame = traitlets.Int().tag(sync=True)   # on the 25 fps grid
 
         def __init__(self, **traits):
             super().__init__(**traits)
-            self.on_msg(_answer)
+            self.on_msg(send_missing)
 
         def open(self):
             if attended(): super().open()

@@ -16,7 +16,8 @@ from fastcore.basics import patch
 
 from ..core import CmdfdError
 from .style import COLOURS
-from .viewer import attended, close_earlier, figure_jpeg, picture_html, scrubber, still_jpeg
+from .pieces import close_earlier, figure_jpeg, picture_html
+from .viewer import attended, scrubber, still_jpeg
 
 # %% ../../nbs/show/865_widgets.ipynb #7a21c7bf
 def status_html(
@@ -163,13 +164,10 @@ def display_live(
 ):
     "Display a widget and its stills, and close what an earlier run of the cell displayed."
     import ipywidgets as widgets
-    import matplotlib.pyplot as plt
     from IPython.display import HTML, display
     whole = widgets.VBox([widget, _curtain()()])
     close_earlier(_Tree(whole))
-    for figure in figures:
-        display(HTML(picture_html(figure_jpeg(figure), text)))
-        plt.close(figure)
+    for figure in figures: display(HTML(picture_html(figure_jpeg(figure), text)))
     display(whole)
 
 # %% ../../nbs/show/865_widgets.ipynb #b5b49304
