@@ -117,7 +117,7 @@ def footage_of(
     inside = slice(first - track.start, stop - track.start)
     begin = tracks[face].start
     pictures, sounds = zip(*islice(_pairs(path, config), begin + inside.start, begin + inside.stop))
-    about = _about_file(path) | dict(settings=config)
+    about: dict = _about_file(path) | dict(settings=config)
     return Footage(np.stack(pictures), np.concatenate(sounds), track.boxes[inside], first, face, **about)
 
 # %% ../../nbs/show/858_uncropped.ipynb #8a6bef08
