@@ -100,7 +100,11 @@ class Opened:
 
 
 WATCHED = """window.AudioContext = class extends AudioContext {
-  constructor(...a) { super(...a); window.sound = this; } };"""
+  constructor(...a) { super(...a); window.sound = this; } };
+window.letters = new Set();
+const font = Object.getOwnPropertyDescriptor(CanvasRenderingContext2D.prototype, 'font');
+Object.defineProperty(CanvasRenderingContext2D.prototype, 'font', { get: font.get,
+  set(value) { window.letters.add(parseFloat(value.match(/[0-9.]+px/)[0])); font.set.call(this, value); } });"""
 
 
 def until(page, expression, arg=None):

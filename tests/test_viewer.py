@@ -1,4 +1,5 @@
 "What the viewer is given, and what it makes of it in a browser: faces, pairs, stretches, themes, speed."
+import re
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,9 +9,9 @@ from cmdfd_nb.core import BadArgument, sample
 from cmdfd_nb.media.lockstep import lockstep
 from cmdfd_nb.show.footage import fitted_size
 from cmdfd_nb.show.browser import paint_times
-from cmdfd_nb.show.viewer import attended, compare, flagged, scrub, shown_picture, still, view
+from cmdfd_nb.show.viewer import STATIC, attended, compare, flagged, scrub, shown_picture, still, view
 from cmdfd_nb.models.weights import seeded_weights
-from screen import AT, Opened, bare, film, made_up, number, position, settled, until
+from screen import AT, Opened, bare, film, made_up, made_up_fit, number, position, settled, until
 
 
 @pytest.fixture(scope='module')
@@ -19,6 +20,10 @@ def short(tmp_path_factory): return film(tmp_path_factory.mktemp('short')/'short
 
 @pytest.fixture(scope='module')
 def other(tmp_path_factory): return film(tmp_path_factory.mktemp('other')/'other.mp4', 80, first=1000)
+
+
+@pytest.fixture(scope='module')
+def long(tmp_path_factory): return film(tmp_path_factory.mktemp('long')/'long.mp4', 750)
 
 
 # What a view holds
@@ -85,7 +90,8 @@ def test_widget_from_a_path():
     weights = seeded_weights('tiny')
     pair = compare(sample('speaker.mp4'), sample('speaker.mp4'), weights, (1, 2))
     assert pair.frame == 25 and [v['frames'] for v in pair.views] == [25, 25]
-    assert set(pair._repr_mimebundle_()) == {'text/plain', 'image/jpeg'}     # nobody is there to move it
+    data, about = pair._repr_mimebundle_()                                   # nobody is there to move it
+    assert set(data) == {'text/plain', 'image/jpeg'} and 'speaker.mp4: no verdict' in about['image/jpeg']['alt']
 
 
 @pytest.mark.parametrize('answers', [True, False])
@@ -238,6 +244,200 @@ def test_closing_leaves_nothing_behind(browser, short, tmp_path):
         assert page.evaluate('place.children.length') == 0 and page.evaluate('model.listeners.size') == 0
 
 
+# Room on the screen, and the window on time
+
+KINDS = dict(alone=lambda a, b: [view(made_up(a, 60))], pair=lambda a, b: [view(made_up(a, 60)), view(made_up(b, 80))],
+             fit=lambda a, b: [view(made_up_fit(a, 60))], known=lambda a, b: [view(made_up(a, 60), periods=[[1, 2]])])
+
+
+@pytest.mark.parametrize('kind', KINDS)
+def test_all_of_it_fits_a_laptop(browser, short, other, tmp_path, kind):
+    "Picture, characters and curves within 560 pixels where they stand side by side; letters are never tiny."
+    with Opened(browser, bare(tmp_path/'page.html', KINDS[kind](short, other))) as page:
+        for width in 1366, 950, 660:
+            page.set_viewport_size(dict(width=width, height=768))
+            until(page, f'document.querySelector(".cmdfd").offsetWidth <= {width}')
+            page.wait_for_timeout(50)
+            assert page.locator('.cmdfd').bounding_box()['height'] <= 560, width
+            assert page.evaluate('document.documentElement.scrollWidth') <= width
+        assert page.evaluate('Math.min(...letters)') >= 10
+        dots = page.locator('.picture, .curves, .bars canvas, .controls').all()
+        assert all(dot.bounding_box()['height'] > 20 for dot in dots if dot.is_visible())
+
+
+def test_the_picture_stays_in_sight_on_a_narrow_screen(browser, short, tmp_path):
+    narrow = dict(width=390, height=560)
+    with Opened(browser, bare(tmp_path/'page.html', [view(made_up(short, 60))]), viewport=narrow) as page:
+        page.evaluate('scrollTo(0, document.querySelector(".controls").offsetTop - 330)')
+        picture, plot = page.locator('.picture').bounding_box(), page.locator('.curves').bounding_box()
+        assert 0 <= picture['y'] and picture['y'] + picture['height'] < 220 < plot['y'] + plot['height'] <= 560
+        assert page.locator('.controls').bounding_box()['y'] < 560
+        assert page.evaluate('Math.min(...letters)') >= 10
+
+
+def edges(page):
+    "The frames at the left and at the right end of the plot."
+    box, found = page.locator('.curves').bounding_box(), []
+    for x in box['x'] + 92, box['x'] + box['width'] - 12:
+        page.mouse.click(x, box['y'] + 40)
+        found.append(position(page))
+    return found
+
+
+def test_the_window_on_time(browser, short, tmp_path):
+    "Keys, buttons, the wheel and the strip zoom and pan; the playhead is always in the window."
+    with Opened(browser, bare(tmp_path/'page.html', [view(made_up(short, 60))])) as page:
+        assert edges(page) == [0, 59]
+        box, slider = page.locator('.curves').bounding_box(), page.get_by_role('slider')
+        slider.press('Home')
+        page.keyboard.press('+')
+        assert edges(page) == [0, 39]
+        page.get_by_role('button', name='Zoom in').click()
+        left, right = edges(page)
+        assert right - left == pytest.approx(26, abs=1) and right == 39
+        page.get_by_role('button', name='Zoom out').click()
+        slider.press('0')
+        assert edges(page) == [0, 59]
+        page.mouse.move(box['x'] + 92 + .5 * (box['width'] - 104), box['y'] + 40)
+        page.mouse.wheel(0, 50)                                         # scrolls the page
+        assert edges(page) == [0, 59]
+        page.mouse.move(box['x'] + 92 + .5 * (box['width'] - 104), box['y'] + 40)
+        page.keyboard.down('Control')
+        page.mouse.wheel(0, -300)
+        page.wait_for_timeout(200)                                      # events of a wheel come late
+        page.keyboard.up('Control')
+        left, right = edges(page)
+        assert 10 < left < 28 < 31 < right < 50 and abs(left + right - 59) < 3   # around the pointer
+        slider.press('End')
+        settled(page, 59)
+        left, right = edges(page)
+        assert left > 25 and right == 59                                # the page was turned
+        strip = page.locator('.strip').bounding_box()
+        page.mouse.click(strip['x'] + 92, strip['y'] + 5)
+        assert edges(page)[0] == 0
+        slider.press('0')
+        assert edges(page) == [0, 59]
+
+
+def test_a_peak_of_one_frame_is_seen_among_many(browser, long, tmp_path):
+    "Frames that share a column of pixels leave their least and their greatest value."
+    result = made_up(long, 750, teachers=False)
+    result.tracks[0].curves['sync'][:] = .2
+    result.tracks[0].curves['sync'][401] = 1
+    with Opened(browser, bare(tmp_path/'page.html', [view(result)]), viewport=dict(width=500, height=900)) as page:
+        assert page.evaluate("""() => {
+          const c = document.querySelector('.curves canvas');
+          const pen = new OffscreenCanvas(c.width, c.height).getContext('2d');
+          pen.drawImage(c, 0, 0);
+          const x = 92 + Math.round(401 / 749 * (c.width - 104)), { data } = pen.getImageData(x - 3, 0, 7, 40);
+          return data.some((v, i) => i % 4 === 2 && v > 150 && data[i - 2] < 80 && data[i + 1] > 200); }""")
+
+
+def test_full_screen(browser, short, tmp_path):
+    with Opened(browser, bare(tmp_path/'page.html', [view(made_up(short, 60))])) as page:
+        before = page.locator('.curves').bounding_box()['height']
+        page.get_by_role('button', name='Full screen').click()
+        until(page, 'document.fullscreenElement?.className === "cmdfd"')
+        until(page, f'document.querySelector(".curves").offsetHeight > {before}')
+        page.get_by_role('slider').press('f')
+        until(page, 'document.fullscreenElement === null')
+
+
+def test_on_paper_inks_are_light_on_any_screen(browser, short, tmp_path):
+    with Opened(browser, bare(tmp_path/'page.html', [view(made_up(short, 60))]), color_scheme='dark',
+                viewport=dict(width=1900, height=900)) as page:
+        assert not page.evaluate(DARK_INK)
+        page.evaluate("""() => addEventListener('beforeprint', () => { window.printed =
+          [document.querySelector('.curves canvas').width,
+           getComputedStyle(document.querySelector('.cmdfd')).color]; })""")
+        assert page.pdf()[:4] == b'%PDF'
+        width, ink = page.evaluate('printed')
+        assert width < 660 and ink == 'rgb(34, 38, 42)'
+        until(page, 'document.querySelector(".curves canvas").width > 1000')   # the screen is as it was
+        assert not page.evaluate(DARK_INK)
+
+
+def test_one_viewer_is_heard_at_a_time(browser, short, tmp_path):
+    with Opened(browser, bare(tmp_path/'page.html', [view(made_up(short, 60))])) as page:
+        page.get_by_role('slider').press(' ')
+        page.get_by_role('button', name='Pause').wait_for()
+        page.evaluate("dispatchEvent(new CustomEvent('cmdfd-play', { detail: 'another viewer' }))")
+        assert page.get_by_role('button', name='Play').count() == 1
+
+
+def luminance(colour):
+    parts = [int(colour[k:k + 2], 16) / 255 for k in (1, 3, 5)]
+    return np.dot([.2126, .7152, .0722], [c / 12.92 if c <= .04045 else ((c + .055) / 1.055)**2.4 for c in parts])
+
+
+def contrast(a, b):
+    low, high = sorted(map(luminance, (a, b)))
+    return (high + .05) / (low + .05)
+
+
+@pytest.mark.parametrize('theme', [0, 1], ids=['light', 'dark'])
+def test_contrast(theme):
+    "3:1 for lines and the edges of buttons, 4.5:1 for text."
+    inks = {name: both[theme] for name, *both in re.findall(
+        r'--(\w+): light-dark\((#\w{6}), (#\w{6})\)', (STATIC/'viewer.css').read_text())}
+    least = dict.fromkeys(('sync', 'cont', 'p_fake', 'gap', 'c0', 'c1', 'c2', 'c3', 'a', 'b', 'edge'), 3)
+    least |= dict(ink=4.5, muted=4.5)
+    found = {name: contrast(inks[name], inks['paper']) for name in least}
+    assert {name: round(value, 2) for name, value in found.items() if value < least[name]} == {}
+
+
+def test_new_views_keep_the_clip_that_leads_and_the_window(browser, short, other, tmp_path):
+    "As the bench sends them at each move of a slider; the streams of pictures that came are used again."
+    path = bare(tmp_path/'page.html', [view(made_up(short, 60)), view(made_up(other, 60))])
+    path.write_text(path.read_text().replace('export default { render };', 'window.render = render;'))
+    with Opened(browser, path) as page:
+        page.evaluate(MODEL)
+        place = page.locator('body > div').last
+        place.get_by_role('button', name='B').click()
+        place.get_by_role('button', name='Zoom in').click()
+        root = page.evaluate_handle('place.firstChild')
+        page.evaluate('model.set("views", [...model.get("views")].reverse())')
+        assert not root.evaluate('root => root.isConnected')                    # it was made anew
+        assert place.get_by_role('button', name='B').get_attribute('aria-pressed') == 'true'
+        assert place.locator('.name').all_inner_texts() == ['other.mp4', 'short.mp4']
+
+
+PIECES = """async () => {
+  const model = { listeners: [], sent: [], get: name => ({ views: [light], frame: 0 })[name], off: () => {},
+    set: () => {}, save_changes: () => {},
+    on: (name, f) => { if (name === 'msg:custom') model.listeners.push(f); },
+    send: message => model.sent.push(message) };
+  const [whole] = JSON.parse(document.getElementById('views').textContent, unpacked);
+  const { jpegs, sound, ...light } = whole;
+  light.pieces = { key: 'k', jpegs: jpegs.byteLength, sound: sound.byteLength };
+  window.place = document.body.appendChild(document.createElement('div'));
+  render({ model, el: place });
+  const part = (data, begin, end) => new DataView(data.buffer, begin, end - begin);
+  const give = (name, data, begin, end) =>
+    model.listeners.forEach(f => f({ key: 'k', part: name, begin }, [part(data, begin, end)]));
+  const asked = [JSON.stringify(model.sent[0])], half = jpegs.byteLength >> 1;
+  give('sound', sound, 0, sound.byteLength);
+  give('jpegs', jpegs, half, jpegs.byteLength);           // too early: the first half is missing
+  give('jpegs', jpegs, 0, half);
+  await new Promise(done => setTimeout(done, 1000));      // nothing comes, so the rest is asked for
+  asked.push(JSON.stringify(model.sent.at(-1)));
+  give('jpegs', jpegs, half, jpegs.byteLength);
+  return [asked, half];
+}"""
+
+
+def test_pictures_come_in_pieces(browser, short, tmp_path):
+    path = bare(tmp_path/'page.html', [view(made_up(short, 60))])
+    offered = 'window.render = render; window.unpacked = unpacked;'
+    path.write_text(path.read_text().replace('export default { render };', offered))
+    with Opened(browser, path) as page:
+        (first, later), half = page.evaluate(PIECES)
+        assert first == '{"missing":[["k","sound",0],["k","jpegs",0]]}'
+        assert later == f'{{"missing":[["k","jpegs",{half}]]}}'
+        page.locator('input[type=range]').nth(1).press('End')
+        settled(page, 59, 1)
+
+
 MODEL = """() => {
   const views = JSON.parse(document.getElementById('views').textContent,
     (_, v) => v?.base64 === undefined ? v : new DataView(Uint8Array.from(atob(v.base64), c => c.charCodeAt(0)).buffer));
@@ -257,9 +457,8 @@ MODEL = """() => {
 }"""
 
 
-def test_any_frame_of_half_a_minute_is_there_at_once(browser, tmp_path):
+def test_any_frame_of_half_a_minute_is_there_at_once(browser, long, tmp_path):
     "Every frame that is asked for is shown; how fast is for the benchmark to say."
-    long = film(tmp_path/'long.mp4', 750)
     with Opened(browser, bare(tmp_path/'page.html', [view(made_up(long, 750))])) as page:
         order = np.random.default_rng(0).permutation(750)[:100]
         times = paint_times(page, order)

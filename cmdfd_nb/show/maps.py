@@ -136,11 +136,16 @@ def _live_figure():
     return LiveFigure
 
 
+# "Share chart..." would upload names and scores of clips, and nothing listens to a selection
+_CONFIG = dict(showSendToCloud=False, displaylogo=False, modeBarButtonsToRemove=['select2d', 'lasso2d'])
+
+
 def live(
     fig,   # plotly figure
 ) -> Any:  # widget with the same traces, whose `on_click` works
     "Convert a figure to a widget that answers clicks."
     widget = _live_figure()(fig)
+    widget._config = _CONFIG
     widget._complete = True
     widget.open()
     return widget

@@ -11,7 +11,6 @@ import sys
 from base64 import b64encode
 from dataclasses import asdict
 from functools import cache
-from io import BytesIO
 from textwrap import fill
 from pathlib import Path
 from typing import Any
@@ -32,6 +31,7 @@ from .style import COLOURS, bands, described, limits, literal, looks, tidy, verd
 from .fit import FIT_SAYS, fit_text, is_fit, shown_number, worst_moments
 from .mouths import MOUTHS, draw_mouth, mouth_numbers
 from .footage import footage
+from .pieces import close_earlier, figure_jpeg, light_views, picture_html, send_missing, still_text
 from .witnesses import draw_witnesses, join_faces, join_plots, witness_names
 
 # %% ../../nbs/show/84_viewer.ipynb #4373801d
@@ -299,12 +299,7 @@ def still_jpeg(
     frame=None,   # on the 25 fps grid; the middle of the face by default
 ) -> bytes:       # under 60 kB
     "Draw the still as a JPEG."
-    import matplotlib.pyplot as plt
-    page = BytesIO()
-    fig = still(views, frame)
-    fig.savefig(page, format='jpg', dpi=72, pil_kwargs=dict(quality=70))
-    plt.close(fig)
-    return page.getvalue()
+    return figure_jpeg(still(views, frame))
 
 # %% ../../nbs/show/84_viewer.ipynb #3e14bc78
 def attended() -> bool:   # False under papermill and nbconvert
@@ -316,6 +311,22 @@ def attended() -> bool:   # False under papermill and nbconvert
 STATIC = Path(cmdfd_nb.__file__).parent/'static'   # viewer.js, viewer.css and the parts of a report
 
 # %% ../../nbs/show/84_viewer.ipynb #d9b74ecf
+def _display_with_still(widget):
+    "Display a viewer below its still, which it hides."
+    from IPython.display import HTML, display
+    close_earlier(widget)
+    shown = widget.views, widget.frame or None
+    display(HTML(picture_html(still_jpeg(*shown), still_text(*shown))))
+    display(widget._repr_mimebundle_()[0], raw=True)
+
+
+def _still_bundle(widget):
+    "Return the still of a viewer and its text as IPython displays them."
+    shown = widget.views, widget.frame or None
+    data = {'text/plain': repr(widget), 'image/jpeg': b64encode(still_jpeg(*shown)).decode()}
+    return data, {'image/jpeg': dict(alt=still_text(*shown))}
+
+# %% ../../nbs/show/84_viewer.ipynb #d3690776
 @cache
 def scrubber():  # the class `Scrubber`
     "Return the widget class, which is defined on the first call."
@@ -325,16 +336,22 @@ def scrubber():  # the class `Scrubber`
         "A viewer of one clip or two, with the traits `views` and `frame`."
         _esm = STATIC/'viewer.js'
         _css = STATIC/'viewer.css'
-        views = traitlets.List().tag(sync=True)
+        views = traitlets.List().tag(sync=True, to_json=light_views)
         frame = traitlets.Int().tag(sync=True)   # on the 25 fps grid
+
+        def __init__(self, **traits):
+            super().__init__(**traits)
+            self.on_msg(send_missing)
 
         def open(self):
             if attended(): super().open()
 
+        def _ipython_display_(self):
+            if not attended(): raise NotImplementedError   # IPython goes on with the bundle
+            _display_with_still(self)
+
         def _repr_mimebundle_(self, **kwargs):
-            if attended(): return super()._repr_mimebundle_(**kwargs)
-            picture = b64encode(still_jpeg(self.views, self.frame or None)).decode()
-            return {'text/plain': repr(self), 'image/jpeg': picture}
+            return super()._repr_mimebundle_(**kwargs) if attended() else _still_bundle(self)
 
         def __repr__(self): return f'Scrubber({", ".join(v["name"] for v in self.views)}, frame={self.frame})'
 

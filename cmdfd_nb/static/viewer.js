@@ -13,6 +13,9 @@ const LEFT = 92, RIGHT = 12, AXIS = 22, GAP = 18;  // pixels around and between 
 const LANE = 11;                                   // of a row of true periods
 const DENSE = { scale: .65, gap: 14 };             // where there are pairs of curves
 const FONT = '12px system-ui, sans-serif';
+const TALL = 560;                                  // pixels of the whole viewer: what a notebook's panel shows on a laptop
+const ROOM = { narrow: 250, least: 26, most: 2.5 };  // for the curves below the picture; of a band; times its own height, in full screen
+const ZOOM = 1.5, CLOSEST = 8;                     // one step; fewest frames across the plot
 
 // ---------------------------------------------------------------------------------------------- small helpers
 
@@ -39,6 +42,13 @@ function fresh(canvas) {
   return Object.assign(pen, { boxWidth: width, boxHeight: height });
 }
 
+/** The least and the greatest of some numbers. */
+function extremes(values) {
+  let low = Infinity, high = -Infinity;
+  for (const value of values) { if (value < low) low = value; if (value > high) high = value; }
+  return [low, high];
+}
+
 /** A line through (x, y) points; undefined points leave a hole. */
 function trace(pen, points) {
   let down = false;
@@ -51,17 +61,35 @@ function trace(pen, points) {
 
 // ---------------------------------------------------------------------------------------- pictures and sound
 
+/** Bytes that may still be on their way: pieces are added at the end, and whoever needs more waits for it. */
+class Stream {
+  constructor(data, filled = data.length) { Object.assign(this, { data, filled, waiting: [] }); }
+
+  get whole() { return this.filled === this.data.length; }
+
+  /** Add a piece; one that came before, or comes too early, is left out. */
+  add(begin, piece) {
+    if (begin !== this.filled) return;
+    this.data.set(piece, begin);
+    this.filled += piece.length;
+    this.waiting = this.waiting.filter(({ end, done }) => end > this.filled || done());
+  }
+
+  /** A promise of the bytes up to an end. */
+  until(end) { return end <= this.filled ? Promise.resolve() : new Promise(done => this.waiting.push({ end, done })); }
+}
+
 /** The JPEGs of a clip, decoded when asked for; the last few stay decoded. */
 class Pictures {
   constructor(view) {
-    Object.assign(this, { data: bytes(view.jpegs), ends: view.ends, decoded: new Map() });
+    Object.assign(this, { stream: view.jpegs, ends: view.ends, decoded: new Map() });
   }
 
   /** The promise of a decoded picture. */
   at(position) {
     const begin = position ? this.ends[position - 1] : 0;
-    const jpeg = () => new Blob([this.data.subarray(begin, this.ends[position])], { type: 'image/jpeg' });
-    const picture = this.decoded.get(position) ?? createImageBitmap(jpeg());
+    const jpeg = () => new Blob([this.stream.data.subarray(begin, this.ends[position])], { type: 'image/jpeg' });
+    const picture = this.decoded.get(position) ?? this.stream.until(this.ends[position]).then(() => createImageBitmap(jpeg()));
     this.decoded.delete(position);          // a Map remembers the order of entry: the last used goes to the end
     this.decoded.set(position, picture);
     if (this.decoded.size > CACHE) this.forget(this.decoded.keys().next().value);
@@ -73,7 +101,7 @@ class Pictures {
     if (!step || Math.abs(step) > AHEAD) return;
     for (let k = 1; k <= AHEAD; k++) {
       const next = position + k * Math.sign(step);
-      if (next >= 0 && next < this.ends.length) this.at(next);
+      if (next >= 0 && this.ends[next] <= this.stream.filled) this.at(next);
     }
   }
 
@@ -88,9 +116,26 @@ class Pictures {
 /** The sound of a clip. While it plays, it is the clock that pictures follow. */
 class Sound {
   constructor(view) {
-    const { buffer, byteOffset, byteLength } = view.sound;
-    this.samples = new Int16Array(buffer.slice(byteOffset, byteOffset + byteLength));
+    this.stream = view.sound;
+    this.samples = new Int16Array(this.stream.data.buffer, 0, this.stream.data.length / 2);
     this.rate = view.rate;
+  }
+
+  /** The extremes of each hundredth of a second, and of all: a wave is redrawn at every change of size, from these. */
+  get peaks() {
+    const per = Math.round(this.rate / 100), blocks = Math.ceil(this.samples.length / per);
+    const found = Array.from({ length: blocks }, (_, k) => extremes(this.samples.subarray(k * per, (k + 1) * per)));
+    const most = found.reduce((most, [low, high]) => Math.max(most, -low, high), 1);
+    Object.defineProperty(this, 'peaks', { value: { found, per, most } });
+    return this.peaks;
+  }
+
+  /** The least and the greatest sample between two places. */
+  between(from, to) {
+    const { found, per } = this.peaks;
+    if (to - from < 2 * per) return extremes([0, ...this.samples.subarray(from, Math.max(to, from + 1))]);
+    const part = found.slice(Math.floor(from / per), Math.ceil(to / per));
+    return [Math.min(0, ...part.map(([low]) => low)), Math.max(0, ...part.map(([, high]) => high))];
   }
 
   /** Samples cannot come out late, as they may from a codec with a delay: they are handed over as they were scored. */
@@ -214,6 +259,7 @@ function bandsOf(clips) {
     return laned(clip.view.bands.map(band));
   }
   const band = name => ({ title: curves[name].label, height: 62, ...range(curves, [name]), flags: flagsOn([name]) && clips,
+    threshold: name === 'p_fake' ? clip.view.threshold : undefined,
     curves: [line(clips[0], name, 'a', []), line(clips[1], name, 'b', [6, 4])] });
   const fit = clips.every(clip => clip.track.phones), shown = name => !fit || ['sync', 'cont', 'opening_seen', 'opening_expected'].includes(name);
   return laned(Object.keys(curves).filter(shown).map(band));
@@ -238,19 +284,62 @@ function range(curves, names) {
 /** Curves over a common time axis. They are drawn once; only the playhead, on a canvas above them, moves. */
 class Plot {
   constructor(clips) {
-    Object.assign(this, { clips, bands: bandsOf(clips), frames: Math.max(...clips.map(clip => clip.view.frames)), gap: isFit(clips) ? DENSE.gap : GAP });
-    const height = this.bands.reduce((sum, band) => sum + band.height + this.gap, AXIS);
+    Object.assign(this, { clips, bands: bandsOf(clips), frames: Math.max(...clips.map(clip => clip.view.frames)) });
+    for (const band of this.bands) band.own = band.height;
+    this.whole();
     this.drawn = element('canvas', { role: 'img', ariaLabel: 'Curves over time' });
     this.head = element('canvas', { ariaHidden: 'true' });
     this.node = element('div', { className: 'curves' }, this.drawn, this.head);
-    this.node.style.height = `${height}px`;
   }
 
-  x(position) { return LEFT + position / (this.frames - 1) * (this.width - LEFT - RIGHT); }
+  /** Make the bands as high as there is room; lanes of text keep their height, and no band gets lower than can be read. */
+  fit(room, most) {
+    const elastic = this.bands.filter(band => band.curves.length || band.wave), own = elastic.reduce((sum, band) => sum + band.own, 0);
+    const natural = this.bands.length * (isFit(this.clips) ? DENSE.gap : GAP) + own;
+    const rest = AXIS + this.bands.reduce((sum, band) => sum + band.own, 0) - own;
+    this.gap = room - rest < natural ? 12 : isFit(this.clips) ? DENSE.gap : GAP;
+    const scale = clamp((room - rest - this.bands.length * this.gap) / own, 0, most);
+    for (const band of elastic) band.height = Math.max(ROOM.least, Math.round(band.own * scale));
+    this.node.style.height = `${this.bands.reduce((sum, band) => sum + band.height + this.gap, AXIS)}px`;
+  }
 
-  position(event) {
-    const at = (event.clientX - this.node.getBoundingClientRect().left - LEFT) / (this.width - LEFT - RIGHT);
-    return Math.round(clamp(at, 0, 1) * (this.frames - 1));
+  // The plot shows the frames between `from` and `to`, which need not be whole numbers.
+
+  get across() { return this.width - LEFT - RIGHT; }
+  get zoomed() { return this.to - this.from < this.frames - 1; }
+
+  x(position) { return LEFT + (position - this.from) / (this.to - this.from || 1) * this.across; }
+
+  /** The place in time below a point of the page, a fraction. */
+  place(clientX) {
+    const at = (clientX - this.node.getBoundingClientRect().left - LEFT) / this.across;
+    return this.from + clamp(at, 0, 1) * (this.to - this.from);
+  }
+
+  /** The frame below a pointer; never one beyond the edge, which would turn the page. */
+  position(event) { return clamp(Math.round(this.place(event.clientX)), Math.ceil(this.from), Math.floor(this.to)); }
+
+  whole() { Object.assign(this, { from: 0, to: this.frames - 1 }); }
+
+  /** Show `times` as many frames; the one at `place` stays where it is. */
+  zoom(times, place) {
+    const all = this.frames - 1, wide = clamp((this.to - this.from) * times, Math.min(CLOSEST, all), all);
+    const part = (place - this.from) / (this.to - this.from || 1);
+    this.moveTo(place - part * wide, wide);
+  }
+
+  /** Begin at a place, as far as there are frames. */
+  moveTo(from, wide = this.to - this.from) {
+    this.from = clamp(from, 0, this.frames - 1 - wide);
+    this.to = this.from + wide;
+  }
+
+  /** Turn the page if the playhead has left it; tell whether it had. */
+  follow(position) {
+    const wide = this.to - this.from;
+    if (position >= this.from && position <= this.to) return false;
+    this.moveTo(position > this.to ? position - .1 * wide : position - .9 * wide);
+    return true;
   }
 
   draw(ink) {
@@ -284,33 +373,39 @@ class Plot {
   drawBand(pen, band) {
     const { ink } = this;
     this.frame(pen, band);
-    if (band.wave) return this.drawWave(pen, band);
-    if (band.spoken) return this.drawPhones(pen, band);
-    if (band.truth) return this.drawTruth(pen, band);
+    pen.save();
+    pen.beginPath();
+    pen.rect(LEFT, band.top - 6, this.across + RIGHT, band.height + 8);
+    pen.clip();                                            // frames beside the window, and values beyond the range of their axis, stay out
+    if (band.wave) this.drawWave(pen, band);
+    else if (band.spoken) this.drawPhones(pen, band);
+    else if (band.truth) this.drawTruth(pen, band);
+    else this.drawCurves(pen, band);
+    pen.restore();
+  }
+
+  drawCurves(pen, band) {
+    const { ink } = this;
     if (band.flags) band.flags.forEach((clip, row) => { this.drawFlags(pen, band, clip, row); });
     if (band.between) this.fill(pen, band, ...band.curves);
     if (band.area) this.fill(pen, band, band.curves[0]);
     if (band.threshold != null) this.rule(pen, band.y(band.threshold), ink.muted, [2, 3]);
-    pen.save();
-    pen.beginPath();
-    pen.rect(LEFT, band.top - 2, this.width - LEFT, band.height + 4);
-    pen.clip();                                            // a value beyond the range of its axis stays out of other bands
     for (const { dash, ink: name, ...curve } of band.curves) {
       trace(pen, this.points(band, curve));
       Object.assign(pen, { strokeStyle: ink[name], lineWidth: 1.6, lineJoin: 'round' });
       pen.setLineDash(dash);
       pen.stroke();
     }
-    pen.restore();
   }
 
   /** The name of a band, what its axis counts, and its limits. */
   frame(pen, { title, top, height, wave, spoken, truth, y, low, high }) {
     const { ink } = this;
+    if (truth) return this.nameTruth(pen, truth, top);
     Object.assign(pen, { fillStyle: ink.ink, textBaseline: 'middle', textAlign: 'left' });
     const lines = title.split('\n');
     lines.forEach((line, k) => { pen.fillText(line, 0, top + height / 2 + 15 * (k - (lines.length - 1) / 2), LEFT - 4); });
-    if (spoken || truth) return;
+    if (spoken) return;
     this.rule(pen, wave ? top + height / 2 : y(low), ink.line);
     if (wave) return;
     this.rule(pen, y(high), ink.line);
@@ -325,10 +420,21 @@ class Plot {
     pen.stroke();
   }
 
+  /** The frames in the window, with one on either side; of a long clip in groups that share a column of pixels. */
+  columns(frames) {
+    const per = Math.max(1, Math.ceil((this.to - this.from) / this.across)), first = Math.max(0, Math.floor(this.from / per) - 1) * per;
+    const end = Math.min(frames, Math.ceil(this.to) + per + 1);
+    return { per, starts: Array.from({ length: Math.max(0, Math.ceil((end - first) / per)) }, (_, k) => first + k * per) };
+  }
+
+  /** The points of a curve. Frames that share a column leave their least and their greatest value, so no peak is lost. */
   points(band, { clip, name }) {
-    return Array.from({ length: clip.view.frames }, (_, i) => {
-      const value = clip.value(name, i);
-      return value == null ? undefined : [this.x(i), band.y(value)];
+    const { per, starts } = this.columns(clip.view.frames), point = (i, value) => [this.x(i), band.y(value)];
+    return starts.flatMap(start => {
+      const values = Array.from({ length: per }, (_, k) => clip.value(name, start + k)).filter(value => value != null);
+      if (values.length < 2) return [values.length ? point(start, values[0]) : undefined];
+      const [low, high] = extremes(values), rises = values.indexOf(low) < values.indexOf(high);
+      return [point(start, rises ? low : high), point(start, rises ? high : low)];
     });
   }
 
@@ -347,6 +453,7 @@ class Plot {
   drawFlags(pen, { top, height }, { view, track }, row) {
     for (const [from, to] of track.flagged) {
       const [x0, x1] = [from, to].map(frame => this.x(Math.min(frame - view.first, this.frames - 1)));
+      if (x1 < LEFT || x0 > this.width) continue;
       const own = track.phones ? this.ink.muted : this.ink.p_fake;
       Object.assign(pen, { fillStyle: this.clips.length === 1 ? own : this.ink['ab'[row]], globalAlpha: track.phones ? .22 : .13 });
       pen.fillRect(x0, top, x1 - x0, height);
@@ -355,12 +462,17 @@ class Plot {
     }
   }
 
-  /** True periods: a row of bars for each stream, with its name. */
-  drawTruth(pen, { truth: { view, letter }, top }) {
-    view.truth.forEach(({ stream, periods }, row) => {
-      const y = top + row * LANE, name = ['forged', stream, letter].filter(Boolean).join(' ');
-      Object.assign(pen, { font: '11px system-ui, sans-serif', fillStyle: this.ink.ink, textAlign: 'left', textBaseline: 'middle' });
-      pen.fillText(name, 0, y + LANE / 2);
+  /** True periods have a row for each stream, with its name. */
+  nameTruth(pen, { view, letter }, top) {
+    Object.assign(pen, { font: '11px system-ui, sans-serif', fillStyle: this.ink.ink, textAlign: 'left', textBaseline: 'middle' });
+    view.truth.forEach(({ stream }, row) => { pen.fillText(['forged', stream, letter].filter(Boolean).join(' '), 0, top + (row + .5) * LANE, LEFT - 4); });
+    pen.font = FONT;
+  }
+
+  /** True periods: a row of bars for each stream. */
+  drawTruth(pen, { truth: { view }, top }) {
+    view.truth.forEach(({ periods }, row) => {
+      const y = top + row * LANE;
       this.rule(pen, y + LANE / 2, this.ink.line);
       pen.fillStyle = row ? this.ink.muted : this.ink.ink;
       for (const period of periods) {
@@ -368,19 +480,19 @@ class Plot {
         if (x1 > x0) pen.fillRect(x0, y + 2, Math.max(x1 - x0, 2), LANE - 4);
       }
     });
-    pen.font = FONT;
   }
 
   /** The loudest samples of each column of pixels. */
   drawWave(pen, { wave: { sound, view }, top, height }) {
-    const per = view.rate / view.fps * (this.frames - 1) / (this.width - LEFT - RIGHT), middle = top + height / 2;
-    const peak = sound.samples.reduce((most, x) => Math.max(most, Math.abs(x)), 1);
+    const hop = view.rate / view.fps, per = hop * (this.to - this.from) / this.across, middle = top + height / 2;
+    if (!sound.stream.whole) return;                       // it is drawn once it has come
+    const half = height / 2 / sound.peaks.most;
     pen.fillStyle = this.ink.muted;
-    for (let column = 0; column < this.width - LEFT - RIGHT; column++) {
-      const part = sound.samples.subarray(column * per, (column + 1) * per);
-      if (!part.length) break;
-      const low = Math.min(0, ...part), high = Math.max(0, ...part);
-      pen.fillRect(LEFT + column, middle - high / peak * height / 2, 1, Math.max(1, (high - low) / peak * height / 2));
+    for (let column = 0; column < this.across; column++) {
+      const from = Math.floor(this.from * hop + column * per);
+      if (from >= sound.samples.length) break;
+      const [low, high] = sound.between(from, Math.floor(from + per));
+      pen.fillRect(LEFT + column, middle - high * half, 1, Math.max(1, (high - low) * half));
     }
   }
 
@@ -393,7 +505,7 @@ class Plot {
       const width = pen.measureText(symbol).width, x = (x0 + x1 - width) / 2, y = top + row * (k % 2);
       Object.assign(pen, { fillStyle: this.ink.line });
       pen.fillRect(x0, y, 1, row - 1);
-      if (x < ends[k % 2] + 2 || x < LEFT) return;
+      if (x < ends[k % 2] + 2 || x < LEFT || x > this.width) return;
       pen.fillStyle = this.ink.muted;
       pen.fillText(symbol, x, y + row / 2);
       ends[k % 2] = x + width;
@@ -415,12 +527,12 @@ class Plot {
   }
 
   drawAxis(pen) {
-    const { fps, first } = this.clips[0].view, begin = first / fps, end = (first + this.frames - 1) / fps;
-    const wanted = (end - begin) / ((this.width - LEFT) / 70), steps = [.1, .2, .5, 1, 2, 5, 10, 20, 30, 60, 120, 300];
+    const { fps, first } = this.clips[0].view, begin = (first + this.from) / fps, end = (first + this.to) / fps;
+    const wanted = (end - begin) / ((this.width - LEFT) / 70), steps = [.02, .05, .1, .2, .5, 1, 2, 5, 10, 20, 30, 60, 120, 300];
     const step = steps.find(step => step >= wanted) ?? 600;
     Object.assign(pen, { fillStyle: this.ink.muted, textAlign: 'center' });
     for (let k = Math.ceil(begin / step); k * step <= end; k++) {
-      pen.fillText(digits(k * step, step < 1 ? 1 : 0), this.x(k * step * fps - first), this.bottom + 14);
+      pen.fillText(digits(k * step, step < .1 ? 2 : step < 1 ? 1 : 0), this.x(k * step * fps - first), this.bottom + 14);
     }
     pen.textAlign = 'left';
     pen.fillText('time (s)', 0, this.bottom + 14);
@@ -428,6 +540,7 @@ class Plot {
 
   drawHead(position) {
     const pen = fresh(this.head), x = Math.round(this.x(position)) + .5;
+    if (position < this.from || position > this.to) return;
     pen.setLineDash([]);
     Object.assign(pen, { strokeStyle: this.ink.ink, lineWidth: 1 });
     trace(pen, [[x, 0], [x, this.bottom]]);
@@ -448,6 +561,35 @@ class Plot {
   }
 }
 
+/** The whole clip in a strip above the slider: the flagged stretches, and the window that the plot shows. */
+class Strip {
+  constructor(plot) {
+    this.plot = plot;
+    this.canvas = element('canvas', { ariaHidden: 'true' });
+    this.node = element('div', { className: 'strip', title: 'The whole clip: drag to move along it' }, this.canvas);
+  }
+
+  x(frame) { return LEFT + clamp(frame, 0, this.plot.frames - 1) / (this.plot.frames - 1) * this.plot.across; }
+
+  draw(ink) {
+    const pen = fresh(this.canvas), { plot } = this, tall = pen.boxHeight;
+    pen.fillStyle = ink.line;
+    pen.fillRect(LEFT, tall / 2 - 1, plot.across, 2);
+    plot.clips.forEach(({ track, view }, row) => {
+      pen.fillStyle = track.phones ? ink.muted : plot.clips.length > 1 ? ink['ab'[row]] : ink.p_fake;
+      for (const [from, to] of track.flagged) pen.fillRect(this.x(from - view.first), tall / 2 - 3 + 3 * row, Math.max(2, this.x(to - view.first) - this.x(from - view.first)), 3);
+    });
+    Object.assign(pen, { strokeStyle: ink.ink, lineWidth: 1.5 });
+    if (plot.zoomed) pen.strokeRect(this.x(plot.from), 1, Math.max(3, this.x(plot.to) - this.x(plot.from)), tall - 2);
+  }
+
+  /** The middle of the window goes below the pointer. */
+  drag(event) {
+    const { plot } = this, at = (event.clientX - this.node.getBoundingClientRect().left - LEFT) / plot.across;
+    plot.moveTo(at * (plot.frames - 1) - (plot.to - plot.from) / 2);
+  }
+}
+
 // ------------------------------------------------------------------------------------------------- characters
 
 /** What the two teachers take the frame for: heard upwards, seen downwards, full where they agree. */
@@ -459,7 +601,7 @@ class Characters {
     this.node = element('figure', { className: 'characters' },
       element('figcaption', {}, this.title, this.result),
       element('div', { className: 'bars' }, this.canvas),
-      element('p', { className: 'key' }, 'Bars: probability (square-root scale); full colour: where the two agree. ∅ no character, ␣ space, ⏎ end.'));
+      element('p', { className: 'key' }, 'Bars: probability (square-root scale); full: where both agree. ∅ no character, ␣ space, ⏎ end.'));
   }
 
   draw(clip, position, ink) {
@@ -468,18 +610,21 @@ class Characters {
     this.title.textContent = `Characters heard and seen${clip.letter && ` in ${clip.letter}`}`;
     this.result.textContent = cont === undefined ? 'no face here' : `${view.divergence.replace('{}', digits(1 - cont))}, Cont ${digits(cont)}`;
     this.canvas.ariaLabel = heard ? `heard ${likeliest(heard, view)}; seen ${likeliest(seen, view)}` : 'no face here';
-    const left = 46, middle = pen.boxHeight / 2, slot = (pen.boxWidth - left) / view.symbols.length, reach = middle - 11;
+    const left = 40, middle = pen.boxHeight / 2, slot = (pen.boxWidth - left - 4) / view.symbols.length;
+    const size = clamp(slot * 1.15, 10, 12), raised = slot < 9 ? size / 2 : 0, half = 8 + raised, reach = middle - half - 2;   // narrow slots: letters in two rows
     const bar = (k, p, way, alpha) => {
+      const height = Math.sqrt(p) * reach, box = [left + k * slot + 1, way > 0 ? middle - half - height : middle + half, slot - 2, height];
       pen.globalAlpha = alpha;
-      const height = Math.sqrt(p) * reach;
-      pen.fillRect(left + k * slot + 1, way > 0 ? middle - 9 - height : middle + 9, slot - 2, height);
+      pen.fillRect(...box);
+      pen.globalAlpha = 1;
+      if (height > 2) pen.strokeRect(...box);              // pale bars would be hard to see without an edge
     };
     Object.assign(pen, { fillStyle: ink.muted, textBaseline: 'middle', textAlign: 'left' });
     pen.fillText('heard', 0, middle - reach / 2);
     pen.fillText('seen', 0, middle + reach / 2);
-    Object.assign(pen, { textAlign: 'center', fillStyle: ink.ink, font: `${Math.min(12, slot * 1.15)}px system-ui, sans-serif` });
-    view.symbols.forEach((symbol, k) => { pen.fillText(symbol, left + (k + .5) * slot, middle); });
-    pen.fillStyle = ink.cont;
+    Object.assign(pen, { textAlign: 'center', fillStyle: ink.ink, font: `${size}px system-ui, sans-serif` });
+    view.symbols.forEach((symbol, k) => { pen.fillText(symbol, left + (k + .5) * slot, middle + (k % 2 ? raised : -raised)); });
+    Object.assign(pen, { fillStyle: ink.cont, strokeStyle: ink.cont, lineWidth: 1 });
     if (heard) view.symbols.forEach((_, k) => {
       for (const [p, way] of [[heard[k], 1], [seen[k], -1]]) {
         bar(k, p, way, .35);
@@ -593,9 +738,12 @@ function sample(ink, dashed, area) {
 /** Everything together. The range input owns the position; all other ways to move go through `seek`. */
 class Viewer {
   constructor(host, views, settled) {
+    this.host = host;
     this.clips = views.map((view, k) => new Clip(view, views.length > 1 ? 'AB'[k] : ''));
+    for (const { sound } of this.clips) if (!sound.stream.whole) sound.stream.until(sound.stream.data.length).then(() => this.redraw());
     Object.assign(this, { settled, leading: this.clips[0], plot: new Plot(this.clips), characters: new Characters(), witnesses: new Witnesses(), curves: curvesOf(this.clips),
       mouths: new Mouths(position => { this.pause(); this.seek(position); this.range.focus({ preventScroll: true }); }) });
+    this.strip = new Strip(this.plot);
     this.build();
     host.append(this.root);
     this.watch();
@@ -615,12 +763,24 @@ class Viewer {
     this.witnesses.node.hidden = !this.clips.some(clip => clip.track.witnesses);
     const fit = isFit(this.clips), values = this.values();
     if (fit) this.mouths.node.append(values);              // there is room below the mouths
+    this.above = element('div', { className: 'above' }, fit ? '' : values, this.tools());
+    this.controls = element('div', { className: 'controls' }, this.button, this.range);
+    this.below = element('div', { className: 'notes' }, ...this.notes().map(note => element('p', { className: 'note' }, note)));
     this.root = element('section', { className: `cmdfd${this.clips.length > 1 ? ' pair' : ''}${fit ? ' fit' : ''}`, role: 'group', ariaLabel: `Viewer of ${names}` },
-      element('div', { className: 'top' }, ...this.clips.map(clip => this.figure(clip)), this.characters.node, this.mouths.node, this.witnesses.node),
-      fit ? '' : values, this.plot.node,
-      element('div', { className: 'controls' }, this.button, this.range),
-      ...this.notes().map(note => element('p', { className: 'note' }, note)), this.probe);
-    this.root.dataset.lmSuppressShortcuts = 'true';  // JupyterLab's own keys stay out of here
+      element('div', { className: 'stage' },
+        element('div', { className: 'side' },
+          element('div', { className: 'pictures' }, ...this.clips.map(clip => this.figure(clip))),
+          element('div', { className: 'beside' }, this.characters.node, this.mouths.node, this.witnesses.node)),
+        element('div', { className: 'main' }, this.above, this.plot.node, this.strip.node, this.controls)),
+      this.below, this.probe);
+  }
+
+  /** Buttons for the window of the plot and of the viewer, each with its key. */
+  tools() {
+    const button = (text, says, key, onclick) => element('button', { type: 'button', title: `${says} (key ${key})`, ariaLabel: says, onclick }, text);
+    return element('div', { className: 'tools' },
+      button('−', 'Zoom out', '−', () => this.zoom(ZOOM)), button('+', 'Zoom in', '+', () => this.zoom(1 / ZOOM)),
+      button('↔', 'Show the whole clip', '0', () => this.zoom(Infinity)), button(element('i', { className: 'screen' }), 'Full screen', 'F', () => this.fill()));
   }
 
   notes() { return [...new Set(this.clips.flatMap(clip => clip.view.notes))]; }
@@ -678,6 +838,15 @@ class Viewer {
     this.root.addEventListener('keydown', event => this.key(event));
     this.draggable(this.plot.node, event => this.plot.position(event));
     for (const { canvas } of this.clips) this.draggable(canvas, event => this.across(canvas, event));
+    this.zoomable(this.plot.node);
+    this.strip.node.onpointerdown = event => { this.strip.node.setPointerCapture(event.pointerId); this.slide(event); };
+    this.strip.node.onpointermove = event => { if (this.strip.node.hasPointerCapture(event.pointerId)) this.slide(event); };
+    this.root.onfullscreenchange = () => this.redraw();
+    this.elsewhere = event => { if (event.detail !== this) this.pause(); };
+    window.addEventListener('cmdfd-play', this.elsewhere);   // one viewer is heard at a time
+    this.paper = [() => this.print(true), () => this.print(false)];
+    window.addEventListener('beforeprint', this.paper[0]);
+    window.addEventListener('afterprint', this.paper[1]);
     this.observers = [new ResizeObserver(() => this.redraw()), new MutationObserver(() => this.redraw())];
     this.observers[0].observe(this.plot.node);
     for (const node of [document.documentElement, document.body]) this.observers[1].observe(node, { attributes: true });
@@ -685,15 +854,61 @@ class Viewer {
     this.dark.onchange = () => this.redraw();
   }
 
+  /** A notebook has keys of its own, such as D D, which deletes a cell. Those without a modifier stop here, known or not; all others are the notebook's. */
   key(event) {
-    const space = event.key === ' ' && event.target.tagName !== 'BUTTON';
-    if (event.target.tagName === 'SELECT' || event.ctrlKey || event.metaKey || event.altKey) return;
-    if (!space && !(event.key in STEPS)) return;
-    event.preventDefault();
+    if (event.ctrlKey || event.metaKey || event.altKey || event.shiftKey) return;
     event.stopPropagation();
+    const space = event.key === ' ' && event.target.tagName !== 'BUTTON', act = this.keys()[event.key];
+    if (event.target.tagName === 'SELECT' || !space && !act && !(event.key in STEPS)) return;
+    event.preventDefault();
+    if (act) return act();
     if (space) return this.toggle();
     this.pause();
     this.seek(this.position + STEPS[event.key]);
+  }
+
+  keys() {
+    const [nearer, farther] = [() => this.zoom(1 / ZOOM), () => this.zoom(ZOOM)];
+    return { '+': nearer, '=': nearer, '-': farther, 0: () => this.zoom(Infinity), f: () => this.fill() };
+  }
+
+  /** Show `times` as many frames around a place, by default around the playhead. */
+  zoom(times, place = this.position) {
+    this.plot.zoom(times, place);
+    this.redrawCurves();
+  }
+
+  slide(event) {
+    this.strip.drag(event);
+    this.redrawCurves();
+  }
+
+  /** A wheel with Ctrl, which is what pinching a touchpad sends, zooms; one across pans; any other scrolls the page. Two fingers on a screen zoom. */
+  zoomable(node) {
+    node.addEventListener('wheel', event => {
+      const { plot } = this, across = event.shiftKey ? event.deltaX || event.deltaY : event.deltaX;
+      if (event.ctrlKey || document.fullscreenElement === this.root && !across) this.zoom(1.002 ** clamp(event.deltaY, -300, 300), plot.place(event.clientX));
+      else if (plot.zoomed && across) { plot.moveTo(plot.from + across / plot.across * (plot.to - plot.from)); this.redrawCurves(); }
+      else return;
+      event.preventDefault();
+    }, { passive: false });
+    const fingers = new Map(), wide = () => { const [a, b] = fingers.values(); return Math.abs(a - b); };
+    node.addEventListener('pointerdown', event => { if (event.pointerType === 'touch') fingers.set(event.pointerId, event.clientX); });
+    node.addEventListener('pointermove', event => {
+      if (!fingers.has(event.pointerId)) return;
+      const before = fingers.size === 2 && wide();
+      fingers.set(event.pointerId, event.clientX);
+      if (before > 10 && wide() > 10) this.zoom(before / wide(), this.plot.place([...fingers.values()].reduce((a, b) => a + b) / 2));
+    });
+    for (const end of ['pointerup', 'pointercancel']) node.addEventListener(end, event => fingers.delete(event.pointerId));
+  }
+
+  fill() { document.fullscreenElement === this.root ? document.exitFullscreen() : this.root.requestFullscreen?.(); }
+
+  /** On paper, light inks and a width that fits; the screen comes back afterwards. */
+  print(begins) {
+    this.root.classList.toggle('printing', begins);
+    this.redraw();
   }
 
   /** Wherever one presses and draws the pointer along, frames follow it. */
@@ -748,7 +963,8 @@ class Viewer {
     const shown = clips.map(clip => `${clip.letter && `; ${clip.letter}`}${spoken(clip)}${heard(clip)}`).join('');
     range.ariaValueText = `frame ${frame} of ${first} to ${first + plot.frames - 1}, ${digits(frame / fps)} s${shown}`;
     if (!this.ink) return;                                 // hidden so far: `redraw` draws when there is room
-    plot.drawHead(position);
+    if (plot.follow(position)) this.redrawCurves();
+    else plot.drawHead(position);
     if (!this.characters.node.hidden) this.characters.draw(this.leading, position, this.ink);
     if (!this.mouths.node.hidden) this.mouths.draw(this.leading, position, this.ink);
   }
@@ -758,7 +974,9 @@ class Viewer {
     if (!this.plot.node.clientWidth) return;               // not laid out yet, or hidden
     const colour = name => { this.probe.style.color = `var(--${name})`; return getComputedStyle(this.probe).color; };
     this.ink = Object.fromEntries(INKS.map(name => [name, colour(name)]));
+    this.plot.fit(...this.room());
     this.plot.draw(this.ink);
+    this.strip.draw(this.ink);
     if (!this.mouths.node.hidden) this.mouths.list(this.leading);
     if (!this.witnesses.node.hidden) this.witnesses.list(this.leading);
     for (const clip of this.clips) {
@@ -770,12 +988,39 @@ class Viewer {
     for (const clip of this.clips) this.paint(clip, this.position, 0);
   }
 
+  /** After a change of the window on time. */
+  redrawCurves() {
+    this.plot.draw(this.ink);
+    this.strip.draw(this.ink);
+    this.plot.drawHead(this.position);
+  }
+
+  /** Pixels for the curves, and how far bands may grow: what other things leave of the height of a laptop's notebook, or of the screen. */
+  room() {
+    const filled = document.fullscreenElement === this.root, beside = getComputedStyle(this.plot.node.parentNode.parentNode).display === 'grid';
+    const rest = [this.above, this.strip.node, this.controls, this.below].reduce((sum, node) => sum + node.offsetHeight, 40);
+    if (filled) return [window.innerHeight - rest, ROOM.most];
+    return [beside ? TALL - rest : ROOM.narrow, 1];
+  }
+
+  /** What a viewer that is made anew goes on with: which clip leads, and the window on time. */
+  kept() { return { leads: this.clips.indexOf(this.leading), from: this.plot.from, to: this.plot.to, zoomed: this.plot.zoomed }; }
+
+  keep(last) {
+    if (!last) return;
+    this.leading = this.clips[last.leads] ?? this.leading;
+    if (last.zoomed) this.plot.moveTo(last.from, Math.min(last.to - last.from, this.plot.frames - 1));
+    this.redraw();
+  }
+
   // playing
 
   toggle() { this.playing ? this.pause() : this.play(); }
 
   play() {
+    if (!this.leading.sound.stream.whole) return;
     if (this.position >= this.leading.view.frames - 1) this.seek(0);
+    window.dispatchEvent(new CustomEvent('cmdfd-play', { detail: this }));
     this.leading.sound.play(this.position / this.leading.view.fps);
     this.state(true);
     requestAnimationFrame(() => this.follow());
@@ -806,22 +1051,116 @@ class Viewer {
     this.pause();
     this.dark.onchange = null;
     for (const observer of this.observers) observer.disconnect();
+    window.removeEventListener('cmdfd-play', this.elsewhere);
+    window.removeEventListener('beforeprint', this.paper[0]);
+    window.removeEventListener('afterprint', this.paper[1]);
     for (const clip of this.clips) { clip.pictures.close(); clip.sound.close(); }
     this.root.remove();
   }
 }
 
-/** Show views in an element of a page. */
-export function mount(host, views, settled = () => {}) { return new Viewer(host, views, settled); }
+/** Show views in an element of a page. Their pictures and sound are bytes, or streams of them. */
+export function mount(host, views, settled = () => {}) {
+  const stream = (given, copy = false) => given instanceof Stream ? given : new Stream(copy ? bytes(given).slice() : bytes(given));
+  const own = view => ({ ...view, jpegs: stream(view.jpegs), sound: stream(view.sound, true) });   // numbers of two bytes need an even place
+  return new Viewer(host, views.map(own), settled);
+}
+
+// ----------------------------------------------------------------------------------------------------- notebook
+
+// A notebook gives up on a widget whose data take longer than two seconds. So the model brings numbers and text only, and
+// pictures and sound follow in pieces: for each clip a sound and JPEGs, known by a key that is that of their bytes.
+
+const POSTS = new WeakMap();      // of each model
+const STALLED = 700;              // milliseconds without a piece after which the kernel is asked for the rest
+
+class Post {
+  constructor(model) {
+    Object.assign(this, { model, streams: new Map(), users: 0 });
+    this.receive = ({ key, part, begin } = {}, buffers = []) => {
+      if (buffers.length) this.streams.get(`${key} ${part}`)?.add(begin, bytes(buffers[0]));
+      this.wait();
+    };
+    model.on('msg:custom', this.receive);
+  }
+
+  static of(model) {
+    if (!POSTS.has(model)) POSTS.set(model, new Post(model));
+    POSTS.get(model).users++;
+    return POSTS.get(model);
+  }
+
+  /** The views of the model with streams for what comes in pieces. What came for an earlier view is used again. */
+  views() {
+    const before = this.streams, wanted = this.model.get('views');
+    this.streams = new Map();
+    const stream = (key, part, size) => {
+      const name = `${key} ${part}`, one = before.get(name) ?? this.streams.get(name) ?? new Stream(new Uint8Array(size), 0);
+      this.streams.set(name, one);
+      return one;
+    };
+    const views = wanted.map(({ pieces, ...view }) => pieces
+      ? { ...view, sound: stream(pieces.key, 'sound', pieces.sound), jpegs: stream(pieces.key, 'jpegs', pieces.jpegs) } : view);
+    this.ask();
+    return views;
+  }
+
+  /** Ask for what is missing, now and whenever nothing has come for a while, e.g. after a reload. */
+  ask() {
+    const missing = [...this.streams].filter(([, stream]) => !stream.whole).map(([name, { filled }]) => [...name.split(' '), filled]);
+    if (missing.length) this.model.send({ missing });
+    this.wait();
+  }
+
+  wait() {
+    clearTimeout(this.timer);
+    if ([...this.streams.values()].some(stream => !stream.whole)) this.timer = setTimeout(() => this.ask(), STALLED);
+  }
+
+  close() {
+    if (--this.users) return;
+    clearTimeout(this.timer);
+    this.model.off('msg:custom', this.receive);
+    POSTS.delete(this.model);
+  }
+}
+
+/** Hide the still that stands in the output beside a live viewer: it is for readers of the saved notebook. Returns what shows it again. */
+function veil(el) {
+  const show = (node, shown) => { node.hidden = !shown; node.style.display = shown ? '' : 'none'; };   // JupyterLab's style outweighs `hidden`
+  let still;
+  const watch = new ResizeObserver(() => {                 // a notebook puts the element in its place after it was rendered
+    const place = el.closest('.jp-OutputArea, .cell-output, .output, .cell_container');
+    still ??= place?.querySelector('img.cmdfd-still:not([hidden])');
+    if (still) show(still, false);
+  });
+  watch.observe(el);
+  return () => { watch.disconnect(); if (still) show(still, true); };
+}
 
 /** What anywidget calls for each place where the widget is displayed. */
 function render({ model, el }) {
   const tell = frame => { model.set('frame', frame); model.save_changes(); };
-  const viewer = mount(el, model.get('views'), tell);
+  const post = Post.of(model), unveil = veil(el);
+  let viewer;
   const follow = () => viewer.seek(model.get('frame') - viewer.range.min);
-  follow();
+  const renew = () => {
+    const last = viewer?.kept();
+    viewer?.close();
+    viewer = mount(el, post.views(), tell);
+    viewer.keep(last);
+    follow();
+  };
+  renew();
+  model.on('change:views', renew);
   model.on('change:frame', follow);
-  return () => { model.off('change:frame', follow); viewer.close(); };
+  return () => {
+    model.off('change:frame', follow);
+    model.off('change:views', renew);
+    post.close();
+    viewer.close();
+    unveil();
+  };
 }
 
 export default { render };
