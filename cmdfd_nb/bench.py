@@ -260,7 +260,7 @@ def _cost_of_detector(kind, preset, path, frames_at_most):
     millions = sum(p.numel() for p in weights.detector.parameters()) / 1e6
     return row | {'preset': preset, 'million numbers': millions, 'MB more': process_peak() - idle}
 
-
+# %% ../nbs/bench.ipynb #1ea10033
 def detector_costs(
     path,                # video
     kinds: list,         # of detectors

@@ -230,7 +230,7 @@ def cmdfd_score(
     if workers: start_server('cmdfd_nb.judge.score')
     with Crew(_run, worker_count(workers), budget_of(max_seconds, max_memory), partial(_get_ready, hows), say) as crew:
         found = {asked: (record, wrong) for asked, record, wrong in _scored(crew, hows, again, paths)}
-        records = [found[(str(path), *pair)][0] for path in videos for pair in pairs]
+        records = [found[(str(path), source, kind)][0] for path in videos for source, kind in pairs]
         table, folder = crew.one(partial(_lay_out, places, records))
     print(json_text(records) if json else table)
     if folder: print(f'Records and pictures are in {printable(folder)}', file=sys.stderr)

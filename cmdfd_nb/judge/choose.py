@@ -56,7 +56,7 @@ def _seeded_for(weights, detector):
     one_of('detector', detector, sorted(all_detectors()))
     return f'seeded:{rest[0] if rest else "tiny"}:{detector}'
 
-
+# %% ../../nbs/judge/603_choose.ipynb #2d5670cf
 def _kind_of(weights):
     "Return of which kind weights are; the header of a file tells."
     if isinstance(weights, Weights) or not Path(weights).is_file(): return find_weights(weights).kind
@@ -68,7 +68,7 @@ def _takes_encoder(detector, kind):
     cls = detector_class(detector)
     return cls.by_rule and issubclass(cls, PairDetector) and kind != '' and lends_encoder(kind)
 
-
+# %% ../../nbs/judge/603_choose.ipynb #d16c512c
 def _checked(weights, detector):
     "Return weights that were named, unless a detector was named that they are not of and cannot take an encoder from."
     if detector is None: return weights   # a file is not read only to name it

@@ -78,7 +78,7 @@ def _pause(samples):
     parts = last[:len(last) // _PAUSE * _PAUSE].reshape(-1, _PAUSE)
     return len(samples) - len(last) + int(np.square(parts).sum(1).argmin()) * _PAUSE + _PAUSE // 2
 
-
+# %% ../../nbs/media/165_phones.ipynb #e513c167
 def _stretches(blocks):
     "Yield the sound in stretches that end in pauses."
     held, n = [], 0

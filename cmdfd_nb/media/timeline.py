@@ -235,17 +235,22 @@ class Timeline:
         "Return how many frames are kept."
         return None if self.pieces is None else sum(piece.frames for piece in self.pieces)
 
-    @property
-    def places(self) -> list:      # of (`Piece`, frame of the file with which it begins)
-        "Return where in the file the pieces are."
-        return [*zip(self.pieces, _numbers(self.pieces, _zero(self.video, self.sound)))] if self.pieces else []
+# %% ../../nbs/media/098_timeline.ipynb #49a48540
+@patch(as_prop=True)
+def places(self: Timeline) -> list:   # of (`Piece`, frame of the file with which it begins)
+    "Return where in the file the pieces are."
+    return [*zip(self.pieces, _numbers(self.pieces, _zero(self.video, self.sound)))] if self.pieces else []
 
-    def number(self, frame: int) -> int:   # of those that are kept
-        "Return which frame of the file a frame is: times are counted by it."
-        for piece, begin in self.places:
-            if frame < piece.frames: return begin + frame
-            frame -= piece.frames
-        return frame
+
+@patch
+def number(self: Timeline,
+    frame: int,   # of those that are kept
+) -> int:         # frame of the file
+    "Return which frame of the file a frame is: times are counted by it."
+    for piece, begin in self.places:
+        if frame < piece.frames: return begin + frame
+        frame -= piece.frames
+    return frame
 
 # %% ../../nbs/media/098_timeline.ipynb #a3cbae05
 def on_file_grid(

@@ -80,7 +80,7 @@ def _rule_on(kind, base):
     return Weights(f'{kind} on {base.name}', base.domain, on_encoder(kind, base, preset), preprocess=base.preprocess,
                    bands=_UNDECIDED, provenance=provenance, sha256=base.sha256)
 
-
+# %% ../../nbs/models/38_weights.ipynb #2958d0a0
 def rule_weights(
     kind: str,     # one of `rules`
     encoder=None,  # as `find_weights` takes it, for a rule on an encoder; None: the kit's own weights

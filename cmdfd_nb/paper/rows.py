@@ -32,9 +32,6 @@ def asked_rows(
     return [*methods, *more]
 
 # %% ../../nbs/paper/757_rows.ipynb #dddf747f
-_REALS_ONLY = ('VQ-GAN', 'AV-BYOL', 'AVAD')   # published rows, as far as their papers tell
-
-
 _ON_ENCODER = 'reals, on an encoder that met forgeries'   # the kit's own, where no other is named
 
 
@@ -52,6 +49,9 @@ def learns_from(
     kinds = {_learned_from(method_of(part)) for part in methods_in(name)}
     return ' and '.join(sorted(kinds))
 
+# %% ../../nbs/paper/757_rows.ipynb #36874ef5
+_REALS_ONLY = ('VQ-GAN', 'AV-BYOL', 'AVAD')   # published rows, as far as their papers tell
+
 
 def with_learns_from(
     table: PaperTable,   # ours, and published rows
@@ -66,16 +66,16 @@ def with_learns_from(
     return replace(table, cells=cells, caption=[*table.caption, note])
 
 # %% ../../nbs/paper/757_rows.ipynb #9ff641f7
-_ASKED = ('avad', 'joint_av')   # of whom the paper says so
-_OFTEN = .5   # share of the fakes from which on a detector calls them genuine
-
-
 def _missed(table, name):
     "Return the share of fakes that a row calls genuine, with its interval, and that of reals."
     rows = table.numbers[(table.numbers.row == name) & (table.numbers.category == 'mean')].set_index('metric')
     fakes = rows.loc['fake_recall']
     reals = rows.loc['real_recall']
     return (1 - fakes.value, 1 - fakes.high, 1 - fakes.low), reals.value
+
+# %% ../../nbs/paper/757_rows.ipynb #c6b59c87
+_ASKED = ('avad', 'joint_av')   # of whom the paper says so
+_OFTEN = .5   # share of the fakes from which on a detector calls them genuine
 
 
 def called_genuine(

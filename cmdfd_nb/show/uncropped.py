@@ -89,6 +89,12 @@ def _pairs(path, config):
     return lockstep(path, config.audio_track, None, config.retime, config.video_track)
 
 
+def _about_file(path) -> dict[str, Any]:
+    "Return name and hash of a video, and whether it was computed."
+    sha256 = sha256_of(path)
+    return dict(source=Path(path).name, source_sha256=sha256, procedural=is_procedural(path, sha256))
+
+
 def _in_file(track, path, config):
     "Return a track with its first frame as a frame of the file, which counts gaps."
     course = course_of(path, config.audio_track, None, config.retime, config.video_track)
@@ -111,9 +117,7 @@ def footage_of(
     inside = slice(first - track.start, stop - track.start)
     begin = tracks[face].start
     pictures, sounds = zip(*islice(_pairs(path, config), begin + inside.start, begin + inside.stop))
-    sha256 = sha256_of(path)
-    about: dict[str, Any] = dict(source=Path(path).name, source_sha256=sha256, settings=config)
-    about['procedural'] = is_procedural(path, sha256)
+    about: dict = _about_file(path) | dict(settings=config)
     return Footage(np.stack(pictures), np.concatenate(sounds), track.boxes[inside], first, face, **about)
 
 # %% ../../nbs/show/858_uncropped.ipynb #8a6bef08

@@ -69,14 +69,6 @@ def _tokens(folder):
     return [word.lower() for word in re.findall(r'[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_A-Za-z]+', folder)]
 
 
-def _says(folder):
-    "Return what a folder says of its videos: 'real', 'fake', 'both' or ''."
-    words = set(_tokens(folder))
-    said = [kind for kind in ('real', 'fake') if words & _WORDS[kind]]
-    if said == ['real'] and any(name in _plainly(folder) for name in _METHODS): return 'both'
-    return 'both' if len(said) == 2 or (said and words & _WORDS['none']) else ''.join(said)
-
-
 def _plainly(folder):
     "Return the letters and digits of a name in lower case."
     return re.sub(r'[\W_]', '', folder.lower())
@@ -85,6 +77,14 @@ def _plainly(folder):
 def _is_method(folder):
     "Tell whether the name of a folder is that of a generator or of a kind of forgery."
     return _plainly(folder).startswith(_METHODS)
+
+# %% ../../../nbs/data/layouts/424_faces.ipynb #9b62af78
+def _says(folder):
+    "Return what a folder says of its videos: 'real', 'fake', 'both' or ''."
+    words = set(_tokens(folder))
+    said = [kind for kind in ('real', 'fake') if words & _WORDS[kind]]
+    if said == ['real'] and any(name in _plainly(folder) for name in _METHODS): return 'both'
+    return 'both' if len(said) == 2 or (said and words & _WORDS['none']) else ''.join(said)
 
 # %% ../../../nbs/data/layouts/424_faces.ipynb #5b07f98a
 def _folders(path, around=()):

@@ -65,8 +65,9 @@ class _Unit(nn.Module):
 def _ears(widths):
     "Return a ResNet18 from (N, 1, 4T, 80) to (N, widths[-1], T, bands that are left)."
     first = widths[0]
-    layers = OrderedDict(conv1=nn.Conv2d(1, first, 7, 2, 3, bias=False), bn1=nn.BatchNorm2d(first), relu=nn.ReLU(),
-                         maxpool=nn.MaxPool2d(3, 2, 1))
+    layers: OrderedDict[str, nn.Module] = OrderedDict()
+    layers['conv1'] = nn.Conv2d(1, first, 7, 2, 3, bias=False)
+    layers |= dict(bn1=nn.BatchNorm2d(first), relu=nn.ReLU(), maxpool=nn.MaxPool2d(3, 2, 1))
     for i, (ni, nf) in enumerate(zip((first, *widths), widths)):
         layers[f'layer{i + 1}'] = nn.Sequential(_Unit(ni, nf, 2 if i else 1), _Unit(nf, nf, 1))
     return nn.Sequential(layers)

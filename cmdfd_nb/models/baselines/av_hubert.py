@@ -90,9 +90,6 @@ class AVHuBERT(Encoder):
         self.encoder = _transformer(c)
 
 # %% ../../../nbs/models/baselines/37693_av_hubert.ipynb #0c4385ff
-_EDGE = 4      # pixels that are cut off at each side
-_MEAN = .421   # of gray levels, 1 is white
-_SPREAD = .165
 _PIECE = 100   # frames
 _BESIDE = 2
 
@@ -106,6 +103,11 @@ def _seen(look, mouths):
         part = look.frontend3D(mouths[None, None, first:a + _PIECE + _BESIDE])[0].transpose(0, 1)
         found.append(look.trunk(part[a - first:a - first + _PIECE]).mean((2, 3)))
     return torch.cat(found)
+
+# %% ../../../nbs/models/baselines/37693_av_hubert.ipynb #6a8f120a
+_EDGE = 4      # pixels that are cut off at each side
+_MEAN = .421   # of gray levels, 1 is white
+_SPREAD = .165
 
 
 @patch

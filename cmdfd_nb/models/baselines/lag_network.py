@@ -38,6 +38,11 @@ class _Unit(nn.Module):
 # %% ../../../nbs/models/baselines/37689_lag_network.ipynb #bbded66a
 class SyncEyes(nn.Module):
     "A ResNet18 for pictures: two stages for each frame, two for five frames at once."
+    layer1: nn.Module
+    layer2: nn.Module
+    layer3: nn.Module
+    layer4: nn.Module
+
     def __init__(self,
         widths: tuple,   # channels of the four stages
     ):
@@ -46,7 +51,7 @@ class SyncEyes(nn.Module):
         self.bn1 = nn.BatchNorm3d(widths[0])
         for i, (ni, nf) in enumerate(zip((widths[0], *widths), widths)):
             units = _Unit(ni, nf, 2 if i in (1, 2) else 1, i > 1), _Unit(nf, nf, 1, i > 1)
-            setattr(self, f'layer{i + 1}', nn.Sequential(*units))
+            self.add_module(f'layer{i + 1}', nn.Sequential(*units))
 
     def still(self, x):    # (N, 3, S, S), red first, 0 to 255, to (N, C, S / 8, S / 8)
         x = F.max_pool3d(self.bn1(self.conv1(x[:, :, None])).relu(), (1, 3, 3), (1, 2, 2), (0, 1, 1))
@@ -176,7 +181,8 @@ def words(self: LagMatch,
 ):             # (N, W, E)
     "Make words of vectors: add when and of which kind they are, and fold."
     when = getattr(self, f'temporal_{of}_embedding')
-    return (x + when + getattr(self, f'{of}_embedding')).reshape(len(x), -1, x.shape[1])   # folded, not turned, as published
+    placed = x + when + getattr(self, f'{of}_embedding')
+    return placed.reshape(len(x), -1, x.shape[1])   # folded, not turned, as published
 
 
 @patch
