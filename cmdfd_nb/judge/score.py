@@ -263,7 +263,8 @@ def warnings_for(
     procedural: bool | None = None,   # whether the media are known to be computed; None: no face gets a word
 ) -> list[str]:                       # sentences
     "List what a reader of these scores has to know about the weights."
-    if weights.detector.question in NOTES: return [NOTES[weights.detector.question]]
+    untrained = weights.domain == 'seeded' and not weights.detector.by_rule
+    if weights.detector.question in NOTES: return [NOTES[weights.detector.question], *[NOTES['seeded']] * untrained]
     found = [NOTES[cause] for cause in _causes(weights, procedural)]
     if 'cont' in weights.detector.shows and not weights.has_teachers:
         found.append('No complete pair of teachers in these weights: Cont is left out.')

@@ -44,7 +44,8 @@ def shown_number(
     track: TrackScore,   # a face
 ) -> tuple:              # name and value
     "Return the number that goes with the verdict on a face."
-    return (track.number, track.p_fake) if track.p_fake is not None else ('fit', track.score)
+    if track.p_fake is not None: return track.number, track.p_fake
+    return 'fit' if is_fit(track) else 'score', track.score   # 'score': of one that tells who is speaking
 
 # %% ../../nbs/show/803_fit.ipynb #d033ec77
 def telling(
