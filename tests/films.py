@@ -6,7 +6,7 @@ def begin(path, target, seconds=3):
     "Copy the beginning of a video; return where it lies."
     target.parent.mkdir(parents=True, exist_ok=True)
     with av.open(path) as source, av.open(target, 'w') as sink:
-        taken = source.streams.video[0], source.streams.audio[0]
+        taken = *source.streams.video[:1], *source.streams.audio[:1]
         streams = {stream.index: sink.add_stream_from_template(stream) for stream in taken}
         for packet in source.demux(*taken):
             if packet.dts is None or packet.pts * packet.time_base >= seconds: continue

@@ -259,9 +259,9 @@ def test_a_tiny_one_trains(kind, folder, tmp_path):
 
 @pytest.fixture(scope='module')
 def filmed(real_clips, tmp_path_factory):
-    "The first two seconds of a real clip."
+    "The first 1.2 seconds of a real clip."
     path = tmp_path_factory.mktemp('filmed')/'short.mp4'
-    pictures, sounds = zip(*islice(lockstep(real_clips['vox_a']), 50))
+    pictures, sounds = zip(*islice(lockstep(real_clips['vox_a']), 30))
     write_video(path, pictures, np.concatenate(sounds))
     return path
 

@@ -14,7 +14,7 @@ from cmdfd_nb.media.features import mfcc, stft
 from cmdfd_nb.media.sound import read_audio
 
 FRAMES = {'h264_700px_30fps_44k.mp4': 164, 'hevc_1080x1920_small_face.mp4': 100, 'mpeg4_512px.mp4': 200,
-          'vox_a.mp4': 174, 'vox_b.mp4': 130, 'vox_c.mp4': 244, 'vox_d.mp4': 158, 'vox_e.mp4': 346,
+          'vox_a.mp4': 174, 'vox_b.mp4': 130, 'vox_c.mp4': 100, 'vox_d.mp4': 158, 'vox_e.mp4': 100,
           'wide_844px_25fps.mp4': 125}
 
 
