@@ -18,7 +18,7 @@ from ..judge.choose import choose as choose_weights
 from .maps import live
 from .uncropped import footage_of
 from .perturb import PERTURBATIONS, check_value
-from .widgets import Panel, display_either, put_widget, working
+from .widgets import Panel, display_either, put_widget, reported, working
 from .counterfactual import Bench, before_and_after, both_views, change_text, sweep_figure, value_text
 
 # %% ../../nbs/show/87_bench.ipynb #9d1900fa
@@ -93,10 +93,11 @@ def choose(self: BenchPanel,
     value=None,   # of the perturbation in the menu, to begin with
 ):
     "Set up the control of another perturbation."
-    self.control, self.value = make_control(str(self.name.value), value, self.bench.sounds)
-    self.control.observe(lambda _: self.look(), 'value')
-    self.controls.children = [self.name, self.control, self.button]
-    self.look()
+    with reported(self.status):
+        self.control, self.value = make_control(str(self.name.value), value, self.bench.sounds)
+        self.control.observe(lambda _: self.look(), 'value')
+        self.controls.children = [self.name, self.control, self.button]
+        self.look()
 
 
 @patch

@@ -15,7 +15,7 @@ from ..core import FPS, pick_device
 from ..models.weights import find_weights
 from .maps import INK, explore_embedding, live, plot_embedding
 from .viewer import attended, view
-from .widgets import Panel, put_widget, working
+from .widgets import Panel, display_live, put_widget, reported, working
 from .survey import Overview, clip_name, from_folder, from_results, from_scores
 from .distributions import distribution_figure, plot_distributions
 from .sparklines import batch_table, orders
@@ -97,15 +97,16 @@ def clicked(self: OverviewPanel,
     _,        # plotly's record of keys and buttons
 ):
     "Open the clip whose point was clicked."
-    if points.point_inds: self.clip.value = int(trace.customdata[points.point_inds[0]])
+    if not points.point_inds: return
+    with reported(self.status): self.clip.value = int(trace.customdata[points.point_inds[0]])
 
 
 @patch
 def listen(self: OverviewPanel):
     "Draw everything, and follow what is chosen."
     self.clip.observe(lambda change: self.open_clip(change['new']), 'value')
-    self.by.observe(lambda _: self.draw(), 'value')
-    self.order.observe(lambda _: self.fill(), 'value')
+    self.follow(self.by, lambda _: self.draw(), 'Colouring')
+    self.follow(self.order, lambda _: self.fill(), 'Sorting')
     self.draw()
     self.fill()
     put_widget(self.spread, live(distribution_figure(self.seen.scores)))
@@ -140,8 +141,10 @@ def stills(self: Overview):   # list of matplotlib figures
 def _ipython_display_(self: Overview):
     import matplotlib.pyplot as plt
     from IPython.display import HTML, display
-    if attended(): return display(OverviewPanel(self).box)
-    for figure in self.stills():
+    stills = self.stills()
+    says = f'Map and distributions of {len(self.table)} clips'
+    if attended(): return display_live(OverviewPanel(self).box, stills, says)
+    for figure in stills:
         display(figure)
         plt.close(figure)
     display(HTML(batch_table(self)))

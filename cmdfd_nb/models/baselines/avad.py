@@ -54,7 +54,8 @@ class _Past(nn.Module):
         k, v = (torch.cat([null.expand(b, -1, -1), y], 1) for null, y in ((self.null_k, k), (self.null_v, v)))
         q, k, v = (y.unflatten(2, (self.heads, -1)).transpose(1, 2) for y in (q, k, v))
         before = torch.ones(n, n + 1, dtype=torch.bool, device=x.device).tril(1)
-        how: dict = dict(dropout_p=self.dropout if self.training else 0., scale=size ** -.5)   # of all heads, as published
+        dropout = self.dropout if self.training else 0.
+        how: dict = dict(dropout_p=dropout, scale=size ** -.5)   # of all heads, as published
         return self.to_out(F.scaled_dot_product_attention(q, k, v, before, **how).transpose(1, 2).flatten(2))
 
 # %% ../../../nbs/models/baselines/37690_avad.ipynb #e67b3b7f
