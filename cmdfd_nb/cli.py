@@ -194,7 +194,7 @@ def _scored(crew, hows, again, paths):
         if watch: print('\r\x1b[K', end='', file=sys.stderr)   # Ctrl-C in the middle of a line
     for how, record in failures: yield _told(how, record['file'], *crew.one(partial(_save_failure, how, record)))
 
-
+# %% ../nbs/90_cli.ipynb #3222670f
 def _told(how, path, record, reused, unsaved):
     "Print what is special about a record; return what was asked for, the record and its problems."
     if reused: print(f'{printable(path)}: its result is reused', file=sys.stderr)

@@ -27,7 +27,7 @@ def watched(
     try: yield
     finally: _WATCHER.reset(token)
 
-
+# %% ../../nbs/media/115_watch.ipynb #c659a625
 def counted(
     pairs: Iterable,     # what is read, one item per frame
     frames: Callable,    # without arguments: how many there will be, about; asked only if there is a watcher

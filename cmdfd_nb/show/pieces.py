@@ -100,7 +100,7 @@ def _run_of_cell():
     about = parent.get('metadata', {})
     return about.get('cellId') or about.get('cell_id'), parent.get('header', {}).get('msg_id')
 
-
+# %% ../../nbs/show/838_pieces.ipynb #d6e78043
 def close_earlier(
     widget,     # about to be displayed
     run=None,   # (identity of the cell, identity of its run); by default those of the kernel

@@ -56,7 +56,7 @@ def _picture_html(track):
     source = f'data:image/png;base64,{base64.b64encode(data.getvalue()).decode()}'
     return f'<img alt="curves of face {track.track}" src="{source}">'
 
-
+# %% ../../nbs/show/817_results.ipynb #7072aed4
 @patch
 def _repr_html_(self: Result):
     name = f'<b>{html.escape(printable(Path(self.file).name))}</b>'

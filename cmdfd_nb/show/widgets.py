@@ -147,7 +147,7 @@ def _curtain():
 
     return Curtain
 
-
+# %% ../../nbs/show/865_widgets.ipynb #ead26055
 class _Tree:
     "A widget that takes those within it along when it is closed."
     def __init__(self, top): self.top = top
