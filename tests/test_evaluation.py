@@ -201,7 +201,7 @@ def test_command(clips, whole, tmp_path, capsys):
     assert 'W2L_Self' in shown and 'untrained' in shown
     for source, options, said in ((clips.root, {}, 'no file for the scores'),
                                   (clips.root, dict(out=str(out), weights='absent'), 'absent: no such file'),
-                                  (out, dict(split='val'), 'split=val: there are no such rows'),
+                                  (out, dict(split='val'), '--split val: there are no such rows'),
                                   (out, dict(resamples=0), 'a bootstrap interval needs at least 1')):
         assert cmdfd_evaluate(str(source), **options) == 2
         printed = capsys.readouterr()
