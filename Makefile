@@ -72,7 +72,7 @@ check test: export PYTHONDONTWRITEBYTECODE =
 check: .venv/.dev  ## run the quick tests: no browser, no kernels, no training, nothing beside the clone; 3 minutes
 	$(call beside,$(NOTEBOOKS) --skip_file_re '^[_.]$(HEAVY)' --skip_folder_re '^[_.]$(HEAVY_ROOMS)',$(PYTEST) -m 'not full' tests)
 
-test: .venv/.dev  ## run all tests and all notebooks; about 11 minutes
+test: .venv/.dev  ## run all tests and all notebooks; about 13 minutes
 	$(call beside,$(NOTEBOOKS),$(PYTEST) tests)
 
 lint: ruff biome pyright  ## look for mistakes without running anything: Python, notebooks, JavaScript, types
