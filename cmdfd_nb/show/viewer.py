@@ -89,7 +89,7 @@ def _face_part(track, part, start, scale):
     curves = {name: _rounded(values[part]) for name, values in all_curves.items()}
     heard, seen = (None if p is None else _octets(p[part]) for p in (track.heard, track.seen))
     number, value = shown_number(track)
-    about = dict(p_fake=round(value, 4), number=number, verdict=fit_text(track), label=track.label)
+    about = dict(p_fake=round(value, 6), number=number, verdict=fit_text(track), label=track.label)
     fit = _fit_part(track, part, start) if is_fit(track) else dict(flagged=_marks(curves, track.threshold, start))
     return dict(about, face=track.track, start=start, curves=curves, threshold=track.threshold,
                 boxes=_rounded(np.asarray(track.boxes[part], float) * scale, 1), heard=heard, seen=seen, **fit)
