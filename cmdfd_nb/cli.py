@@ -720,7 +720,7 @@ _WORLD = 'world.plan:World'
 
 
 @command(kept='Finished clips are kept; run the same command to go on.',
-         then='The data set is in {out}. Next: cmdfd_index KIND {out}.')
+         then='The data set is in {out}. Next: cmdfd_index {kind} {out}.')
 def cmdfd_synth(
     out: Param('Folder of the data set, new or begun', str),
     clips: Param('Clips of every type of forgery', int) = 20,
