@@ -8,6 +8,8 @@ __all__ = ['asked_rows', 'learns_from', 'with_learns_from', 'called_genuine']
 # %% ../../nbs/paper/757_rows.ipynb #bbc29a17
 from dataclasses import replace
 
+import numpy as np
+
 from ..core import one_of
 from ..models.detectors import all_detectors, detector_class
 from ..models.pairs import PairDetector
@@ -87,6 +89,7 @@ def called_genuine(
     for name in [name for name in names if name in {*table.numbers.row}]:
         missed, right = _missed(table, name)
         often = 'holds here' if missed[0] >= _OFTEN and missed[0] + right > 1 else 'does not hold here'
+        if np.isnan(missed[1]): often = 'cannot be told from so few people'
         found.append(f'{name} calls {cell(*missed)} of the fakes of unseen types genuine, and {right:.3f} of the reals '
                      f'(the paper says that they are called genuine: this {often}).')
     return found
