@@ -99,7 +99,7 @@ def _draw_columns(ax, rows, names):
     for k, name in enumerate(names):
         own = rows[rows.row == name]
         x = [columns.index(c) + .6 * ((k + .5) / len(names) - .5) for c in own.category]
-        reach = [own.value - own.low, own.high - own.value]
+        reach = np.clip([own.value - own.low, own.high - own.value], 0, None)
         ax.errorbar(x, own.value, reach, fmt='osD^v'[k % 5], ms=5, lw=1, label=literal(name))
     ax.axhline(.5, color='black', lw=.8, ls=':')
     ax.legend(frameon=False, ncols=4, loc='lower left', fontsize=8)
@@ -113,10 +113,11 @@ def _draw_lines(ax, rows, names):
         own = rows[rows.row == name]
         mean = own[own.category == 'mean'].iloc[0]
         ax.plot(own.value, [k] * len(own), '|', color=COLOURS['gap'], ms=9)
-        reach = [[mean.value - mean.low], [mean.high - mean.value]]
+        reach = np.clip([[mean.value - mean.low], [mean.high - mean.value]], 0, None)
         ax.errorbar(mean.value, k, xerr=reach, fmt='o', color=COLOURS['sync'], ms=5, lw=1)
     ax.axvline(.5, color='black', lw=.8, ls=':')
-    tidy(ax, yticks=range(len(names)), yticklabels=map(literal, names), xlabel='AUC: mean, and each column', xlim=(0, 1.02))
+    tidy(ax, yticks=range(len(names)), yticklabels=map(literal, names), xlim=(0, 1.02))
+    ax.set_xlabel('AUC: mean, and each column')
     ax.invert_yaxis()
 
 # %% ../../nbs/show/81_plots.ipynb #9a151717
