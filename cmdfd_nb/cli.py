@@ -321,6 +321,9 @@ def cmdfd_report(
     max_memory: MAX_MEMORY = None,
 ) -> list:  # the error, if the video could not be scored
     "Write a self-contained HTML file about a video: the verdict, the curves, and the video to scrub through."
+    if len(_names_in(detector)) > 1:
+        remedy = 'Write one for each, or use scrub(VIDEO, detector=[...]) in a notebook.'
+        raise BadArgument(f'--detector {detector}', 'a report is by one detector', remedy)
     _check_weights(weights)
     files = _own_files(landmarks, phones, speaking=speaking)
     detector = detector or ('articulation' if files and not weights else None)

@@ -126,6 +126,29 @@ def _say_next(then, body, args, kwargs):
     if os.environ.get('RANK', '0') == '0': print(printable(then.format(**given.arguments)), file=sys.stderr)
 
 # %% ../nbs/03_command.ipynb #23a67700
+class _Dashed(argparse.Action):
+    "An option that is spelled with dashes, e.g. --max-seconds for the argument max_seconds."
+    def __init__(self, option_strings, dest, **kwargs):
+        super().__init__([name.replace('_', '-') for name in option_strings], dest, **kwargs)
+
+    def __call__(self, parser, namespace, values, option_string=None): setattr(namespace, self.dest, values)
+
+
+class _DashedFlag(_Dashed):
+    "An option without a value that is spelled with dashes."
+    def __init__(self, option_strings, dest, **kwargs): super().__init__(option_strings, dest, nargs=0, **kwargs)
+
+    def __call__(self, parser, namespace, values, option_string=None): setattr(namespace, self.dest, True)
+
+# %% ../nbs/03_command.ipynb #7f6a3f1d
+def _spelled(name, note):
+    "Return a copy of a `Param` whose option has dashes for the underscores of its name."
+    note = copy(note)
+    if '_' not in name or not isinstance(note, Param): return note
+    if note.action in (None, 'store_true'): note.action = _DashedFlag if note.action else _Dashed
+    return note
+
+# %% ../nbs/03_command.ipynb #cb168cbb
 def command(
     body=None,    # function with `Param` annotations; returns what `exit_code` takes
     kept: str = 'Nothing was written; run the same command to begin anew.',   # said after Ctrl-C: what is left
@@ -133,7 +156,7 @@ def command(
 ):                # function that returns an exit code, and parses the command line when it is run as a script
     "Turn a function into a console command."
     if body is None: return partial(command, kept=kept, then=then)
-    body.__annotations__ = {name: copy(note) for name, note in body.__annotations__.items()}
+    body.__annotations__ = {name: _spelled(name, note) for name, note in body.__annotations__.items()}
     @wraps(body)
     def run(*args, **kwargs):
         printer: Any = _Printer(sys.stdout)

@@ -64,7 +64,9 @@ def test_every_option_says_what_it_does(name):
     module, function = COMMANDS[name]
     command = getattr(importlib.import_module(module), function)
     assert module == 'cmdfd_nb.cli' and command.__doc__
-    for action in anno_parser(command, name)._actions: assert action.help and action.help[0] not in ' (', action.dest
+    for action in anno_parser(command, name)._actions:
+        assert action.help and action.help[0] not in ' (', action.dest
+        assert '_' not in ''.join(action.option_strings)   # an option has dashes, as README spells them
 
 
 @pytest.mark.parametrize('command, option, table', [('cmdfd_evaluate', 'unit', 'judge.resampling:UNITS'),

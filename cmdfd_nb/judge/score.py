@@ -250,7 +250,7 @@ def about_weights(
 NOTES = dict(
     seeded='These weights are untrained (filled by a rule): the curves show the machinery, there is no verdict.',
     synthetic='Demonstration weights: they learned from the procedural world and are not valid for any other media.',
-    bands='These weights have no bands: the answer is the side of the threshold, not how much a score tells.',
+    bands='No bands are in use: the answer is the side of the threshold, not how much a score tells.',
     calibrated='Calibration was not found to hold for other people: the number is a score, no probability.',
     computed='This file was computed by this kit, and these weights learned from people.',
     speaking='The question is whether a face is speaking. Mouths that move count as speaking, whatever is heard.',

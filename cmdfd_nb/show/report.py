@@ -81,9 +81,8 @@ def _bands_text(weights):
     "Write which words belong to which values."
     if not weights['bands']: return f'{WORDS[1]} below {weights["threshold"]:.2f}, {WORDS[3]} from there on'
     words = WORDS if weights['calibrated'] else (WORDS[1], *WORDS[1:4], WORDS[3])
-    *below, last = words
-    parts = [f'{word} below {border:.2f}' for word, border in zip(below, weights['bands'])]
-    return f'{", ".join(parts)}, {last} from there on'
+    ends = {word: border for word, border in zip(words, weights['bands']) if word != words[-1]}   # the last of each
+    return f'{", ".join(f"{word} below {border:.2f}" for word, border in ends.items())}, {words[-1]} from there on'
 
 
 def _rule(result):

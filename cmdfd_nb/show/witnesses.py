@@ -46,10 +46,13 @@ def _overlap(face, other):
     return float(_iou(*parts).mean())
 
 
+_SAME = .3   # overlap above which two boxes are of one face
+
+
 def _same_face(face, others):
     "Return the face of another view that lies on this one; None if none does."
-    best = max(others, key=lambda other: _overlap(face, other))
-    return best if _overlap(face, best) > 0 else None
+    best = max(others, key=lambda other: _overlap(face, other), default=None)
+    return best if best and _overlap(face, best) > _SAME else None
 
 # %% ../../nbs/show/835_witnesses.ipynb #3e61e20f
 def named_curve(
@@ -122,6 +125,7 @@ def _draw_witness(ax, face, row, k):
     seconds = (face['start'] + np.arange(len(face['boxes']))) / FPS
     for name, look in looks(names).items():
         values = np.array(face['curves'][name + end], float)   # None: not a number, a hole in the line
+        values = values.clip(*limits([name]))   # at the edge of its axis rather than out of sight
         ax.plot(seconds, values, color=look.colour, ls=look.style, lw=look.width, label=described(name, False).label)
     ax.axvline(seconds[k], color='black', lw=.8)
     ax.legend(frameon=False, ncols=4, loc='lower left', bbox_to_anchor=(.16, .93), fontsize=7, borderpad=0)

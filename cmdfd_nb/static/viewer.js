@@ -429,7 +429,7 @@ class Plot {
 
   /** The points of a curve. Frames that share a column leave their least and their greatest value, so no peak is lost. */
   points(band, { clip, name }) {
-    const { per, starts } = this.columns(clip.view.frames), point = (i, value) => [this.x(i), band.y(value)];
+    const { per, starts } = this.columns(clip.view.frames), point = (i, value) => [this.x(i), band.y(clamp(value, band.low, band.high))];
     return starts.flatMap(start => {
       const values = Array.from({ length: per }, (_, k) => clip.value(name, start + k)).filter(value => value != null);
       if (values.length < 2) return [values.length ? point(start, values[0]) : undefined];
