@@ -217,7 +217,8 @@ WEIGHTS = Param("Weights file; articulation, a detector that has none; or seeded
                 "weights, which show curves and give no verdict (default: the kit's, for computed people only)", str)
 DETECTOR = Param('Name of a detector that cmdfd_detectors lists (default: that of the weights; without any, '
                  'articulation for what this kit did not compute)', str)
-WITNESSES = Param('Names of detectors that cmdfd_detectors lists, with commas between them (default: that of the '
+WITNESSES = Param('Names of detectors that cmdfd_detectors lists, with commas between them; --weights may name '
+                  'several files in the same way (default: that of the '
                   'weights; without any, articulation for what this kit did not compute)', str)
 FACES = Param("track: find and follow faces; whole: the file is cropped to a face (default: the weights' own)", str)
 WORKERS = Param('Processes (default: one per core)', int)
