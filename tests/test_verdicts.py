@@ -188,7 +188,7 @@ def test_older_weights_say_no_more_than_a_side(tmp_path):
     plain = load_weights(tmp_path/'plain.safetensors')
     result = score_video(sample('speaker.mp4'), plain)
     assert result.tracks[0].answer in ('leans real', 'leans fake') and result.tracks[0].number == 'score'
-    assert any('no bands' in warning for warning in result.warnings)
+    assert any('No bands' in warning for warning in result.warnings)
 
 
 def test_the_list_of_samples_is_that_of_the_samples(tmp_path):
