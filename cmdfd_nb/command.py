@@ -145,7 +145,8 @@ def _spelled(name, note):
     "Return a copy of a `Param` whose option has dashes for the underscores of its name."
     note = copy(note)
     if '_' not in name or not isinstance(note, Param): return note
-    if note.action in (None, 'store_true'): note.action = _DashedFlag if note.action else _Dashed
+    facts = vars(note)
+    if facts['action'] in (None, 'store_true'): facts['action'] = _DashedFlag if facts['action'] else _Dashed
     return note
 
 # %% ../nbs/03_command.ipynb #cb168cbb
