@@ -17,6 +17,7 @@ from ..core import FPS, Settings, within
 from ..media.landmarks import aligned, lip_shapes
 from ..media.phones import PHONES, SILENCE, phones_of
 from .detectors import Curve, Detector, Verdict, logits_of, register, register_curve
+from .encoders import length_mask, lengths_in
 from .upper_face import upper_face_curve, upper_face_movement
 from .by_sound import lips_by_sound
 from .visemes import expected_lips, heard_classes, seen_classes
@@ -236,10 +237,10 @@ class Articulation(Detector):
         "Judge a batch of clips."
         longest = batch['mesh'].shape[1]
         device = batch['mesh'].device
-        lengths = torch.as_tensor(batch.get('lengths', [longest] * len(batch['mesh']))).tolist()
-        curves, facts = _together([self.clip(batch, i, n) for i, n in enumerate(lengths)], longest, device)
-        score = [in_step(profile.cpu().numpy(), n / FPS) for profile, n in zip(facts['profile'], lengths)]
-        mask = torch.arange(longest, device=device) < torch.tensor(lengths, device=device)[:, None]
+        lengths = lengths_in(batch, 'mesh')
+        curves, facts = _together([self.clip(batch, i, n) for i, n in enumerate(lengths.tolist())], longest, device)
+        score = [in_step(profile.cpu().numpy(), n / FPS) for profile, n in zip(facts['profile'], lengths.tolist())]
+        mask = length_mask(lengths, longest)
         return Verdict(logits_of(torch.tensor(score, device=device)), mask, curves=curves, facts=facts)
 
     def clip(self,

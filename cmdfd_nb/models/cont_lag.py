@@ -13,7 +13,7 @@ from fastcore.basics import patch
 
 from ..core import BadArgument, Settings, choice, within
 from .detectors import Curve, Detector, Verdict, logits_of, register, register_curve
-from .encoders import hide
+from .encoders import hide, length_mask, lengths_in
 from .lag import NUMBERS, lag_numbers, lags_inside, speech_share
 from .typical import Typical
 
@@ -83,9 +83,8 @@ def describe(self: ContLag,
 ) -> tuple:        # (B, 6) as in `NUMBERS`; (B, 2) log of the frames, share of speech; (B, T) contrast over time, mask
     "Compute the numbers of each clip's lag curve, and what they depend on."
     lagged = batch['cont']
-    lengths = batch.get('lengths', [lagged.shape[1]] * len(lagged))
-    lengths = torch.as_tensor(lengths, device=lagged.device)
-    mask = torch.arange(lagged.shape[1], device=lagged.device) < lengths[:, None]
+    lengths = lengths_in(batch, 'cont')
+    mask = length_mask(lengths, lagged.shape[1])
     numbers, contrasts = lag_numbers(lagged, lags_inside(mask, self.config.reach), self.config.window, _SHARPNESS)
     covariates = torch.stack([lengths.log(), speech_share(batch['mfcc'], mask)], 1)
     return numbers, covariates, contrasts, mask

@@ -16,7 +16,8 @@ from torch import nn
 
 from ..core import BadArgument, Settings, within
 from .detectors import Curve, Detector, Verdict, logits_of, register, register_curve
-from .encoders import AudioEncoder, VisualEncoder, check_region, hide, look_at
+from .encoders import (AudioEncoder, VisualEncoder, check_region, hide, length_mask, lengths_in,
+                                      look_at)
 from .typical import Typical
 
 # %% ../../nbs/models/357_lag.ipynb #463830a3
@@ -241,7 +242,7 @@ def _look(self: LagDetector, faces, lengths):   # (B, T, H, W), (B,) to (B, T, E
     first, kept = self._trimmed(faces.shape[1])
     left = (lengths - first).clamp(1, kept)
     visual = self.visual(faces[:, first:first + kept], left)
-    seen = torch.arange(kept, device=faces.device) < left[:, None]
+    seen = length_mask(left, kept)
     around = first, faces.shape[1] - first - kept
     return F.pad(visual, (0, 0, *around)), F.pad(seen, around)
 
@@ -252,9 +253,7 @@ def embed(self: LagDetector,
 ) -> tuple:        # audio, visual (B, T, E) of length 1; mask (B, T) of the frames that have both
     "Turn sound and face into vectors of length 1."
     faces = batch['faces']
-    lengths = batch.get('lengths')
-    if lengths is None: lengths = [faces.shape[1]] * len(faces)
-    lengths = torch.as_tensor(lengths, device=faces.device)
+    lengths = lengths_in(batch, 'faces')
     visual, seen = self._look(look_at(faces, self.config.region), lengths)
     return F.normalize(self.audio(batch['mfcc'], lengths), dim=-1), F.normalize(visual, dim=-1), seen
 

@@ -20,6 +20,7 @@ from torchaudio.transforms import MelSpectrogram
 
 from ...core import SAMPLE_RATE, SAMPLES_PER_FRAME, Settings, within
 from ..detectors import Curve, Detector, Verdict, logits_of, register, register_curve
+from ..encoders import length_mask, lengths_in
 from .csn import CSN
 from .lag_network import NormedAttention
 from .realforensics import standard_colours
@@ -205,7 +206,7 @@ class AVBYOL(Detector):
             for side in (self.video, self.sound): side.follow(self.config.momentum)
         faces = batch[self.needs[0]]
         n = faces.shape[1]
-        lengths = torch.as_tensor(batch.get('lengths', [n] * len(faces)), device=faces.device)
+        lengths = lengths_in(batch, self.needs[0])
         places, exists = self.places(lengths)
         return self.judge(self.cosines(faces, batch['audio'], places), places, exists, lengths, n)
 
@@ -219,7 +220,7 @@ def places(self: AVBYOL,
     found = [(i, start, min(start + size, n)) for i, n in enumerate(lengths.tolist())
              for start in window_starts(n, size, size)]
     there = torch.tensor([end - start for _, start, end in found], device=lengths.device)
-    return found, torch.arange(size, device=lengths.device) < there[:, None]
+    return found, length_mask(there, size)
 
 # %% ../../../nbs/models/baselines/37691_av_byol.ipynb #9c5de071
 _AT_ONCE = 4   # windows, where no gradient is wanted
@@ -281,7 +282,7 @@ def judge(self: AVBYOL,
     frames = _over_time(cosines * exists, places, len(lengths), n) / held
     by_eyes, by_ears = frames.sum(-1) / lengths
     facts = dict(by_eyes=by_eyes, by_ears=by_ears)
-    mask = torch.arange(n, device=lengths.device) < lengths[:, None]
+    mask = length_mask(lengths, n)
     return AVBYOLVerdict(logits_of(1 - (by_eyes + by_ears) / 2), mask, curves=dict(predictable=frames.mean(0)),
                          facts=facts, cosines=cosines, exists=exists)
 

@@ -19,6 +19,7 @@ from torchaudio.models.wav2vec2 import components
 
 from ...core import SAMPLES_PER_FRAME, Settings, within
 from ...media.features import clip_sound, mel_bank
+from ..encoders import length_mask, lengths_in
 from .lipforensics import mouth_stem, prelu_trunk
 from ..foreign import ForeignFile, register_foreign
 from ..pairs import Encoder, register_encoder
@@ -148,11 +149,10 @@ def pair(self: AVHuBERT,
     "Turn sound and lips into vectors, clip by clip, since attention would see the padding."
     mouths = batch['mouths']
     n = mouths.shape[1]
-    lengths = torch.as_tensor(batch.get('lengths', [n] * len(mouths))).tolist()
-    found = [self.pair_of(m[:k], a[:k * SAMPLES_PER_FRAME]) for m, a, k in zip(mouths, batch['audio'], lengths)]
+    lengths = lengths_in(batch, 'mouths')
+    found = [self.pair_of(m[:k], a[:k * SAMPLES_PER_FRAME]) for m, a, k in zip(mouths, batch['audio'], lengths.tolist())]
     padded = [torch.stack([F.pad(x, (0, 0, 0, n - len(x))) for x in side]) for side in zip(*found)]
-    mask = torch.arange(n, device=mouths.device) < torch.tensor(lengths, device=mouths.device)[:, None]
-    return *padded, mask
+    return *padded, length_mask(lengths, n)
 
 
 register_encoder('av_hubert', AVHuBERT)

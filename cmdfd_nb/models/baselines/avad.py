@@ -21,6 +21,7 @@ from ...media.clip import cut_config
 from ...store import sha256_of
 from ..checkpoint import Weights
 from ..detectors import Curve, Detector, Verdict, configure, logits_of, register, register_curve
+from ..encoders import length_mask, lengths_in
 from ..foreign import ForeignFile, fill_foreign, foreign_file, register_foreign
 from ..official import read_foreign
 from .lag_network import SEEN_FRAMES, LagMatch, SyncEars, SyncEyes, mel_rows, sounds_around
@@ -122,13 +123,6 @@ class AVADVerdict(Verdict):
     exists: Any = None      # (B, N) bool: the windows that exist
 
 
-def _lengths_of(lengths, faces):
-    "Return the frames of each clip; raise `BadArgument` where there is nothing to guess."
-    lengths = torch.as_tensor([faces.shape[1]] * len(faces) if lengths is None else lengths, device=faces.device)
-    if int(lengths.min()) > SEEN_FRAMES: return lengths
-    raise BadArgument('batch', f'a clip has {int(lengths.min())} frames', f'AVAD needs at least {SEEN_FRAMES + 1}.')
-
-# %% ../../../nbs/models/baselines/37690_avad.ipynb #debef612
 @register
 class AVAD(Detector):
     "A network that scores lags of sound and face, and a decoder that guesses the next scores."
@@ -163,9 +157,9 @@ class AVAD(Detector):
     ) -> AVADVerdict:   # raises `BadArgument` for a clip of fewer than six frames
         "Judge a batch of clips."
         faces = batch[self.needs[0]]
-        lengths = _lengths_of(batch.get('lengths'), faces)
+        lengths = lengths_in(batch, self.needs[0], SEEN_FRAMES + 1)
         n = min(faces.shape[1] - SEEN_FRAMES + 1, self.config.steps + 1)
-        exists = torch.arange(n, device=faces.device) < (lengths - SEEN_FRAMES + 1)[:, None]
+        exists = length_mask(lengths - SEEN_FRAMES + 1, n)
         return self.judge(self.lag_scores(faces, batch['audio'], lengths, exists), exists, lengths, faces.shape[1])
 
 # %% ../../../nbs/models/baselines/37690_avad.ipynb #c11815ae
@@ -194,7 +188,7 @@ def look(self: AVAD,
 ):             # (windows that exist, E, 5): largest value over the picture
     "Compute what is seen in windows of five frames."
     n = exists.shape[1] + SEEN_FRAMES - 1
-    there = torch.arange(n, device=faces.device) < lengths[:, None]
+    there = length_mask(lengths, n)
     def still(x): return self.vis_enc.still(x.movedim(-1, 1).float())
     windows = _only(still, faces[:, :n], there).unfold(1, SEEN_FRAMES, 1)[exists]
     def moving(x): return (self.vis_enc.moving(x.movedim(-1, 2)) + self.match.pos_embedding).amax((3, 4))
@@ -210,7 +204,7 @@ def hear(self: AVAD,
     "Compute what is heard at all lags of each window."
     lags = 2 * self.config.reach + 1
     sounds = sounds_around(audio, self.config.reach)[:, :exists.shape[1] + lags - 1]
-    there = torch.arange(sounds.shape[1], device=audio.device) < (lengths - SEEN_FRAMES + lags)[:, None]
+    there = length_mask(lengths - SEEN_FRAMES + lags, sounds.shape[1])
     return _only(lambda x: self.aud_enc(mel_rows(x)[:, None]), sounds, there).unfold(1, lags, 1)[exists]
 
 # %% ../../../nbs/models/baselines/37690_avad.ipynb #88d9cf0f
@@ -252,7 +246,7 @@ def judge(self: AVAD,
     surprises = F.kl_div(self.density(found[:, :-1]), found[:, 1:].softmax(-1), reduction='none').sum(-1)
     surprises = surprises * exists[:, 1:]
     mean = surprises.sum(1) / steps
-    mask = torch.arange(n, device=scores.device) < lengths[:, None]
+    mask = length_mask(lengths, n)
     curves = dict(surprise=_over_frames(surprises, steps, mean, n) * mask)
     by_lag = (found.softmax(-1) * exists[..., None]).sum(1) / exists.sum(1, keepdim=True)
     return AVADVerdict(logits_of(mean), mask, curves=curves, facts=dict(surprise=mean, by_lag=by_lag), scores=scores,

@@ -15,6 +15,7 @@ from torch import nn
 
 from ...core import Settings, within
 from ..detectors import Detector, Verdict, logits_of, register
+from ..encoders import length_mask, lengths_in
 from ..foreign import ForeignFile, register_foreign
 from .realforensics import standard_colours
 from .windows import over_frames, window_starts
@@ -185,11 +186,11 @@ class FTCN(Detector):
         "Judge a batch of clips."
         faces = batch[self.needs[0]]
         longest = faces.shape[1]
-        lengths = torch.as_tensor(batch.get('lengths', [longest] * len(faces))).tolist()
-        found = [self.windows(clip[:n]) for clip, n in zip(faces, lengths)]
+        lengths = lengths_in(batch, self.needs[0])
+        found = [self.windows(clip[:n]) for clip, n in zip(faces, lengths.tolist())]
         clip_logits = torch.stack([mean_probability(logits_of(logits)) for logits, _ in found])
         frames = torch.stack([_frame_logits(logits, starts, self.config.clip, longest) for logits, starts in found])
-        mask = torch.arange(longest, device=faces.device) < torch.tensor(lengths, device=faces.device)[:, None]
+        mask = length_mask(lengths, longest)
         return Verdict(clip_logits, mask, frame_logits=frames)
 
 # %% ../../../nbs/models/baselines/3767_ftcn.ipynb #9f269898

@@ -15,6 +15,7 @@ from torch import nn
 
 from ...core import Settings, within
 from ..detectors import Detector, Verdict, logits_of, register
+from ..encoders import length_mask, lengths_in
 from ..foreign import ForeignFile, register_foreign
 
 # %% ../../../nbs/models/baselines/3763_lipforensics.ipynb #32b45ecd
@@ -134,11 +135,11 @@ class LipForensics(Detector):
         "Judge a batch of clips."
         mouths = batch['mouths']
         longest = mouths.shape[1]
-        lengths = torch.as_tensor(batch.get('lengths', [longest] * len(mouths))).tolist()
-        parts = self.parts([clip[:n] for clip, n in zip(mouths, lengths)])
+        lengths = lengths_in(batch, 'mouths')
+        parts = self.parts([clip[:n] for clip, n in zip(mouths, lengths.tolist())])
         score = torch.stack([logits.mean() for logits in parts])
         frames = torch.stack([_over_frames(logits, self.config.clip, longest) for logits in parts])
-        mask = torch.arange(longest, device=mouths.device) < torch.tensor(lengths, device=mouths.device)[:, None]
+        mask = length_mask(lengths, longest)
         return Verdict(logits_of(score), mask, frame_logits=logits_of(frames))
 
 # %% ../../../nbs/models/baselines/3763_lipforensics.ipynb #5d9a1c8d

@@ -15,6 +15,7 @@ from torch import nn
 
 from ...core import Settings, within
 from ..detectors import Detector, Verdict, logits_of, register
+from ..encoders import length_mask, lengths_in
 from ..foreign import ForeignFile, register_foreign
 from .csn import CSN
 from .windows import over_frames, window_starts
@@ -67,11 +68,11 @@ class RealForensics(Detector):
         "Judge a batch of clips."
         faces = batch['aligned_faces']
         longest = faces.shape[1]
-        lengths = torch.as_tensor(batch.get('lengths', [longest] * len(faces))).tolist()
-        found = [self.windows(clip[:n]) for clip, n in zip(faces, lengths)]
+        lengths = lengths_in(batch, 'aligned_faces')
+        found = [self.windows(clip[:n]) for clip, n in zip(faces, lengths.tolist())]
         score = torch.stack([logits.mean() for logits, _ in found])
         frames = torch.stack([over_frames(logits, starts, self.config.clip, longest) for logits, starts in found])
-        mask = torch.arange(longest, device=faces.device) < torch.tensor(lengths, device=faces.device)[:, None]
+        mask = length_mask(lengths, longest)
         return Verdict(logits_of(score), mask, frame_logits=logits_of(frames))
 
 # %% ../../../nbs/models/baselines/3766_realforensics.ipynb #450c2e44

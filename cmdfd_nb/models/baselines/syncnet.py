@@ -14,9 +14,10 @@ import torch.nn.functional as F
 from fastcore.basics import patch
 from torch import nn
 
-from ...core import BadArgument, Settings, within
+from ...core import Settings, within
 from ...media.features import mfcc
 from ..detectors import Curve, Detector, Verdict, logits_of, register, register_curve
+from ..encoders import length_mask, lengths_in
 from ..lag import lags_inside
 from ..foreign import ForeignFile, register_foreign
 
@@ -95,8 +96,7 @@ def on_frames(
     "Place values of vectors at the middle of their five frames; the first and the last reach to the ends."
     at = (torch.arange(n, device=x.device) - _SEES // 2).clamp(min=0)
     there = torch.minimum(at, (lengths - _LOST - 1)[:, None])
-    mask = torch.arange(n, device=x.device) < lengths[:, None]
-    return x.gather(1, there) * mask
+    return x.gather(1, there) * length_mask(lengths, n)
 
 # %% ../../../nbs/models/baselines/3761_syncnet.ipynb #ba3a7364
 _FAR = 'How far sound and lips are apart at the best lag of the clip.'
@@ -143,8 +143,8 @@ class SyncNet(Detector):
     ) -> SyncNetVerdict:   # raises `BadArgument` for a clip of fewer than six frames
         "Judge a batch of clips."
         faces = batch['rgb_224']
-        lengths = _lengths_of(batch.get('lengths'), faces)
-        heard = torch.arange(faces.shape[1] - _LOST, device=faces.device) < (lengths - _LOST)[:, None]
+        lengths = lengths_in(batch, 'rgb_224', _LOST + 1)
+        heard = length_mask(lengths - _LOST, faces.shape[1] - _LOST)
         return self.compare(*self.embed(batch, heard), heard, lengths, faces.shape[1])
 
 # %% ../../../nbs/models/baselines/3761_syncnet.ipynb #3520e360
@@ -186,13 +186,6 @@ def embed(self: SyncNet,
     return tuple(x[:, :heard.shape[1]] * heard[..., None] for x in both)
 
 # %% ../../../nbs/models/baselines/3761_syncnet.ipynb #3ca240ac
-def _lengths_of(lengths, faces):
-    "Return the frames of each clip; raise `BadArgument` where there is no vector."
-    lengths = torch.as_tensor([faces.shape[1]] * len(faces) if lengths is None else lengths, device=faces.device)
-    if int(lengths.min()) > _LOST: return lengths
-    raise BadArgument('batch', f'a clip has {int(lengths.min())} frames', f'SyncNet needs at least {_LOST + 1}.')
-
-
 def _curves(distances, mean, best, heard, lengths, n):
     "Return distance and confidence of each frame."
     at_best = distances.gather(2, best[:, None, None].expand(-1, distances.shape[1], 1))[..., 0]
@@ -213,7 +206,7 @@ def compare(self: SyncNet,
     mean = (distances * heard[..., None]).sum(1) / heard.sum(1, keepdim=True)
     numbers = sync_numbers(mean)
     curves = _curves(distances, mean, numbers.pop('best'), heard, lengths, n)
-    mask = torch.arange(n, device=lips.device) < lengths[:, None]
+    mask = length_mask(lengths, n)
     return SyncNetVerdict(logits_of(-numbers['lse_c']), mask, curves=curves, facts=numbers | dict(by_lag=mean),
                           distances=distances, heard=heard)
 

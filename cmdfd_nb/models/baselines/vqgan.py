@@ -16,6 +16,7 @@ from torch import nn
 
 from ...core import BadArgument, Settings, within
 from ..detectors import Curve, Detector, Verdict, logits_of, register, register_curve
+from ..encoders import length_mask, lengths_in
 from ..foreign import ForeignFile, register_foreign
 from .xception import nearest_frames, spread_frames
 
@@ -232,11 +233,11 @@ class VQGAN(Detector):
         "Judge a batch of clips."
         faces = batch[self.needs[0]]
         longest = faces.shape[1]
-        lengths = torch.as_tensor(batch.get('lengths', [longest] * len(faces))).tolist()
-        looked = [spread_frames(n, self.config.frames) for n in lengths]
+        lengths = lengths_in(batch, self.needs[0])
+        looked = [spread_frames(n, self.config.frames) for n in lengths.tolist()]
         error, apart = self.errors(torch.cat([clip[at] for clip, at in zip(faces, looked)]))
         each = error.split([len(at) for at in looked])
-        mask = torch.arange(longest, device=faces.device) < torch.tensor(lengths, device=faces.device)[:, None]
+        mask = length_mask(lengths, longest)
         curve = torch.stack([one[nearest_frames(at, longest)] for one, at in zip(each, looked)]) * mask
         score = torch.stack([one.mean() for one in each])
         about = dict(rebuild=error.mean(), words=apart.mean())

@@ -13,6 +13,7 @@ from fastcore.basics import patch
 
 from ...core import BadArgument, Settings, within
 from ..detectors import Detector, Verdict, register
+from ..encoders import length_mask, lengths_in
 from ..foreign import ForeignFile, register_foreign
 
 # %% ../../../nbs/models/baselines/3762_xception.ipynb #006fdec2
@@ -92,12 +93,12 @@ class Xception(Detector):
         "Judge a batch of clips."
         faces = batch[self.needs[0]]
         longest = faces.shape[1]
-        lengths = torch.as_tensor(batch.get('lengths', [longest] * len(faces))).tolist()
-        looked = [spread_frames(n, self.config.frames) for n in lengths]
+        lengths = lengths_in(batch, self.needs[0])
+        looked = [spread_frames(n, self.config.frames) for n in lengths.tolist()]
         logits = self.logits([clip[at] for clip, at in zip(faces, looked)])
         clip_logits = torch.stack([mean_probability(one) for one in logits])
         frames = torch.stack([one[nearest_frames(at, longest)] for one, at in zip(logits, looked)])
-        mask = torch.arange(longest, device=faces.device) < torch.tensor(lengths, device=faces.device)[:, None]
+        mask = length_mask(lengths, longest)
         return Verdict(clip_logits, mask, frame_logits=frames)
 
 # %% ../../../nbs/models/baselines/3762_xception.ipynb #48ddc032
