@@ -11,21 +11,19 @@ import hashlib
 import html
 import json
 import platform
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from string import Template
-
-import numpy as np
 
 import cmdfd_nb
 from ..core import FAKE, FPS, REAL, printable
 from ..store import atomic_path, content_key, sha256_of
 from ..command import _finite
-from ..models.detectors import curve
 from ..models.agreement import with_gap
 from ..data.where import periods_for
 from ..judge.score import WORDS, Result
-from .fit import fit_text, fit_wording, is_fit, shown_number, telling, worst_moments
+from .fit import fit_text, fit_wording, is_fit, shown_number, telling_means, worst_moments
 from .viewer import STATIC, flagged, scored, still_jpeg, view
 
 # %% ../../nbs/show/85_report.ipynb #87a91827
@@ -103,9 +101,8 @@ def _spans(track):
 
 def _means(track):
     "Return the means of all curves of a face but p_fake, by title of their column."
-    curves = {name: values for name, values in with_gap(track.curves).items() if name != 'p_fake'}
-    if is_fit(track): curves = {name: track.curves[name] for name in telling(track.curves)}
-    return {f'mean {curve(name).label}': f'{np.mean(values):.2f}' for name, values in curves.items()}
+    curves = track.curves if is_fit(track) else with_gap(track.curves)
+    return {title: f'{mean:.2f}' for title, mean in telling_means(replace(track, curves=curves)).items()}
 
 
 def _face_row(track):

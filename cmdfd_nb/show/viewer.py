@@ -157,13 +157,12 @@ def about_view(
                 symbols=[PRINTED.get(c, c) for c in SYMBOLS], **plot_of(faces))
 
 # %% ../../nbs/show/84_viewer.ipynb #1f8a1aec
-def _notes(result, first, count, seconds):
-    "Return the notes below the viewer: the part that is shown, and the warnings."
+def _shown_part(first, count, seconds):
+    "Return a note on which part of a video is shown; none where it is all of it."
     begin = first / FPS
     end = (first + count) / FPS
-    if not begin and end >= seconds - 1: return list(result.warnings)
-    part = f'Shown: {begin:.0f} to {end:.0f} s of {seconds:.0f} s.'
-    return [f'{part} Scores are those of the whole video.', *result.warnings]
+    if not begin and end >= seconds - 1: return []
+    return [f'Shown: {begin:.0f} to {end:.0f} s of {seconds:.0f} s. Scores are those of the whole video.']
 
 
 def _on_screen(result, first, count, scale, span):
@@ -184,14 +183,16 @@ def _truth(known):
 _SCREEN_BYTES = 16_000   # of a picture, in a notebook
 
 
-def _beside(results, on_screen):
-    "Return the fields of a view in which several detectors are side by side; none for one detector."
-    if len(results) < 2: return {}
+def _fields_of(results, on_screen):
+    "Return the fields of a view about faces and curves, by one detector or by several side by side; and the warnings."
+    faces = [on_screen(result) for result in results]
+    fields = about_view(results[0].weights, faces[0])
+    if len(results) == 1: return fields, results[0].warnings
     names = witness_names(results)
-    found = {name: on_screen(result) for name, result in zip(names, results)}
-    notes = [f'{name}: {note}' for name, result in zip(names, results) for note in result.warnings]
-    plots = {name: plot_of(faces) for name, faces in found.items()}
-    return dict(tracks=join_faces(found), threshold=None, notes=notes, **join_plots(plots))
+    several = dict(tracks=join_faces(dict(zip(names, faces))), threshold=None)
+    plots = dict(zip(names, map(plot_of, faces)))
+    warnings = [f'{name}: {note}' for name, result in zip(names, results) for note in result.warnings]
+    return fields | several | join_plots(plots), warnings
 
 
 def view(
@@ -212,9 +213,9 @@ def view(
     reel = footage(path, first, count, limit, **how)
     def on_screen(one): return _on_screen(one, first, reel['frames'], reel['width'] / info.width, span)
     known = periods_for(path, periods)
-    notes = _notes(result, first, reel['frames'], info.duration_s)
-    fields = about_view(result.weights, on_screen(result)) | _truth(known) | _beside([result, *beside], on_screen)
-    return dict(name=printable(path.name), first=first) | dict(notes=notes) | fields | reel
+    fields, warnings = _fields_of([result, *beside], on_screen)
+    notes = [*_shown_part(first, reel['frames'], info.duration_s), *warnings]
+    return dict(name=printable(path.name), first=first, notes=notes, **fields, **_truth(known), **reel)
 
 # %% ../../nbs/show/84_viewer.ipynb #7a23307f
 def shown_picture(
@@ -347,7 +348,7 @@ def scrubber():  # the class `Scrubber`
             if attended(): super().open()
 
         def _ipython_display_(self):
-            if not attended(): raise NotImplementedError   # IPython goes on with the bundle
+            if not attended(): raise NotImplementedError   # by which IPython is told to ask for the bundle
             _display_with_still(self)
 
         def _repr_mimebundle_(self, **kwargs):

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..core import FPS, BadArgument
+from ..media.tracks import box_iou
 from .style import described, limits, looks, tidy
 from .fit import telling
 
@@ -28,22 +29,13 @@ def witness_names(
     return [name if names.count(name) == 1 else f'{name} {i + 1}' for i, name in enumerate(names)]
 
 # %% ../../nbs/show/835_witnesses.ipynb #738e7870
-def _iou(a, b):
-    "Return the intersection over union of boxes (n, 4), one by one."
-    low = np.maximum(a[:, :2], b[:, :2])
-    high = np.minimum(a[:, 2:], b[:, 2:])
-    shared = np.clip(high - low, 0, None).prod(1)
-    whole = (a[:, 2:] - a[:, :2]).prod(1) + (b[:, 2:] - b[:, :2]).prod(1) - shared
-    return shared / np.maximum(whole, 1e-9)
-
-# %% ../../nbs/show/835_witnesses.ipynb #65e95e90
 def _overlap(face, other):
     "Return how much the boxes of two faces of views lie on each other, 0 to 1."
     first = max(face['start'], other['start'])
     last = min(one['start'] + len(one['boxes']) for one in (face, other))
     if first >= last: return 0.
     parts = [np.asarray(one['boxes'][first - one['start']:last - one['start']], float) for one in (face, other)]
-    return float(_iou(*parts).mean())
+    return float(box_iou(*parts).mean())
 
 
 _SAME = .3   # overlap above which two boxes are of one face
