@@ -71,8 +71,7 @@ def _judge(weights, device, faces=None, video_track=None, audio_track=None, dete
            path='') -> tuple[Any, Any, Any]:
     "Return the weights, the device and the preprocessing that options ask for; weights are loaded once in a process."
     from dataclasses import replace
-    from cmdfd_nb.judge.many import ready_to_score
-    from cmdfd_nb.judge.choose import choose
+    from cmdfd_nb.judge.choose import choose, ready_to_score
     loaded, device = ready_to_score(choose(path, weights, detector, files)[0], device)
     own = dict(files or {})
     loaded = _decided_at(loaded, own.pop('threshold', None))
@@ -441,11 +440,9 @@ def cmdfd_detectors(
     json: JSON = False,
 ) -> None:
     "List the detectors of the kit, with what each reads, learns from and has weights for."
-    from cmdfd_nb.models.detectors import about_detector, all_detectors, detector_lines, view_lines
-    from cmdfd_nb.models.foreign import files_of
-    from cmdfd_nb.models.weights import weights_of_kind
-    known = [about_detector(kind, cls, weights_of_kind(kind), files_of(kind))
-             for kind, cls in sorted(all_detectors().items())]
+    from cmdfd_nb.models.detectors import detector_lines, view_lines
+    from cmdfd_nb.models.weights import known_detectors
+    known = known_detectors()
     print(json_text(known) if json else '\n'.join([*map(detector_lines, known), '', *view_lines()]))
 
 # %% ../nbs/90_cli.ipynb #aa6ac2b2

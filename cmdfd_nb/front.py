@@ -7,7 +7,6 @@ __all__ = ['score', 'report', 'detectors']
 
 # %% ../nbs/895_front.ipynb #e6a58607
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,38 +14,29 @@ from fastcore.docments import docments
 
 from .core import CmdfdError, pick_device, sample
 from .data.videos import is_pattern, videos_among
-from .judge.choose import choose, noted
-from .judge.many import ready_to_score
-from .judge.score import Result, score_video
-from .models.detectors import about_detector, all_detectors
-from .models.foreign import files_of
-from .models.weights import weights_of_kind
+from .judge.choose import score_chosen
+from .judge.many import score_many
+from .judge.score import Result
+from .models.checkpoint import Weights
+from .models.weights import known_detectors
 from .show.bench import bench
 from .show.overview import overview
-from .show.records import out_name
+from .show.records import asked_by, out_name
 from .show.report import write_report
 from .show.results import Results
 from .show.viewer import scrub
 
 # %% ../nbs/895_front.ipynb #712f5d8e
-def _score_one(path, weights, detector, device, faces):
-    "Score a video by what is named, or by what suits it."
-    source, note = choose(path, weights, detector)
-    loaded, device = ready_to_score(source, device)
-    config = replace(loaded.preprocess, faces=faces or loaded.preprocess.faces)
-    return noted(score_video(path, loaded, device, config), note)
-
-
-def _score_each(paths, *how):
-    "Score videos one after the other; tell on a terminal how far it is."
+def _score_each(paths, weights, *how):
+    "Score videos in a process that may die, or in this one by weights that are here; tell on a terminal how far it is."
     from tqdm import tqdm
+    found = score_many(paths, weights, *how, workers=int(not isinstance(weights, Weights)))
     results = Results()
-    for path in tqdm(paths, 'score', unit='video', file=sys.stderr, disable=None):
-        try: results.append(_score_one(path, *how))
-        except CmdfdError as error: results.problems.append(error)
+    for _, one in tqdm(found, 'score', len(paths), unit='video', file=sys.stderr, disable=None):
+        (results.problems if isinstance(one, CmdfdError) else results).append(one)
     return results
 
-# %% ../nbs/895_front.ipynb #fbf0d89d
+# %% ../nbs/895_front.ipynb #8cdab08e
 def score(
     videos,           # a video file with sound; or a folder, a pattern such as 'clips/*.mp4', or a list of these
     weights=None,     # a name, e.g. 'articulation' or 'seeded', a file, or `Weights`; by default what suits each file
@@ -56,18 +46,11 @@ def score(
 ) -> Result | Results:   # `Results` unless one file is named; raises a `CmdfdError` with file, cause and remedy
     "Score a video, or several: an answer for each face, with its curves."
     how = weights, detector, str(pick_device(str(device))), faces
-    one = isinstance(videos, (str, Path)) and not Path(videos).is_dir() and not is_pattern(videos)
-    if one: return _score_one(str(videos), *how)
-    if weights is not None or detector: ready_to_score(choose('', weights, detector)[0], how[2])   # before any file
-    return _score_each(videos_among([videos] if isinstance(videos, (str, Path)) else videos), *how)
+    named = isinstance(videos, (str, Path))
+    if named and not Path(videos).is_dir() and not is_pattern(videos): return score_chosen(str(videos), *how)
+    return _score_each(videos_among([videos] if named else videos), *how)
 
 # %% ../nbs/895_front.ipynb #2abb50db
-def _asked_for(result):
-    "Return what a result depends on beside the video, as `out_name` takes it."
-    import json
-    return json.loads(json.dumps(dict(weights=result.weights, settings=result.settings)))
-
-
 def report(
     video,            # a video file with sound, or a `Result`
     out=None,         # HTML file to write; by default named as the video, with a short key
@@ -78,8 +61,8 @@ def report(
     periods=None,     # where the video is known to be forged: [start, end] in seconds, or a manifest
 ) -> Path:            # the file; raises a `CmdfdError` with file, cause and remedy
     "Write a page about a video: the verdict, the curves, and the video to scrub through."
-    found = video if isinstance(video, Result) else _score_one(str(video), weights, detector, str(device), None)
-    return write_report(out or f'{out_name(found.file, _asked_for(found))}.html', found, span=span, periods=periods)
+    found = video if isinstance(video, Result) else score_chosen(str(video), weights, detector, device)
+    return write_report(out or f'{out_name(found.file, asked_by(found))}.html', found, span=span, periods=periods)
 
 # %% ../nbs/895_front.ipynb #f8d816a0
 _ABOUT = ('says', 'reads', 'shows', 'learns_from', 'weights')   # columns
@@ -88,9 +71,8 @@ _ABOUT = ('says', 'reads', 'shows', 'learns_from', 'weights')   # columns
 def detectors() -> Any:   # data frame by name: what each says, reads, shows and learns from, and names of its weights
     "List the detectors that you can name."
     import pandas as pd
-    known = [about_detector(kind, cls, weights_of_kind(kind), files_of(kind)) for kind, cls in all_detectors().items()]
-    rows = {one['kind']: {name: _as_text(one[name]) for name in _ABOUT} for one in known}
-    return pd.DataFrame.from_dict(rows, orient='index').sort_index()
+    rows = {one['kind']: {name: _as_text(one[name]) for name in _ABOUT} for one in known_detectors()}
+    return pd.DataFrame.from_dict(rows, orient='index')
 
 
 def _as_text(value): return ', '.join(value) if isinstance(value, list) else value
