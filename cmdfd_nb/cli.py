@@ -9,6 +9,7 @@ __all__ = ['cmdfd_doctor', 'cmdfd_score', 'cmdfd_report', 'cmdfd_weights', 'cmdf
 
 # %% ../nbs/90_cli.ipynb #efa1e2ae
 import contextlib, os, sys, tempfile
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -45,16 +46,14 @@ _PHONES = Param('TextGrid or CTM file: phones of your own, for one video (defaul
 _SPEAKING = Param('Weights of Light-ASD, LR-ASD or TalkNet: a face that is not speaking gets no answer', str)
 
 # %% ../nbs/90_cli.ipynb #e6dc73c8
-def _own_files(landmarks, phones, videos=(), speaking=None):
+def _own_files(landmarks, phones, videos=()):
     "Return the settings that name files of the user's own; see that they are there."
     if phones and len(videos) > 1:
         cause = f'it tells what is said in one video, not in {len(videos)}'
         raise BadArgument(f'--phones {phones}', cause, 'Give one video.')
     _check_there(landmarks, 'face_landmark.tflite')
     _check_there(phones, 'a TextGrid or CTM file')
-    _check_there(speaking, 'a weights file')
-    named = dict(landmarks=landmarks, phones=phones, speaking=speaking)
-    return {name: str(path) for name, path in named.items() if path}
+    return {name: str(path) for name, path in dict(landmarks=landmarks, phones=phones).items() if path}
 
 
 def _check_there(path, what):
@@ -67,22 +66,37 @@ def _check_weights(path):
     if path and not str(path).split(':')[0].isidentifier(): _check_there(path, 'a weights file')
 
 # %% ../nbs/90_cli.ipynb #69ffaff3
-def _judge(weights, device, faces=None, video_track=None, audio_track=None, detector=None, files=None,
-           path='') -> tuple[Any, Any, Any]:
-    "Return the weights, the device and the preprocessing that options ask for; weights are loaded once in a process."
-    from dataclasses import replace
-    from cmdfd_nb.judge.choose import choose, ready_to_score
-    loaded, device = ready_to_score(choose(path, weights, detector, files)[0], device)
-    own = dict(files or {})
-    loaded = _decided_at(loaded, own.pop('threshold', None))
-    if gate := own.pop('speaking', None): loaded = _gated(loaded, *ready_to_score(gate, str(device)))
-    asked = dict(video_track=video_track, audio_track=audio_track) | own
-    return loaded, device, replace(loaded.preprocess, faces=faces or loaded.preprocess.faces, **asked)
+@dataclass(frozen=True)
+class _Way:
+    "A way to score videos, as options ask for it."
+    weights: str | None = None
+    detector: str | None = None
+    device: str = 'auto'
+    faces: str | None = None
+    video_track: int | None = None
+    audio_track: int | None = None
+    files: dict = field(default_factory=dict)   # from `_own_files`
+    speaking: str | None = None                 # weights of a gate
+    threshold: float | None = None
 
-# %% ../nbs/90_cli.ipynb #45c767ca
+    @property
+    def witness(self):   # the detector asked for, else the weights
+        "Return a name for this way."
+        return self.detector or (self.weights and Path(self.weights).stem)
+
+# %% ../nbs/90_cli.ipynb #f8dc1672
+def _judge(way, path='') -> tuple[Any, Any, Any]:
+    "Return the weights, the device and the preprocessing of a way to score; weights are loaded once in a process."
+    from cmdfd_nb.judge.choose import choose, ready_to_score
+    loaded, device = ready_to_score(choose(path, way.weights, way.detector, way.files)[0], way.device)
+    loaded = _decided_at(loaded, way.threshold)
+    if way.speaking: loaded = _gated(loaded, *ready_to_score(way.speaking, str(device)))
+    asked = dict(video_track=way.video_track, audio_track=way.audio_track) | way.files
+    return loaded, device, replace(loaded.preprocess, faces=way.faces or loaded.preprocess.faces, **asked)
+
+# %% ../nbs/90_cli.ipynb #5bc380d4
 def _decided_at(weights, threshold):
     "Return weights that call a face fake from another p_fake on; those without a p_fake stay as they are."
-    from dataclasses import replace
     if threshold is None or weights.detector.question != 'fake': return weights
     return replace(weights, threshold=threshold, bands=())
 
@@ -97,7 +111,6 @@ def _check_installed(config):
 # %% ../nbs/90_cli.ipynb #145def2f
 def _gated(weights, gate, device):
     "Return weights that ask whether a sound fits, with a network before them that tells who is speaking."
-    from dataclasses import replace
     from cmdfd_nb.models.speaking import check_gate
     check_gate(gate)
     if weights.detector.question == 'fits': return replace(weights, gate=gate)
@@ -105,34 +118,34 @@ def _gated(weights, gate, device):
     raise BadArgument('--speaking', cause, 'Use it with --detector articulation.')
 
 # %% ../nbs/90_cli.ipynb #a8bb350e
-def _get_ready(hows):
+def _get_ready(ways, places):
     "Load the weights of each way to score and check where results go, before the first video."
-    from dataclasses import replace
     from cmdfd_nb.show.records import score_places
-    for *judge, places in hows:
-        loaded, _, config = _judge(*judge)
+    for way in ways:
+        loaded, _, config = _judge(way)
         _check_installed(replace(config, views=loaded.views))
-        score_places(places)
+    score_places(places)
 
 
-def _noted(record, judge):
-    "Put into the warnings of a record what is missing to score its file by the detector that suits it."
+def _note_on(way, path):
+    "Return what is missing to score a file by the detector that suits it, or None."
     from cmdfd_nb.judge.choose import choose
-    note = choose(record['file'], judge[0], *judge[5:7])[1]
+    return choose(path, way.weights, way.detector, way.files)[1]
+
+
+def _noted(record, way):
+    "Put into the warnings of a record what is missing to score its file by the detector that suits it."
+    note = _note_on(way, record['file'])
     return record | dict(warnings=[note, *record['warnings']]) if note and 'warnings' in record else record
 
-
-
-
 # %% ../nbs/90_cli.ipynb #b8c2a4b5
-def _score_file(how, again, path, watch=False):
+def _score_file(way, places, again, path, watch=False):
     "Score and save a video, or take its result: the record, whether it was there, error of saving it or None."
     from cmdfd_nb.media.watch import ProgressLine, watched
     from cmdfd_nb.judge.score import score_or_error
     from cmdfd_nb.show.records import asked_of, score_places, scored_files
-    *judge, places = how
-    loaded, device, config = _judge(*judge, path=path)
-    def score(paths): return ((path, _noted(score_or_error(path, loaded, device, config), judge)) for path in paths)
+    loaded, device, config = _judge(way, path)
+    def score(paths): return ((path, _noted(score_or_error(path, loaded, device, config), way)) for path in paths)
     line = ProgressLine(path)
     with watched(line) if watch else contextlib.nullcontext():
         (_, *found), = scored_files([path], score, score_places(places)[0], asked_of(loaded, config), again)
@@ -140,11 +153,10 @@ def _score_file(how, again, path, watch=False):
     return found
 
 # %% ../nbs/90_cli.ipynb #a4c0de04
-def _save_failure(how, record):
+def _save_failure(way, places, record):
     "Save the record of a video whose worker gave none: record, False, error of saving it or None."
     from cmdfd_nb.show.records import asked_of, score_places, scored_files
-    *judge, places = how
-    asked = asked_of(*_judge(*judge, path=record['file'])[::2])
+    asked = asked_of(*_judge(way, record['file'])[::2])
     folder = score_places(places)[0]
     (_, *found), = scored_files([record['file']], lambda paths: [(paths[0], record)], folder, asked, True)
     return found
@@ -163,44 +175,40 @@ def _run(job):
     return job()
 
 
-def _witness(how):
-    "Return the name of a way to score: the detector asked for, else the weights."
-    return how[5] or (how[0] and Path(how[0]).stem)
-
-
 def _teller(paths, several=False):
     "Return a function that tells which video a worker begins with, and by which detector if there are several."
     number = {path: i for i, path in enumerate(paths, 1)}
     def tell(job):
         if job.func is not _score_file: return
-        how, _, path = job.args
-        by = f' by {printable(_witness(how))}' if several else ''
+        way, *_, path = job.args
+        by = f' by {printable(way.witness)}' if several else ''
         print(f'[{number[path]}/{len(paths)}] {printable(path)}{by}', file=sys.stderr, flush=True)
     return tell
 
 # %% ../nbs/90_cli.ipynb #a4c0de08
-def _scored(crew, hows, again, paths):
-    "Yield ((path, weights, detector), record, problems) of videos as they are done, each scored in every way."
+def _scored(crew, ways, places, again, paths):
+    "Yield (path, way, record, problems) of videos as they are done, each scored in every way."
     failures = []
     watch = crew.most < 2 and sys.stderr.isatty()
-    jobs = [partial(_score_file, how, again, path, watch=watch) for path in paths for how in hows]
+    jobs = [partial(_score_file, way, places, again, path, watch=watch) for path in paths for way in ways]
     try:
         for job, (good, found) in crew.outcomes(jobs):
-            how, _, path = job.args
-            if good: yield _told(how, path, *found)
-            else: failures.append((how, dict(file=path, error=found.of(path).record())))
+            way, *_, path = job.args
+            if good: yield _told(way, path, *found)
+            else: failures.append((way, dict(file=path, error=found.of(path).record())))
     finally:
         if watch: print('\r\x1b[K', end='', file=sys.stderr)   # Ctrl-C in the middle of a line
-    for how, record in failures: yield _told(how, record['file'], *crew.one(partial(_save_failure, how, record)))
+    for way, record in failures:
+        yield _told(way, record['file'], *crew.one(partial(_save_failure, way, places, record)))
 
 # %% ../nbs/90_cli.ipynb #3222670f
-def _told(how, path, record, reused, unsaved):
-    "Print what is special about a record; return what was asked for, the record and its problems."
+def _told(way, path, record, reused, unsaved):
+    "Print what is special about a record; return the path, the way it was scored, the record and its problems."
     if reused: print(f'{printable(path)}: its result is reused', file=sys.stderr)
     if unsaved: print(unsaved, file=sys.stderr)
-    if 'weights' not in record and (witness := _witness(how)): record = dict(record, detector=witness)
+    if 'weights' not in record and way.witness: record = dict(record, detector=way.witness)
     problems = [error for error in (record.get('error'), unsaved and unsaved.record()) if error]
-    return (path, how[0], how[5]), record, problems
+    return path, way, record, problems
 
 # %% ../nbs/90_cli.ipynb #a9f39a57
 def _names_in(text):
@@ -259,16 +267,18 @@ def cmdfd_score(
     places = out or (None if json or csv else 'cmdfd_scores')
     videos = [path for place in videos for path in videos_among([place])]
     paths = list(dict.fromkeys(videos))
+    _check_there(speaking, 'a weights file')
     files = _own_files(landmarks, phones, paths)
-    if files and pairs == [(None, None)]: pairs = [(None, 'articulation')]   # which reads them
+    if (files or speaking) and pairs == [(None, None)]: pairs = [(None, 'articulation')]   # which takes them
     again = again or bool(files)   # another content under the same name is another result
-    if threshold is not None: files['threshold'] = threshold
-    hows = [(source, device, faces, video_track, audio_track, kind, files, places) for source, kind in pairs]
-    say = _teller(paths, len(hows) > 1)
+    ways = [_Way(*pair, device, faces, video_track, audio_track, files, speaking, threshold) for pair in pairs]
+    say = _teller(paths, len(ways) > 1)
+    ready = partial(_get_ready, ways, places)
     if workers: start_server('cmdfd_nb.judge.score')
-    with Crew(_run, worker_count(workers), budget_of(max_seconds, max_memory), partial(_get_ready, hows), say) as crew:
-        found = {asked: (record, wrong) for asked, record, wrong in _scored(crew, hows, again, paths)}
-        records = [found[(path, source, kind)][0] for path in videos for source, kind in pairs]
+    with Crew(_run, worker_count(workers), budget_of(max_seconds, max_memory), ready, say) as crew:
+        scored = _scored(crew, ways, places, again, paths)
+        found = {(path, ways.index(way)): (record, wrong) for path, way, record, wrong in scored}
+        records = [found[path, k][0] for path in videos for k in range(len(ways))]
         table, folder = crew.one(partial(_lay_out, places, records, csv))
     print(json_text(records) if json else table)
     kept = f'Records and pictures are in {printable(folder)}' if folder else 'Nothing was written (--out keeps records)'
@@ -276,24 +286,23 @@ def cmdfd_score(
     return [problem for _, wrong in found.values() for problem in wrong]
 
 # %% ../nbs/90_cli.ipynb #a4c0de10
-def _report_place(video, out, *judge):
+def _report_place(video, out, way):
     "Return the file of a report; it can be written."
     from cmdfd_nb.show.records import asked_of, out_name
-    loaded, _, config = _judge(*judge, path=video)
+    loaded, _, config = _judge(way, video)
     return out_file(out or f'{out_name(video, asked_of(loaded, config))}.html', ('.html', '.htm'))
 
 
-def _report_file(span, periods, again, video, out, *judge):
+def _report_file(span, periods, again, video, out, way):
     "Score a video and write its report, unless it is there; return where it is, and whether it was there."
-    from cmdfd_nb.judge.choose import choose, noted
+    from cmdfd_nb.judge.choose import noted
     from cmdfd_nb.judge.score import score_video
     from cmdfd_nb.show.records import asked_of
     from cmdfd_nb.show.report import is_report_of, write_report
-    path = _report_place(video, out, *judge)
-    loaded, device, config = _judge(*judge, path=video)
+    path = _report_place(video, out, way)
+    loaded, device, config = _judge(way, video)
     if not again and is_report_of(path, video, asked_of(loaded, config), span, periods): return path, True
-    note = choose(video, judge[0], *judge[5:7])[1]
-    result = noted(score_video(video, loaded, device, config), note)
+    result = noted(score_video(video, loaded, device, config), _note_on(way, video))
     write_report(path, result, span=span, periods=periods)
     return path, False
 
@@ -324,11 +333,13 @@ def cmdfd_report(
         remedy = 'Write one for each, or use scrub(VIDEO, detector=[...]) in a notebook.'
         raise BadArgument(f'--detector {detector}', 'a report is by one detector', remedy)
     _check_weights(weights)
-    files = _own_files(landmarks, phones, speaking=speaking)
-    detector = detector or ('articulation' if files and not weights else None)
-    how = video, out, weights, device, faces, video_track, audio_track, detector, files
-    crew = Crew(_run, workers, budget_of(max_seconds, max_memory), partial(_report_place, *how))
-    (_, (good, found)), = crew.outcomes([partial(_report_file, span, periods, again or bool(files), *how)])
+    _check_there(speaking, 'a weights file')
+    files = _own_files(landmarks, phones)
+    detector = detector or ('articulation' if (files or speaking) and not weights else None)
+    way = _Way(weights, detector, device, faces, video_track, audio_track, files, speaking)
+    crew = Crew(_run, workers, budget_of(max_seconds, max_memory), partial(_report_place, video, out, way))
+    job = partial(_report_file, span, periods, again or bool(files), video, out, way)
+    (_, (good, found)), = crew.outcomes([job])
     if good:
         print(f'{"Reused" if found[1] else "Wrote"} {printable(found[0])}')
         return []
@@ -373,19 +384,17 @@ def _sound_of(path):
     return read_audio(path)
 
 
-def _agreements(how, by, foreign, path):
+def _agreements(way, by, foreign, path):
     "Ask about a clip under four sounds."
     from cmdfd_nb.judge.accept import agreements_of
-    loaded, device, config = _judge(*how)
+    loaded, device, config = _judge(way)
     return agreements_of(path, foreign, loaded, config, device, by)
 
 
-def _ready_to_accept(*how_by):
+def _ready_to_accept(way, by):
     "Load the weights; return name, detector and question of it; raises `BadArgument` if it has no such curve."
-    from dataclasses import replace
     from cmdfd_nb.judge.accept import check_by
-    *how, by = how_by
-    loaded, _, config = _judge(*how)
+    loaded, _, config = _judge(way)
     check_by(loaded, by)
     _check_installed(replace(config, views=loaded.views))
     return loaded.name, loaded.kind, loaded.detector.question
@@ -417,14 +426,14 @@ def cmdfd_accept(
     from cmdfd_nb.data.videos import videos_among
     from cmdfd_nb.judge.accept import outcome_lines, outcomes, partners
     _check_weights(weights)
-    how = weights, device, faces, None, None, None, _own_files(landmarks, None)
+    way = _Way(weights, device=device, faces=faces, files=_own_files(landmarks, None))
     paths = videos_among(clips)
     with Crew(_run, worker_count(workers), budget_of(max_seconds, max_memory)) as crew:
-        name, kind, question = crew.one(partial(_ready_to_accept, *how, by))
+        name, kind, question = crew.one(partial(_ready_to_accept, way, by))
         sounds, lost = _usable(crew, lambda path: partial(_sound_of, path), paths)
         heard = [(paths[i], sounds[i]) for i in sorted(sounds)]
         pairs = [(heard[k][1], path) for k, (path, _) in zip(partners(len(heard)), heard)]
-        asked, more = _usable(crew, lambda pair: partial(_agreements, how, by, *pair), pairs)
+        asked, more = _usable(crew, lambda pair: partial(_agreements, way, by, *pair), pairs)
     problems = lost + more
     for problem in problems: print(problem['message'], file=sys.stderr)
     found = outcomes([asked[i] for i in sorted(asked)], question)
@@ -753,7 +762,6 @@ def cmdfd_chain(
     confirm: Param('Judge on people of the confirmation seed; it is logged', store_true) = False,
 ) -> None:
     "Make the kit's weights from nothing: make worlds, preprocess, train teachers and detector, score unseen people."
-    from dataclasses import replace
     from cmdfd_nb.paper.card import card, ship
     from cmdfd_nb.paper.chain import CHAINS, chain_of
     from cmdfd_nb.seeds import CONFIRMATION_SEED

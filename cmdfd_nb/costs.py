@@ -37,7 +37,7 @@ from .models.weights import find_weights
 from .models.run import batch_of
 from .judge.score import score_clip, score_video
 from .paper.dry import MEAN_FRAMES
-from .show.viewer import view
+from .show.views import view
 from .show.report import write_report
 from .show.browser import in_browser, paint_times
 

@@ -232,7 +232,7 @@ class Silent(Loud):
 @pytest.fixture
 def registry(monkeypatch):
     "Two detectors, of which one has weights."
-    monkeypatch.setattr('cmdfd_nb.models.detectors.all_detectors', lambda: dict(loud=Loud, silent=Silent))
+    monkeypatch.setattr('cmdfd_nb.models.weights.all_detectors', lambda: dict(loud=Loud, silent=Silent))
     monkeypatch.setattr('cmdfd_nb.models.weights.weights_of_kind', dict(loud=['tiny'], silent=[]).get, raising=False)
 
 

@@ -21,7 +21,8 @@ LARGE = ["""import sys
 sys.path.insert(0, {tests!r})
 import numpy as np
 from screen import made_up
-from cmdfd_nb.show.viewer import scrubber, view
+from cmdfd_nb.show.viewer import scrubber
+from cmdfd_nb.show.views import view
 shown = view(made_up('film.mp4', 100))
 cuts = np.split(np.frombuffer(shown['jpegs'], np.uint8), shown['ends'][:-1])
 heavy = [bytes(cut) + bytes(450_000 - len(cut)) for cut in cuts]     # as two minutes of large pictures: 45 MB

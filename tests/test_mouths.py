@@ -10,7 +10,8 @@ from cmdfd_nb.show.mouths import mouth_shape
 from cmdfd_nb.show.plots import plot_curves
 from cmdfd_nb.show.records import score_table
 from cmdfd_nb.show.report import PAGE_ON_LIMITS, page, write_report
-from cmdfd_nb.show.viewer import still, view
+from cmdfd_nb.show.viewer import still
+from cmdfd_nb.show.views import view
 from screen import Opened, bare, film, made_up, made_up_fit, position, settled
 
 NUMBERS = [(0, 0, 0), (1, 1, 1), (.9, .5, .1), (.3, .1, 1), (-1, 2, .4)]

@@ -20,7 +20,8 @@ from cmdfd_nb.models.weights import find_weights
 from cmdfd_nb.show.records import write_score_table
 from cmdfd_nb.show.report import page
 from cmdfd_nb.show.uncropped import footage_of
-from cmdfd_nb.show.viewer import shown_picture, view
+from cmdfd_nb.show.viewer import shown_picture
+from cmdfd_nb.show.views import view
 
 RATE = 48_000
 WHOLE = PreprocessConfig(faces='whole', views=('faces', 'audio'))

@@ -25,7 +25,8 @@ from cmdfd_nb.show.plots import plot_curves
 from cmdfd_nb.show.records import save_record, score_table, track_of
 from cmdfd_nb.show.report import page, write_report
 from cmdfd_nb.show.sparklines import batch_table, orders
-from cmdfd_nb.show.viewer import still, view
+from cmdfd_nb.show.viewer import still
+from cmdfd_nb.show.views import view
 from screen import Opened, bare, made_up_fit
 
 WORD = re.compile(r'\b(real|fake)\b', re.I)   # not in Deepfake, nor in p_fake, which stands for a probability only

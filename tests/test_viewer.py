@@ -9,7 +9,8 @@ from cmdfd_nb.core import BadArgument, sample
 from cmdfd_nb.media.lockstep import lockstep
 from cmdfd_nb.show.footage import fitted_size
 from cmdfd_nb.show.browser import paint_times
-from cmdfd_nb.show.viewer import STATIC, attended, compare, flagged, scrub, shown_picture, still, view
+from cmdfd_nb.show.viewer import STATIC, attended, compare, scrub, shown_picture, still
+from cmdfd_nb.show.views import flagged, view
 from cmdfd_nb.models.weights import seeded_weights
 from screen import AT, Opened, bare, film, made_up, made_up_fit, number, position, settled, until
 

@@ -2,7 +2,6 @@
 import csv, shutil
 from collections import Counter
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -125,6 +124,19 @@ def test_the_detector_finds_every_face(roots):
     assert np.mean(np.array(found) == 1) > .97
 
 
+@pytest.fixture(scope='module')
+def plain(tmp_path_factory):
+    "A world of ten people without traces."
+    root = tmp_path_factory.mktemp('plain')
+    world = World('cmdfd', SEED, seconds=SHORT)
+    assert build(root, world, TEN, 1, types=('real', 'wav2lip_Self', 'VideoReTalk', 'MakeItTalk')) == {}
+    return root
+
+
+@pytest.fixture(scope='module')
+def table(plain): return numbers_of(plain)
+
+
 def same_files(a, b, shot):
     files = shot.path, shot.path.replace('.mp4', '.wav'), truth_path('', shot.path)
     return all((a/file).read_bytes() == (b/file).read_bytes() for file in files)
@@ -132,54 +144,25 @@ def same_files(a, b, shot):
 
 def lend_real(source, root, world, shot):
     "Copy a real clip into another world; the truth about it names the world."
-    (root/shot.path).parent.mkdir(parents=True, exist_ok=True)
     for path in (shot.path, shot.path.replace('.mp4', '.wav')): shutil.copy(source/path, root/path)
     _save_truth(truth_path(root, shot.path), replace(load_truth(truth_path(source, shot.path)), world=world))
 
 
-PLAIN_TYPES = 'real', 'wav2lip_Self', 'VideoReTalk', 'MakeItTalk'
-PAINTED_TYPES = 'real', 'wav2lip_Self', 'Audio2Head_Self'
-
-
 @pytest.fixture(scope='module')
-def both(tmp_path_factory):
-    """A world of ten people without traces and one with, person by person: a face that was computed is remembered.
-    Nothing is painted on a real clip: two made anew are those of the first world, so the others are copies."""
-    plain, painted, copies = (tmp_path_factory.mktemp(name) for name in ('plain', 'painted', 'copies'))
-    one, other = (World('cmdfd', SEED, traces, SHORT) for traces in ('none', 'painted'))
-    for root, world in (plain, one), (painted, other): assert build(root, world, 2, 1, types=('real',)) == {}
-    makings = {number: [] for number in range(TEN)}
-    for world, root, types in (one, plain, PLAIN_TYPES), (other, painted, PAINTED_TYPES):
-        for shot in shots(world, TEN, types=types): makings[shot.person].append((root, world, shot))
-    for making in (making for person in makings.values() for making in person):
-        root, world, shot = making
-        if world == one or shot.type != 'real': make_shot(*making)
-        elif not (root/shot.path).exists(): lend_real(plain, root, world, shot)
-        else:
+def painted(plain, tmp_path_factory):
+    "The same ten people with traces. Nothing is painted on a real clip: two made anew are those of `plain`."
+    root, copies = tmp_path_factory.mktemp('painted'), tmp_path_factory.mktemp('copies')
+    world = World('cmdfd', SEED, 'painted', SHORT)
+    assert build(root, world, 2, 1, types=('real',)) == {}
+    (copies/'origin').mkdir()
+    for shot in shots(world, TEN, types=('real',)):
+        if (root/shot.path).exists():
             lend_real(plain, copies, world, shot)
             assert same_files(root, copies, shot)
-    assert len(paths(copies)) == 2
-    return SimpleNamespace(plain=plain, painted=painted, worlds=(one, other))
-
-
-def finished(root, world, types):
-    "Build a world whose clips are there: what is left are its tables."
-    before = {path: path.stat().st_mtime_ns for path in root.rglob('*.mp4')}
-    assert build(root, world, TEN, 1, types=types) == {}
-    assert before == {path: path.stat().st_mtime_ns for path in root.rglob('*.mp4')}
+        else: lend_real(plain, root, world, shot)
+    assert len(paths(copies)) == 2 and len(paths(root)) == TEN
+    assert build(root, world, TEN, 1, types=('real', 'wav2lip_Self', 'Audio2Head_Self')) == {}
     return root
-
-
-@pytest.fixture(scope='module')
-def plain(both): return finished(both.plain, both.worlds[0], PLAIN_TYPES)
-
-
-@pytest.fixture(scope='module')
-def painted(both): return finished(both.painted, both.worlds[1], PAINTED_TYPES)
-
-
-@pytest.fixture(scope='module')
-def table(plain): return numbers_of(plain)
 
 
 def test_no_single_number_gives_fakes_away(table):

@@ -17,7 +17,7 @@ from torch.utils.data import Dataset
 
 from ..core import BadArgument, Settings, choices, seed_everything, within
 from ..media.preprocess import read_part
-from ..models.encoders import frame_mask
+from ..models.padding import frame_mask
 from ..models.teachers import ASR, VSR, lip_frontend, teacher_config
 from ..data.clips import ClipTable
 from ..data.batches import KINDS, ClipSet, epoch_batches, loader

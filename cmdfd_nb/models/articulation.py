@@ -17,7 +17,7 @@ from ..core import FPS, Settings, within
 from ..media.landmarks import aligned, lip_shapes
 from ..media.phones import PHONES, SILENCE, phones_of
 from .detectors import Curve, Detector, Verdict, logits_of, register, register_curve
-from .encoders import length_mask, lengths_in
+from .padding import length_mask, lengths_in
 from .upper_face import upper_face_curve, upper_face_movement
 from .by_sound import lips_by_sound
 from .visemes import expected_lips, heard_classes, seen_classes

@@ -13,7 +13,7 @@ from fastcore.basics import patch
 
 from ..core import Settings, choice
 from .detectors import Detector, Verdict, logits_of, register
-from .encoders import frame_mask, hide, mean_of_frames
+from .padding import frame_mask, hide, mean_of_frames
 
 # %% ../../nbs/models/355_cont_alone.ipynb #1ce3195e
 def mean_and_spread(

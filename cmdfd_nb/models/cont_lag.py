@@ -13,7 +13,7 @@ from fastcore.basics import patch
 
 from ..core import BadArgument, Settings, choice, within
 from .detectors import Curve, Detector, Verdict, logits_of, register, register_curve
-from .encoders import hide, length_mask, lengths_in
+from .padding import hide, length_mask, lengths_in
 from .lag import NUMBERS, lag_numbers, lags_inside, speech_share
 from .typical import Typical
 

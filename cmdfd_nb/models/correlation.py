@@ -17,8 +17,8 @@ from torch import nn
 
 from ..core import FACE_SIZE, ROWS_PER_FRAME, BadArgument, Settings, choice, within
 from .detectors import Detector, Verdict, register
-from .encoders import (AudioEncoder, VisualEncoder, check_region, frame_mask, hide, look_at,
-                                        mean_of_frames, normalise)
+from .encoders import AudioEncoder, VisualEncoder, check_region, look_at
+from .padding import frame_mask, hide, mean_of_frames, normalise
 from .losses import TERMS, total
 
 # %% ../../nbs/models/33_correlation.ipynb #33250d96

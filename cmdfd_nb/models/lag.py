@@ -16,8 +16,8 @@ from torch import nn
 
 from ..core import BadArgument, Settings, within
 from .detectors import Curve, Detector, Verdict, logits_of, register, register_curve
-from .encoders import (AudioEncoder, VisualEncoder, check_region, hide, length_mask, lengths_in,
-                                      look_at)
+from .encoders import AudioEncoder, VisualEncoder, check_region, look_at
+from .padding import hide, length_mask, lengths_in
 from .typical import Typical
 
 # %% ../../nbs/models/357_lag.ipynb #463830a3

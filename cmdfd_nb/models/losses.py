@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from ..core import one_of
-from .encoders import mean_of_frames
+from .padding import mean_of_frames
 
 # %% ../../nbs/models/32_losses.ipynb #f232781a
 def _decision(logits, mask, labels, per):   # logits (B, 2, T)

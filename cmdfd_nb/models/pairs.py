@@ -21,7 +21,7 @@ from ..core import BadArgument, Settings, one_of
 from .checkpoint import Weights
 from .correlation import PRESETS
 from .detectors import Curve, Detector, Verdict, all_detectors, configure, detector_class, register_curve
-from .encoders import frame_mask
+from .padding import frame_mask
 
 # %% ../../nbs/models/376_pairs.ipynb #3032fc3f
 class Encoder(nn.Module):

@@ -18,7 +18,7 @@ from torch import nn
 from ..core import SAMPLES_PER_FRAME, BadArgument, Settings, within
 from ..media.features import mfcc
 from .detectors import Curve, Detector, Verdict, register_curve
-from .encoders import frame_mask
+from .padding import frame_mask
 from .checkpoint import Weights
 
 # %% ../../nbs/models/371_speaking.ipynb #f91ac54e

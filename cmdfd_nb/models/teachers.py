@@ -15,7 +15,8 @@ from torch import nn
 
 from ..core import FACE_SIZE, BadArgument, Settings, choice, one_of, within
 from ..media.features import mel_bank
-from .encoders import VisualFrontend, check_region, frame_mask, hide, look_at
+from .encoders import VisualFrontend, check_region, look_at
+from .padding import frame_mask, hide
 
 # %% ../../nbs/models/34_teachers.ipynb #40910f5b
 BLANK = 0   # number of the CTC blank

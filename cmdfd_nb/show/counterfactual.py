@@ -21,7 +21,7 @@ from .style import described, limits, literal, looks, tidy
 from .fit import telling
 from .maps import live, on_any_ground
 from .footage import encoded, fitted_size, packed, samples
-from .viewer import about_view, face_view
+from .views import about_view, face_view
 from .uncropped import Footage, score_footage
 from .perturb import Sweep, numbers, perturbation, perturbed, sweep_values
 from .widgets import display_either

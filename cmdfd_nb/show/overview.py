@@ -14,7 +14,8 @@ from fastcore.basics import patch
 from ..core import FPS, pick_device
 from ..models.weights import find_weights
 from .maps import INK, explore_embedding, live, plot_embedding
-from .viewer import attended, view
+from .views import view
+from .viewer import attended
 from .widgets import Panel, display_live, put_widget, reported, working
 from .survey import Overview, clip_name, from_folder, from_results, from_scores
 from .distributions import distribution_figure, plot_distributions

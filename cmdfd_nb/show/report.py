@@ -24,7 +24,8 @@ from ..models.agreement import with_gap
 from ..data.where import periods_for
 from ..judge.score import WORDS, Result
 from .fit import fit_text, fit_wording, is_fit, shown_number, telling_means, worst_moments
-from .viewer import STATIC, flagged, scored, still_jpeg, view
+from .views import flagged, view
+from .viewer import STATIC, scored, still_jpeg
 
 # %% ../../nbs/show/85_report.ipynb #87a91827
 def _in_base64(data):

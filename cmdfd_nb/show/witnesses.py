@@ -73,7 +73,7 @@ _UNSAID: dict[str, Any] = dict(number='', p_fake=None, label=None, threshold=Non
 
 
 def join_faces(
-    found: dict,   # witness: faces of a view, see `show.viewer.face_view`
+    found: dict,   # witness: faces of a view, see `show.views.face_view`
 ) -> list:         # of faces, those of the first witness, with `witnesses` and the curves of all
     "Join what several detectors found about the same faces."
     (_, faces), *_ = found.items()
@@ -94,7 +94,7 @@ _BAND = 44   # pixels of a band, at most
 
 
 def join_plots(
-    found: dict,   # witness: dict(curves, bands), see `show.viewer.plot_of`
+    found: dict,   # witness: dict(curves, bands), see `show.views.plot_of`
 ) -> dict:         # curves, bands: fields of a view
     "Join the plots of several detectors into one."
     joined: dict[str, Any] = dict(curves={}, bands=[])

@@ -2,7 +2,7 @@
 //
 // The same file serves JupyterLab, VS Code and Colab (anywidget calls `render`) and the self-contained report (which
 // calls `mount`). It needs no library, no build step, no kernel and no network. What a view holds is described in the
-// notebook nbs/show/84_viewer.ipynb: the curves and the bands they are drawn in come with it. A position is a frame counted from the first one shown; times are in seconds.
+// notebook nbs/show/839_views.ipynb: the curves and the bands they are drawn in come with it. A position is a frame counted from the first one shown; times are in seconds.
 
 const CACHE = 64;          // decoded pictures kept per clip, about 50 MB
 const AHEAD = 8;           // pictures decoded in advance in the direction of travel

@@ -20,7 +20,7 @@ from torchaudio.transforms import MelSpectrogram
 
 from ...core import SAMPLE_RATE, SAMPLES_PER_FRAME, Settings, within
 from ..detectors import Curve, Detector, Verdict, logits_of, register, register_curve
-from ..encoders import length_mask, lengths_in
+from ..padding import length_mask, lengths_in
 from .csn import CSN
 from .lag_network import NormedAttention
 from .realforensics import standard_colours

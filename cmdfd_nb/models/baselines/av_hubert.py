@@ -19,7 +19,7 @@ from torchaudio.models.wav2vec2 import components
 
 from ...core import SAMPLES_PER_FRAME, Settings, within
 from ...media.features import clip_sound, mel_bank
-from ..encoders import length_mask, lengths_in
+from ..padding import length_mask, lengths_in
 from .lipforensics import mouth_stem, prelu_trunk
 from ..foreign import ForeignFile, register_foreign
 from ..pairs import Encoder, register_encoder
@@ -150,7 +150,8 @@ def pair(self: AVHuBERT,
     mouths = batch['mouths']
     n = mouths.shape[1]
     lengths = lengths_in(batch, 'mouths')
-    found = [self.pair_of(m[:k], a[:k * SAMPLES_PER_FRAME]) for m, a, k in zip(mouths, batch['audio'], lengths.tolist())]
+    clips = zip(mouths, batch['audio'], lengths.tolist())
+    found = [self.pair_of(seen[:k], heard[:k * SAMPLES_PER_FRAME]) for seen, heard, k in clips]
     padded = [torch.stack([F.pad(x, (0, 0, 0, n - len(x))) for x in side]) for side in zip(*found)]
     return *padded, length_mask(lengths, n)
 

@@ -21,7 +21,7 @@ from ...media.clip import cut_config
 from ...store import sha256_of
 from ..checkpoint import Weights
 from ..detectors import Curve, Detector, Verdict, configure, logits_of, register, register_curve
-from ..encoders import length_mask, lengths_in
+from ..padding import length_mask, lengths_in
 from ..foreign import ForeignFile, fill_foreign, foreign_file, register_foreign
 from ..official import read_foreign
 from .lag_network import SEEN_FRAMES, LagMatch, SyncEars, SyncEyes, mel_rows, sounds_around

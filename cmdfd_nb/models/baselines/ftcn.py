@@ -15,7 +15,7 @@ from torch import nn
 
 from ...core import Settings, within
 from ..detectors import Detector, Verdict, logits_of, register
-from ..encoders import length_mask, lengths_in
+from ..padding import length_mask, lengths_in
 from ..foreign import ForeignFile, register_foreign
 from .realforensics import standard_colours
 from .windows import over_frames, window_starts

@@ -17,8 +17,8 @@ from torch import nn
 from ...core import BadArgument, Settings, within
 from ..correlation import AttentionLayer, check_batch
 from ..detectors import Curve, Detector, Verdict, register, register_curve
-from ..encoders import (AudioEncoder, VisualEncoder, check_region, frame_mask, hide, look_at,
-                                      mean_of_frames)
+from ..encoders import AudioEncoder, VisualEncoder, check_region, look_at
+from ..padding import frame_mask, hide, mean_of_frames
 
 # %% ../../../nbs/models/baselines/37692_joint_av.ipynb #abb92091
 @dataclass(frozen=True)

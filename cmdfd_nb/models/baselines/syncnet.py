@@ -17,7 +17,7 @@ from torch import nn
 from ...core import Settings, within
 from ...media.features import mfcc
 from ..detectors import Curve, Detector, Verdict, logits_of, register, register_curve
-from ..encoders import length_mask, lengths_in
+from ..padding import length_mask, lengths_in
 from ..lag import lags_inside
 from ..foreign import ForeignFile, register_foreign
 

@@ -16,7 +16,7 @@ from torch import nn
 
 from ...core import BadArgument, Settings, within
 from ..detectors import Curve, Detector, Verdict, logits_of, register, register_curve
-from ..encoders import length_mask, lengths_in
+from ..padding import length_mask, lengths_in
 from ..foreign import ForeignFile, register_foreign
 from .xception import nearest_frames, spread_frames
 

@@ -13,7 +13,7 @@ from fastcore.basics import patch
 
 from ...core import BadArgument, Settings, within
 from ..detectors import Detector, Verdict, register
-from ..encoders import length_mask, lengths_in
+from ..padding import length_mask, lengths_in
 from ..foreign import ForeignFile, register_foreign
 
 # %% ../../../nbs/models/baselines/3762_xception.ipynb #006fdec2
