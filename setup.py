@@ -25,7 +25,7 @@ setup(
     classifiers=['Development Status :: 3 - Alpha', 'Intended Audience :: Science/Research', 'Framework :: Jupyter',
                  'Topic :: Scientific/Engineering :: Artificial Intelligence'],
     packages=find_packages(include=['cmdfd_nb', 'cmdfd_nb.*']),
-    package_data=dict(cmdfd_nb=['static/*', 'pretrained/*', 'published/*', 'published/tensors/*']),
+    package_data=dict(cmdfd_nb=['static/*', 'static/viewer/*', 'pretrained/*', 'published/*', 'published/tensors/*']),
     install_requires=cfg['requirements'].split(),
     extras_require=dict(synth=synth, real=real, fast=fast, baselines=baselines,
                         dev=cfg['dev_requirements'].split() + synth + real + baselines),

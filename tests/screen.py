@@ -9,7 +9,7 @@ from cmdfd_nb.store import sha256_of
 from cmdfd_nb.media.write import write_video
 from cmdfd_nb.show.report import escaped_json
 from cmdfd_nb.judge.score import WORDS, Result, TrackScore
-from cmdfd_nb.show.viewer import STATIC
+from cmdfd_nb.show.viewer import STATIC, viewer_script
 
 BITS = 12
 
@@ -56,7 +56,7 @@ def bare(path, views, attributes=''):
     def read(name): return (STATIC/name).read_text()
     path.write_text(f'<!DOCTYPE html><html {attributes}><meta charset="utf-8"><style>{read("viewer.css")}</style><body>'
                     f'<div id="viewer"></div><script type="application/json" id="views">{escaped_json(views)}</script>'
-                    f'<script type="module">{read("viewer.js")}{read("report.js")}</script>')
+                    f'<script type="module">{viewer_script()}{read("report.js")}</script>')
     return path
 
 

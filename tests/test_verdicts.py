@@ -124,7 +124,7 @@ def test_no_word_on_the_bench(weights, person, tmp_path):
 
 
 def test_no_word_in_a_browser(browser, result, tmp_path):
-    "What viewer.js makes of a view, and the report as it is seen and heard."
+    "What the viewer makes of a view, and the report as it is seen and heard."
     spoken = """() => [document.title, document.body.innerText,
         ...Array.from(document.querySelectorAll('[aria-label], [title]'), node => `${node.ariaLabel} ${node.title}`),
         document.querySelector('input[type=range]').ariaValueText].join(' ')"""

@@ -25,7 +25,7 @@ from ..data.where import periods_for
 from ..judge.score import WORDS, Result
 from .fit import fit_text, fit_wording, is_fit, shown_number, telling_means, worst_moments
 from .views import flagged, view
-from .viewer import STATIC, scored, still_jpeg
+from .viewer import STATIC, scored, still_jpeg, viewer_script
 
 # %% ../../nbs/show/85_report.ipynb #87a91827
 def _in_base64(data):
@@ -160,7 +160,7 @@ def _static(*names):
 
 def _code():
     "Return the fields of the template that hold script and style, with their hashes."
-    script = _static('viewer.js', 'report.js')
+    script = viewer_script() + _static('report.js')
     style = _static('viewer.css', 'report.css')
     return dict(script=script, script_hash=_policy_hash(script), style=style, style_hash=_policy_hash(style))
 

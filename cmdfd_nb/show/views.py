@@ -190,7 +190,7 @@ def view(
     limit: int = _SCREEN_BYTES,   # bytes of a picture
     periods=None,                 # where it is known to be forged, as `periods_for` takes it
     beside: tuple = (),           # results of other detectors on the same file
-) -> dict:                        # numbers, text and bytes for viewer.js; raises `BadArgument` if the file has changed
+) -> dict:                        # numbers, text and bytes for the viewer; raises `BadArgument` if the file has changed
     "Collect the data that the browser needs to show a result."
     path = Path(result.file)
     info = probe(path, result.settings.get('video_track'))

@@ -1,4 +1,4 @@
-// What the report adds to viewer.js, in the same script: the views stand in the page as JSON.
+// What the report adds to the viewer, in the same script: the views stand in the page as JSON.
 
 /** JSON with its bytes: {base64: ...} becomes a DataView. A loop, since `Uint8Array.from` takes a second over a few megabytes. */
 function unpacked(_key, value) {
