@@ -4,12 +4,14 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+import torch
 
 from cmdfd_nb import cli, store
 from cmdfd_nb.core import sample
 from cmdfd_nb.data.index import index
 from cmdfd_nb.data.manifest import write_manifest
 from forked import run_forked
+from test_baselines import published
 
 VIDEOS = 'origin/id00000_dDhrmb6gdji.mp4', 'wav2lip_Self/id00000-id00000.mp4'
 PATHS = [str(sample(f'cmdfd/{name}')) for name in VIDEOS]
@@ -18,12 +20,13 @@ SEEDED = dict(weights='seeded', device='cpu')
 
 @pytest.fixture(scope='module')
 def inputs(tmp_path_factory):
-    "Folder with the manifest of two videos, and their clips."
+    "Folder with the manifest of two videos, their clips, and a published weights file."
     folder = tmp_path_factory.mktemp('inputs')
     found = index('cmdfd', sample('cmdfd'))
     write_manifest(folder/'m.parquet', found.where(found.rows.path.isin(VIDEOS).to_numpy()))
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         cli.cmdfd_preprocess(str(folder/'m.parquet'), str(folder/'clips'), workers=0)
+    torch.save(published('light-asd'), folder/'theirs.model')
     return folder
 
 
@@ -38,6 +41,7 @@ def job(name, inputs, out):
         report=partial(cli.cmdfd_report, PATHS[0], f'{out}/r.html', faces='whole', workers=0, **SEEDED),
         audit=partial(cli.cmdfd_audit, manifest, html=f'{out}/a.html', media=0, workers=0),
         evaluate=partial(cli.cmdfd_evaluate, clips, out=f'{out}/s.parquet', split='all', resamples=10, **SEEDED),
+        weights=partial(cli.cmdfd_weights, 'light-asd', str(inputs/'theirs.model'), out=f'{out}/w.safetensors', workers=0),
         synth=partial(cli.cmdfd_synth, str(out), clips=1, kind='lrs2', seconds=1., seed=7, splits='train', workers=0))
     return calls[name]
 
@@ -62,7 +66,7 @@ def dying(call, number, after):
     sys.exit(code)
 
 
-@pytest.mark.parametrize('name', ['index', 'preprocess', 'score', 'report', 'audit', 'evaluate', 'synth'])
+@pytest.mark.parametrize('name', ['index', 'preprocess', 'score', 'report', 'audit', 'evaluate', 'weights', 'synth'])
 def test_killed_commands_go_on(name, inputs, tmp_path):
     whole, cut = tmp_path/'whole', tmp_path/'cut'
     done = run_forked(partial(dying, job(name, inputs, whole), 0, False))
