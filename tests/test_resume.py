@@ -41,7 +41,8 @@ def job(name, inputs, out):
         report=partial(cli.cmdfd_report, PATHS[0], f'{out}/r.html', faces='whole', workers=0, **SEEDED),
         audit=partial(cli.cmdfd_audit, manifest, html=f'{out}/a.html', media=0, workers=0),
         evaluate=partial(cli.cmdfd_evaluate, clips, out=f'{out}/s.parquet', split='all', resamples=10, **SEEDED),
-        weights=partial(cli.cmdfd_weights, 'light-asd', str(inputs/'theirs.model'), out=f'{out}/w.safetensors', workers=0),
+        weights=partial(cli.cmdfd_weights, 'light-asd', str(inputs/'theirs.model'), out=f'{out}/w.safetensors',
+                        workers=0),
         synth=partial(cli.cmdfd_synth, str(out), clips=1, kind='lrs2', seconds=1., seed=7, splits='train', workers=0))
     return calls[name]
 
