@@ -12,8 +12,8 @@ from ..core import BadArgument
 
 # %% ../../nbs/models/305_padding.ipynb #1006028f
 def lengths_in(
-    batch: dict,   # with `lengths` (B,), unless all clips are full
-    view: str,     # name of a view in it, with a row per frame
+    batch: dict,      # with `lengths` (B,), unless all clips are full
+    view: str,        # name of a view in it, with a row per frame
     least: int = 1,   # frames that a detector needs
 ) -> torch.Tensor:    # (B,) where the view is; raises `BadArgument` for a clip that is too short
     "Return how many frames each clip of a batch has."
